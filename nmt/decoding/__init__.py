@@ -1,0 +1,1 @@
+"""Decoding: beam search over a model, and the translator from text to text."""

@@ -1,0 +1,1 @@
+"""Evaluation: scores through sacrebleu, and reports made of them."""
