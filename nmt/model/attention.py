@@ -1,0 +1,199 @@
+"""Attention: the formula, its fast form, and multi-head attention with the cache of decoding.
+
+Shapes: batch first; queries, keys and values of heads are (batch, heads, length, d_k).
+Masks are boolean with True = may attend, and broadcast to (batch, heads, query_len, key_len).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.dropout import dropout as drop
+
+Kernel = Literal["fused", "formula"]
+
+
+def attention_weights(
+    query: Tensor, key: Tensor, mask: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
+    """softmax(QK^T / sqrt(d_k)) of Vaswani et al. (2017), equation 1.
+
+    query: (batch, heads, query_len, d_k); key: (batch, heads, key_len, d_k); bias is added to
+    the scaled scores. Scores that the mask forbids become -inf, so their weights are exactly 0;
+    a query that may attend nowhere has all weights 0.
+    Returns (batch, heads, query_len, key_len).
+    """
+    d_k = query.shape[-1]
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
+    if bias is not None:
+        scores = scores + bias
+    if mask is None:
+        return torch.softmax(scores, dim=-1)
+    weights = torch.softmax(scores.masked_fill(~mask, -math.inf), dim=-1)
+    return weights.masked_fill(~mask, 0.0)
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    bias: Tensor | None = None,
+    dropout: float = 0.0,
+    kernel: Kernel = "formula",
+) -> Tensor:
+    """softmax(QK^T / sqrt(d_k)) V of Vaswani et al. (2017), equation 1.
+
+    value: (batch, heads, key_len, d_k); dropout acts on the weights. The kernel `formula`
+    computes it as written, in O(query_len * key_len) memory; `fused` calls torch's kernel,
+    which gives the same up to rounding. Returns (batch, heads, query_len, d_k).
+    """
+    if kernel == "formula":
+        weights = attention_weights(query, key, mask, bias)
+        return drop(weights, dropout, training=dropout > 0.0).to(value.dtype) @ value
+    if bias is not None:
+        bias = bias.to(query.dtype)
+        mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
+    return nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout
+    )
+
+
+class PositionRule(Protocol):
+    """How positions enter attention itself: rotated queries and keys, or a bias by distance."""
+
+    def rotate(self, heads: Tensor, positions: Tensor) -> Tensor:
+        """Turn queries or keys (batch, heads, length, d_k) at positions (length,)."""
+
+    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor | None:
+        """Added to the scores, (heads, query_len, key_len)."""
+
+
+class MultiHeadAttention(nn.Module):
+    """h heads of attention over projected queries, keys and values, concatenated, times W_O.
+
+    Vaswani et al. (2017), section 3.2.2. `w_q`, `w_k`, `w_v`, `w_o` are the paper's W^Q, W^K,
+    W^V (all heads side by side) and W^O, with biases.
+    """
+
+    def __init__(
+        self, d_model: int, heads: int, dropout: float = 0.0, kernel: Kernel = "fused"
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.kernel: Kernel = kernel
+        self.w_q = nn.Linear(d_model, d_model)
+        self.w_k = nn.Linear(d_model, d_model)
+        self.w_v = nn.Linear(d_model, d_model)
+        self.w_o = nn.Linear(d_model, d_model)
+        self.watch: Callable[[Tensor], None] | None = None
+        """Called with the weights (batch, heads, query_len, key_len) of every forward pass."""
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(batch, length, d_model) to (batch, heads, length, d_k)."""
+        batch, length, d_model = x.shape
+        return x.view(batch, length, self.heads, d_model // self.heads).transpose(1, 2)
+
+    def concatenate_heads(self, x: Tensor) -> Tensor:
+        """(batch, heads, length, d_k) to (batch, length, d_model)."""
+        batch, heads, length, d_k = x.shape
+        return x.transpose(1, 2).reshape(batch, length, heads * d_k)
+
+    def forward(
+        self,
+        query: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        rule: PositionRule | None = None,
+    ) -> Tensor:
+        """Attend from `query` (batch, query_len, d_model) to `memory` (batch, key_len, d_model).
+
+        Self-attention is `memory` = `query`; encoder-decoder attention takes queries from the
+        decoder and keys and values from the encoder's output. Returns (batch, query_len, d_model).
+        """
+        q = self.split_heads(self.w_q(query))
+        k = self.split_heads(self.w_k(memory))
+        v = self.split_heads(self.w_v(memory))
+        bias = None
+        if rule is not None:
+            positions = torch.arange(memory.shape[1], device=memory.device)
+            q, k = rule.rotate(q, positions[: q.shape[2]]), rule.rotate(k, positions)
+            bias = rule.bias(positions[: q.shape[2]], positions)
+        return self.w_o(self.concatenate_heads(self.attend(q, k, v, mask, bias)))
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None = None
+    ) -> Tensor:
+        """Attention of all heads, (batch, heads, query_len, d_k), before W_O."""
+        if self.watch is not None:
+            self.watch(attention_weights(q, k, mask, bias))
+        dropout = self.dropout if self.training else 0.0
+        return scaled_dot_product_attention(q, k, v, mask, bias, dropout, self.kernel)
+
+
+class KeyValueCache:
+    """Keys and values of the tokens decoded so far, shared by all hypotheses of a sentence.
+
+    Each step appends one entry a hypothesis and none is ever moved: which entries a hypothesis
+    descends from stands in a mask (`HypothesisTree`), so that a beam search reorders a few bits
+    instead of copying the cache. Layout: (batch, heads, entries, d_k), with spare capacity.
+    """
+
+    def __init__(self, batch: int, heads: int, d_k: int, capacity: int, like: Tensor) -> None:
+        self.keys = like.new_empty(batch, heads, capacity, d_k)
+        self.values = like.new_empty(batch, heads, capacity, d_k)
+        self.entries = 0
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add (batch, heads, beam, d_k) each; returns all keys and all values so far."""
+        end = self.entries + keys.shape[2]
+        if end > self.keys.shape[2]:
+            self.keys = _grown(self.keys, end)
+            self.values = _grown(self.values, end)
+        self.keys[:, :, self.entries : end] = keys
+        self.values[:, :, self.entries : end] = values
+        self.entries = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def select(self, sentences: Tensor) -> None:
+        """Keep the sentences (new_batch,) of the batch, in that order."""
+        self.keys = self.keys[:, :, : self.entries].index_select(0, sentences)
+        self.values = self.values[:, :, : self.entries].index_select(0, sentences)
+
+
+def _grown(buffer: Tensor, needed: int) -> Tensor:
+    batch, heads, capacity, d_k = buffer.shape
+    larger = buffer.new_empty(batch, heads, max(needed, capacity * 3 // 2), d_k)
+    larger[:, :, :capacity] = buffer
+    return larger
+
+
+class HypothesisTree:
+    """Which cache entries each hypothesis descends from.
+
+    ancestors: (batch, beam, entries) bool, True = the entry is on the hypothesis' own path.
+    positions: (entries,) int64, the target position of each entry.
+    """
+
+    def __init__(self, batch: int, device: torch.device) -> None:
+        self.ancestors = torch.zeros(batch, 1, 0, dtype=torch.bool, device=device)
+        self.positions = torch.zeros(0, dtype=torch.int64, device=device)
+        self.length = 0
+
+    def grow(self) -> None:
+        """One more token a hypothesis: each descends from its own new entry."""
+        batch, beam, _ = self.ancestors.shape
+        own = torch.eye(beam, dtype=torch.bool, device=self.ancestors.device)
+        self.ancestors = torch.cat([self.ancestors, own.expand(batch, beam, beam)], dim=2)
+        self.positions = torch.cat([self.positions, self.positions.new_full((beam,), self.length)])
+        self.length += 1
+
+    def select(self, sentences: Tensor, beams: Tensor) -> None:
+        """New hypothesis (i, j) continues old (sentences[i], beams[i, j])."""
+        self.ancestors = self.ancestors[sentences[:, None], beams]

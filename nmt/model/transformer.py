@@ -1,0 +1,221 @@
+"""The Transformer of Vaswani et al. (2017): encoder, decoder, output projection."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.attention import HypothesisTree, Kernel, KeyValueCache, MultiHeadAttention
+from nmt.model.dropout import Dropout
+from nmt.model.layers import Activation, AddNorm, DecoderLayer, EncoderLayer, FeedForward, Norm
+from nmt.model.positions import (
+    LearnedPositions,
+    NoPositions,
+    RelativeRule,
+    RotaryRule,
+    SinusoidalPositions,
+)
+from nmt.model.protocol import Memory
+
+Positions = Literal["sinusoidal", "learned", "rotary", "relative", "none"]
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder over embeddings with positions; see `nmt.model.protocol.Model`."""
+
+    def __init__(
+        self,
+        source_vocab: int,
+        target_vocab: int,
+        *,
+        d_model: int,
+        heads: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        feedforward: int,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        activation_dropout: float = 0.0,
+        activation: Activation = "relu",
+        norm: Norm = "post",
+        positions: Positions = "sinusoidal",
+        max_positions: int = 1024,
+        attention_window: int | None = None,
+        kernel: Kernel = "fused",
+        share_embeddings: bool = False,
+        tie_output: bool = True,
+    ) -> None:
+        super().__init__()
+        self.d_model = d_model
+        self.attention_window = attention_window
+        self.source_embedding = nn.Embedding(source_vocab, d_model)
+        self.target_embedding = (
+            self.source_embedding if share_embeddings else nn.Embedding(target_vocab, d_model)
+        )
+        self.output_projection = nn.Linear(d_model, target_vocab, bias=False)
+        self.embedding_dropout = Dropout(dropout)
+
+        def attention() -> MultiHeadAttention:
+            return MultiHeadAttention(d_model, heads, attention_dropout, kernel)
+
+        def feed_forward() -> FeedForward:
+            return FeedForward(d_model, feedforward, activation, activation_dropout)
+
+        def add_norms(count: int) -> list[AddNorm]:
+            return [AddNorm(d_model, dropout, norm) for _ in range(count)]
+
+        self.encoder_layers = nn.ModuleList(
+            EncoderLayer(attention(), feed_forward(), add_norms(2)) for _ in range(encoder_layers)
+        )
+        self.decoder_layers = nn.ModuleList(
+            DecoderLayer(attention(), attention(), feed_forward(), add_norms(3))
+            for _ in range(decoder_layers)
+        )
+        # Pre-norm leaves the sum of all sublayers unnormalized; post-norm ends with a norm.
+        self.encoder_norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()
+        self.decoder_norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()
+
+        self.source_positions: nn.Module
+        self.target_positions: nn.Module
+        if positions == "sinusoidal":
+            self.source_positions = self.target_positions = SinusoidalPositions(d_model)
+        elif positions == "learned":
+            self.source_positions = LearnedPositions(d_model, max_positions)
+            self.target_positions = LearnedPositions(d_model, max_positions)
+        else:
+            self.source_positions = self.target_positions = NoPositions()
+        self.encoder_rule: RotaryRule | RelativeRule | None = None
+        self.decoder_rule: RotaryRule | RelativeRule | None = None
+        if positions == "rotary":
+            self.encoder_rule = self.decoder_rule = RotaryRule(d_model // heads)
+        elif positions == "relative":
+            self.encoder_rule, self.decoder_rule = RelativeRule(heads), RelativeRule(heads)
+
+        self._initialise()
+        if tie_output:
+            self.output_projection.weight = self.target_embedding.weight
+
+    def _initialise(self) -> None:
+        """Glorot-uniform matrices, zero biases, embeddings of deviation 1/sqrt(d_model)."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=self.d_model**-0.5)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """See `Model.output_weight`."""
+        return self.output_projection.weight
+
+    def embed_source(self, source: Tensor) -> Tensor:
+        """Input embedding * sqrt(d_model) + positional encoding: (batch, source_len, d_model)."""
+        x = self.source_embedding(source) * math.sqrt(self.d_model)
+        return self.embedding_dropout(self.source_positions(x))
+
+    def embed_target(self, target: Tensor, first: int = 0) -> Tensor:
+        """The same for target ids (batch, target_len) whose first position is `first`."""
+        x = self.target_embedding(target) * math.sqrt(self.d_model)
+        return self.embedding_dropout(self.target_positions(x, first))
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
+        """See `Model.encode`."""
+        mask = source_mask[:, None, None, :]
+        if self.attention_window is not None:
+            mask = mask & self._near(torch.arange(source.shape[1], device=source.device))
+        x = self.embed_source(source)
+        for layer in self.encoder_layers:
+            x = layer(x, mask, self.encoder_rule)
+        return Memory(self.encoder_norm(x), source_mask)
+
+    def decode(self, target_in: Tensor, memory: Memory) -> Tensor:
+        """See `Model.decode`. No position attends to a later one."""
+        positions = torch.arange(target_in.shape[1], device=target_in.device)
+        mask = positions[:, None] >= positions
+        if self.attention_window is not None:
+            mask = mask & self._near(positions)
+        memory_mask = memory.mask[:, None, None, :]
+        x = self.embed_target(target_in)
+        for layer in self.decoder_layers:
+            x = layer(x, memory.states, mask, memory_mask, self.decoder_rule)
+        result: Tensor = self.decoder_norm(x)
+        return result
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """See `Model.logits`."""
+        result: Tensor = self.output_projection(hidden)
+        return result
+
+    def _near(self, positions: Tensor) -> Tensor:
+        assert self.attention_window is not None
+        return (positions[:, None] - positions).abs() <= self.attention_window
+
+    def start(self, memory: Memory, max_length: int) -> TransformerState:
+        """See `Model.start`; keys and values of the encoder-decoder attention are made here."""
+        return TransformerState(self, memory, max_length)
+
+    def step(self, tokens: Tensor, state: TransformerState) -> Tensor:
+        """See `Model.step`."""
+        tree = state.tree
+        position = tree.positions.new_tensor([tree.length])
+        x = self.embed_target(tokens, first=tree.length)
+        tree.grow()
+        entry_mask = tree.ancestors
+        if self.attention_window is not None:
+            entry_mask = entry_mask & (position - tree.positions <= self.attention_window)
+        rule, bias = self.decoder_rule, None
+        if rule is not None:
+            bias = rule.bias(position, tree.positions)
+
+        def rotate(heads: Tensor) -> Tensor:
+            return heads if rule is None else rule.rotate(heads, position)
+
+        for layer, cache, keys, values in zip(
+            self.decoder_layers, state.caches, state.memory_keys, state.memory_values, strict=True
+        ):
+            assert isinstance(layer, DecoderLayer)
+            x = layer.step(
+                x, cache, entry_mask[:, None], rotate, bias, keys, values, state.memory_mask
+            )
+        return self.logits(self.decoder_norm(x))
+
+
+class TransformerState:
+    """Caches of all decoder layers for a batch of sentences; see `DecoderState`."""
+
+    def __init__(self, model: Transformer, memory: Memory, max_length: int) -> None:
+        batch, _, d_model = memory.states.shape
+        self.tree = HypothesisTree(batch, memory.states.device)
+        self.memory_mask = memory.mask[:, None, None, :]
+        self.memory_keys: list[Tensor] = []
+        self.memory_values: list[Tensor] = []
+        self.caches: list[KeyValueCache] = []
+        for layer in model.decoder_layers:
+            assert isinstance(layer, DecoderLayer)
+            cross = layer.cross_attention
+            self.memory_keys.append(cross.split_heads(cross.w_k(memory.states)))
+            self.memory_values.append(cross.split_heads(cross.w_v(memory.states)))
+            capacity = min(max_length, 64)
+            self.caches.append(
+                KeyValueCache(
+                    batch, cross.heads, d_model // cross.heads, capacity, self.memory_keys[0]
+                )
+            )
+
+    def select(self, sentences: Tensor, beams: Tensor) -> None:
+        """See `DecoderState.select`."""
+        batch = self.memory_mask.shape[0]
+        self.tree.select(sentences, beams)
+        # Sentences keep their order, so a batch of the same size is the same batch.
+        if sentences.shape[0] == batch:
+            return
+        self.memory_mask = self.memory_mask.index_select(0, sentences)
+        self.memory_keys = [keys.index_select(0, sentences) for keys in self.memory_keys]
+        self.memory_values = [values.index_select(0, sentences) for values in self.memory_values]
+        for cache in self.caches:
+            cache.select(sentences)
