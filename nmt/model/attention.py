@@ -125,7 +125,8 @@ class MultiHeadAttention(nn.Module):
             positions = torch.arange(memory.shape[1], device=memory.device)
             q, k = rule.rotate(q, positions[: q.shape[2]]), rule.rotate(k, positions)
             bias = rule.bias(positions[: q.shape[2]], positions)
-        return self.w_o(self.concatenate_heads(self.attend(q, k, v, mask, bias)))
+        result: Tensor = self.w_o(self.concatenate_heads(self.attend(q, k, v, mask, bias)))
+        return result
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None = None

@@ -54,8 +54,9 @@ class AddNorm(nn.Module):
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         """(batch, length, d_model) to the same shape."""
         if self.norm == "pre":
-            return x + self.dropout(sublayer(self.layer_norm(x)))
-        result: Tensor = self.layer_norm(x + self.dropout(sublayer(x)))
+            result: Tensor = x + self.dropout(sublayer(self.layer_norm(x)))
+        else:
+            result = self.layer_norm(x + self.dropout(sublayer(x)))
         return result
 
 

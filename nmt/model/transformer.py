@@ -18,7 +18,7 @@ from nmt.model.positions import (
     RotaryRule,
     SinusoidalPositions,
 )
-from nmt.model.protocol import Memory
+from nmt.model.protocol import DecoderState, Memory
 
 Positions = Literal["sinusoidal", "learned", "rotary", "relative", "none"]
 
@@ -116,12 +116,14 @@ class Transformer(nn.Module):
     def embed_source(self, source: Tensor) -> Tensor:
         """Input embedding * sqrt(d_model) + positional encoding: (batch, source_len, d_model)."""
         x = self.source_embedding(source) * math.sqrt(self.d_model)
-        return self.embedding_dropout(self.source_positions(x))
+        result: Tensor = self.embedding_dropout(self.source_positions(x))
+        return result
 
     def embed_target(self, target: Tensor, first: int = 0) -> Tensor:
         """The same for target ids (batch, target_len) whose first position is `first`."""
         x = self.target_embedding(target) * math.sqrt(self.d_model)
-        return self.embedding_dropout(self.target_positions(x, first))
+        result: Tensor = self.embedding_dropout(self.target_positions(x, first))
+        return result
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
         """See `Model.encode`."""
@@ -159,8 +161,9 @@ class Transformer(nn.Module):
         """See `Model.start`; keys and values of the encoder-decoder attention are made here."""
         return TransformerState(self, memory, max_length)
 
-    def step(self, tokens: Tensor, state: TransformerState) -> Tensor:
+    def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """See `Model.step`."""
+        assert isinstance(state, TransformerState)
         tree = state.tree
         position = tree.positions.new_tensor([tree.length])
         x = self.embed_target(tokens, first=tree.length)

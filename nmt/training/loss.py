@@ -1,0 +1,133 @@
+"""The training loss: label-smoothed cross-entropy over real tokens, and R-Drop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from nmt.data.batching import Batch
+    from nmt.model import Model
+
+CHUNK = 512
+"""Tokens whose logits exist at one time; 512 x 8000 logits stay in a processor's cache."""
+
+
+@dataclass(frozen=True)
+class LossSums:
+    """Sums over the real target tokens of a batch (eos counted, padding not), in nats."""
+
+    objective: Tensor
+    """Scalar to differentiate: label-smoothed cross-entropy, plus R-Drop's divergence."""
+    nll: Tensor
+    """Scalar, detached: negative log-likelihood of the reference, the base of perplexity."""
+    tokens: int
+
+
+def batch_loss(
+    model: Model, batch: Batch, label_smoothing: float = 0.0, rdrop: float = 0.0
+) -> LossSums:
+    """Loss of a batch, summed.
+
+    With smoothing e the target distribution is 1 - e on the reference plus e/V on every word
+    (Szegedy et al., 2016). With rdrop > 0 the batch passes twice through the dropout; both
+    passes' losses are averaged and rdrop times the mean of the two Kullback-Leibler divergences
+    between them is added (Wu et al., 2021, equation 4).
+    """
+    if rdrop == 0.0:
+        hidden = _hidden(model, batch)
+        objective, nll = linear_cross_entropy(
+            hidden, model.output_weight, batch.target_out[batch.target_mask], label_smoothing
+        )
+        return LossSums(objective, nll, batch.target_tokens)
+    return _rdrop_loss(model, batch, label_smoothing, rdrop)
+
+
+def _hidden(model: Model, batch: Batch) -> Tensor:
+    """Decoder states of the real tokens, (tokens, d_model)."""
+    memory = model.encode(batch.source, batch.source_mask)
+    return model.decode(batch.target_in, memory)[batch.target_mask]
+
+
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Sums of label-smoothed cross-entropy and of negative log-likelihood of softmax(hidden W^T).
+
+    hidden: (tokens, d_model); weight: (vocab, d_model); target: (tokens,). The projection and
+    the loss run together over chunks of tokens, so the logits of a batch never exist at once, and
+    gradients are made on the way. Only the first of the two results can be differentiated.
+    """
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    objective, nll = _LinearCrossEntropy.apply(hidden, weight, target, label_smoothing)  # type: ignore[no-untyped-call]
+    return objective, nll
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        vocab = weight.shape[0]
+        off = label_smoothing / vocab
+        nll = hidden.new_zeros((), dtype=torch.float32)
+        smooth = hidden.new_zeros((), dtype=torch.float32)
+        wants_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        hidden_grad = torch.empty_like(hidden) if wants_grad else None
+        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if wants_grad else None
+        with torch.autocast(hidden.device.type, enabled=False):
+            for begin in range(0, len(hidden), CHUNK):
+                rows = slice(begin, begin + CHUNK)
+                h, t = hidden[rows], target[rows, None]
+                logits = (h @ weight.T).float()
+                log_z = torch.logsumexp(logits, dim=1, keepdim=True)
+                nll += (log_z - logits.gather(1, t)).sum()
+                if label_smoothing:
+                    smooth += log_z.sum() - logits.sum() / vocab
+                if hidden_grad is None or weight_grad is None:
+                    continue
+                # d loss / d logits = softmax - target distribution
+                error = logits.sub_(log_z).exp_().sub_(off)
+                error.scatter_add_(1, t, error.new_full((1, 1), label_smoothing - 1).expand_as(t))
+                error = error.to(weight.dtype)
+                torch.mm(error, weight, out=hidden_grad[rows])
+                weight_grad += error.T @ h
+        if hidden_grad is not None and weight_grad is not None:
+            ctx.save_for_backward(hidden_grad, weight_grad)
+            ctx.weight_dtype = weight.dtype
+        objective = (1 - label_smoothing) * nll + label_smoothing * smooth
+        ctx.mark_non_differentiable(nll)
+        return objective, nll
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden_grad, weight_grad = ctx.saved_tensors
+        scale = grads[0]
+        return hidden_grad * scale, (weight_grad * scale).to(ctx.weight_dtype), None, None
+
+
+def _rdrop_loss(model: Model, batch: Batch, label_smoothing: float, rdrop: float) -> LossSums:
+    twice = torch.cat([batch.source, batch.source])
+    memory = model.encode(twice, torch.cat([batch.source_mask, batch.source_mask]))
+    hidden = model.decode(torch.cat([batch.target_in, batch.target_in]), memory)
+    mask = batch.target_mask
+    first, second = hidden.chunk(2)
+    log_p = torch.log_softmax(model.logits(first[mask]).float(), dim=-1)
+    log_q = torch.log_softmax(model.logits(second[mask]).float(), dim=-1)
+    target = batch.target_out[mask]
+
+    def cross_entropy(log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        nll = -log_probs.gather(1, target[:, None]).sum()
+        smooth = -log_probs.mean(dim=1).sum()
+        return (1 - label_smoothing) * nll + label_smoothing * smooth, nll.detach()
+
+    loss_p, nll_p = cross_entropy(log_p)
+    loss_q, nll_q = cross_entropy(log_q)
+    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2
+    objective = (loss_p + loss_q) / 2 + rdrop * divergence
+    return LossSums(objective, (nll_p + nll_q) / 2, batch.target_tokens)
