@@ -1,0 +1,70 @@
+"""Small random models of every shape, and batches with padding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.model.transformer import Positions, Transformer
+
+VOCAB = 13
+POSITIONS: tuple[Positions, ...] = ("sinusoidal", "learned", "rotary", "relative", "none")
+
+MakeTransformer = Callable[..., Transformer]
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """Every test draws the same numbers, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def make_transformer() -> MakeTransformer:
+    """A tiny Transformer in evaluation mode whose parameters are all random, biases too."""
+
+    def make(**settings: object) -> Transformer:
+        defaults: dict[str, object] = {
+            "d_model": 16,
+            "heads": 4,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "feedforward": 24,
+            "dropout": 0.0,
+        }
+        model = Transformer(VOCAB, VOCAB, **(defaults | settings))  # type: ignore[arg-type]
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if parameter.dim() == 1 or "rule" in name:
+                    parameter.add_(torch.randn_like(parameter) * 0.3)
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(
+    params=list(itertools.product(POSITIONS, ("post", "pre"), (None, 2))),
+    ids=lambda p: f"{p[0]}-{p[1]}-{'window' if p[2] else 'everywhere'}",
+)
+def any_transformer(
+    request: pytest.FixtureRequest, make_transformer: MakeTransformer
+) -> Transformer:
+    """A Transformer of every combination of positions, norm and window."""
+    positions, norm, window = request.param
+    return make_transformer(positions=positions, norm=norm, attention_window=window)
+
+
+@pytest.fixture
+def sources() -> tuple[Tensor, Tensor]:
+    """Ids and mask (3, 7) of sentences of 7, 4 and 5 tokens, padded with 0."""
+    ids = torch.randint(4, VOCAB, (3, 7))
+    mask = torch.arange(7) < torch.tensor([7, 4, 5])[:, None]
+    return ids.masked_fill(~mask, 0), mask
