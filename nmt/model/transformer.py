@@ -115,14 +115,18 @@ class Transformer(nn.Module):
 
     def embed_source(self, source: Tensor) -> Tensor:
         """Input embedding * sqrt(d_model) + positional encoding: (batch, source_len, d_model)."""
-        x = self.source_embedding(source) * math.sqrt(self.d_model)
-        result: Tensor = self.embedding_dropout(self.source_positions(x))
-        return result
+        return self._embed(self.source_embedding, self.source_positions, source, 0)
 
     def embed_target(self, target: Tensor, first: int = 0) -> Tensor:
-        """The same for target ids (batch, target_len) whose first position is `first`."""
-        x = self.target_embedding(target) * math.sqrt(self.d_model)
-        result: Tensor = self.embedding_dropout(self.target_positions(x, first))
+        """The same for target ids (..., target_len) whose first position is `first`."""
+        return self._embed(self.target_embedding, self.target_positions, target, first)
+
+    def _embed(self, embedding: nn.Module, positions: nn.Module, ids: Tensor, first: int) -> Tensor:
+        x: Tensor = positions(embedding(ids) * math.sqrt(self.d_model), first)
+        if torch.is_autocast_enabled(x.device.type):
+            # All layers then pass on the short format, which halves the memory they move.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        result: Tensor = self.embedding_dropout(x)
         return result
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
@@ -166,7 +170,7 @@ class Transformer(nn.Module):
         assert isinstance(state, TransformerState)
         tree = state.tree
         position = tree.positions.new_tensor([tree.length])
-        x = self.embed_target(tokens, first=tree.length)
+        x = self.embed_target(tokens[..., None], first=tree.length).squeeze(-2)
         tree.grow()
         entry_mask = tree.ancestors
         if self.attention_window is not None:
