@@ -1,0 +1,279 @@
+"""Beam search and sampling over any `Model`: tensors in, hypotheses out; no text here.
+
+The network runs on its device; the bookkeeping of hypotheses, a few numbers a step, is done in
+numpy after one transfer a step. Each sentence is searched as if it were alone: neither the size
+of the batch nor its other sentences change the result (up to rounding in the network).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.errors import DivergedError
+
+if TYPE_CHECKING:
+    from nmt.config import DecodingConfig
+    from nmt.model import Model
+
+BOS, EOS = 2, 3
+"""Ids below EOS (padding, unknown, bos) are never produced."""
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A finished output of one sentence."""
+
+    tokens: list[int]
+    """Ids without bos and eos."""
+    score: float
+    """log_probability / length ** length_penalty, eos counted in the length."""
+    log_probability: float
+    """log P(tokens, eos | source) in nats."""
+    at_limit: bool
+    """Whether it is as long as allowed, so that eos was its only continuation."""
+
+
+@torch.inference_mode()
+def beam_search(
+    model: Model,
+    source: Tensor,
+    source_mask: Tensor,
+    options: DecodingConfig,
+    nbest: int = 1,
+) -> list[list[Hypothesis]]:
+    """The nbest best hypotheses of each sentence, best first.
+
+    source: (batch, source_len) int64, each sentence ending with eos; source_mask: the same
+    shape, bool, True = real token. Of the 2 * beam_size best continuations of a sentence's open
+    hypotheses, an eos among the first beam_size finishes a hypothesis, and the first beam_size
+    others stay open. A sentence ends when beam_size * patience hypotheses have finished, or
+    when no open one can still enter the nbest. At the length limit eos is the only
+    continuation, so that every log-probability is that of a complete output.
+
+    A list is shorter than nbest only if fewer outputs exist. Raises ValueError unless
+    1 <= nbest <= beam_size, and DivergedError if the model's output is not a number.
+    """
+    beam_size, penalty = options.beam_size, options.length_penalty
+    if not 1 <= nbest <= beam_size:
+        raise ValueError(f"nbest is {nbest}, beam_size {beam_size}")
+    quota = np.inf if options.patience is None else max(nbest, round(beam_size * options.patience))
+    batch = source.shape[0]
+    limits = _length_limits(source_mask, options)
+    state = model.start(model.encode(source, source_mask), int(limits.max()) + 1)
+
+    finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
+    to_beat = np.full(batch, -np.inf)  # score of the nbest-th finished hypothesis
+    sentences = np.arange(batch)  # of the batch's rows; finished ones leave
+    history = np.empty((batch, 1, 0), dtype=np.int64)
+    tokens = torch.full((batch, 1), BOS, device=source.device)
+    scores = torch.zeros(batch, 1, device=source.device)
+    for length in range(int(limits.max()) + 1):
+        logits = model.step(tokens, state)
+        log_probs = _log_probabilities(logits, history, limits[sentences], length, options)
+        log_probs += scores[:, :, None]
+        top, flat = _top(log_probs.flatten(1), 2 * beam_size)
+        if np.isnan(top).any():
+            raise DivergedError("the model's output is not a number", "its weights are damaged")
+        parents, words = np.divmod(flat, logits.shape[2])
+
+        is_eos = words == EOS
+        ended = is_eos[:, :beam_size] & (top[:, :beam_size] > -np.inf)
+        for row in np.flatnonzero(ended.any(axis=1)):
+            sentence = sentences[row]
+            found = finished[sentence]
+            for place in np.flatnonzero(ended[row]):
+                log_probability = float(top[row, place])
+                found.append(
+                    Hypothesis(
+                        history[row, parents[row, place]].tolist(),
+                        log_probability / (length + 1) ** penalty,
+                        log_probability,
+                        bool(length == limits[sentence]),
+                    )
+                )
+            if len(found) >= nbest:
+                to_beat[sentence] = sorted((h.score for h in found), reverse=True)[nbest - 1]
+
+        # At most one continuation of each open hypothesis is eos, so beam_size others remain.
+        others = np.argsort(is_eos, axis=1, kind="stable")[:, :beam_size]
+        top, parents, words = (np.take_along_axis(x, others, 1) for x in (top, parents, words))
+        # Log-probabilities only fall, and the longest output is penalized least.
+        attainable = top[:, 0] / (limits[sentences] + 1.0) ** penalty
+        count = np.array([len(finished[sentence]) for sentence in sentences])
+        rows = np.flatnonzero((attainable > to_beat[sentences]) & (count < quota))
+        if rows.size == 0:
+            break
+
+        top, parents, words = top[rows], parents[rows], words[rows]
+        sentences = sentences[rows]
+        history = np.concatenate([history[rows[:, None], parents], words[:, :, None]], axis=2)
+        if beam_size > 1 or rows.size < logits.shape[0]:
+            state.select(_tensor(rows, source), _tensor(parents, source))
+        tokens, scores = _tensor(words, source), _tensor(top, source)
+
+    return [sorted(found, key=lambda h: -h.score)[:nbest] for found in finished]
+
+
+@torch.inference_mode()
+def sample(
+    model: Model,
+    source: Tensor,
+    source_mask: Tensor,
+    options: DecodingConfig,
+    seeds: Sequence[Sequence[int]],
+    *,
+    count: int = 1,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> list[list[Hypothesis]]:
+    """`count` random outputs of each sentence, best first.
+
+    Each token is drawn from softmax(log P / temperature), cut to its top_k likeliest (0: all)
+    and to the likeliest whose probabilities reach top_p (Holtzman et al., 2020). seeds: one
+    sequence of numbers a sentence, which alone decides its draws; scores and
+    log-probabilities are the model's own, as in `beam_search`.
+    """
+    batch = source.shape[0]
+    limits = _length_limits(source_mask, options)
+    state = model.start(model.encode(source, source_mask), int(limits.max()) + 1)
+    draws = np.zeros((batch, int(limits.max()) + 1, count), dtype=np.float32)
+    for i, seed in enumerate(seeds):
+        steps = int(limits[i]) + 1
+        draws[i, :steps] = np.random.default_rng(seed).random((steps, count), dtype=np.float32)
+
+    outputs: list[list[Hypothesis]] = [[] for _ in range(batch)]
+    sentences = np.arange(batch)
+    history = np.empty((batch, count, 0), dtype=np.int64)
+    totals = np.zeros((batch, count))
+    is_open = np.ones((batch, count), dtype=bool)
+    tokens = torch.full((batch, 1), BOS, device=source.device)
+    for length in range(int(limits.max()) + 1):
+        logits = model.step(tokens, state)
+        width = logits.shape[1]
+        log_probs = _log_probabilities(
+            logits, history[:, :width], limits[sentences], length, options
+        )
+        drawn = _draw(
+            log_probs, _tensor(draws[sentences, length], source), temperature, top_k, top_p
+        )
+        drawn_log_probs = log_probs.expand(-1, count, -1).gather(2, drawn[:, :, None])[:, :, 0]
+        totals += np.where(is_open, drawn_log_probs.cpu().numpy(), 0.0)
+        words = drawn.cpu().numpy()
+        for row, place in zip(*np.nonzero(is_open & (words == EOS)), strict=True):
+            total = float(totals[row, place])
+            outputs[sentences[row]].append(
+                Hypothesis(
+                    history[row, place].tolist(),
+                    total / (length + 1) ** options.length_penalty,
+                    total,
+                    bool(length == limits[sentences[row]]),
+                )
+            )
+        is_open &= words != EOS
+        rows = np.flatnonzero(is_open.any(axis=1))
+        if rows.size == 0:
+            break
+        if rows.size < logits.shape[0] or width < count:
+            same = np.broadcast_to(np.arange(count) % width, (rows.size, count)).copy()
+            state.select(_tensor(rows, source), _tensor(same, source))
+        sentences, totals, is_open = sentences[rows], totals[rows], is_open[rows]
+        history = np.concatenate([history[rows], words[rows, :, None]], axis=2)
+        tokens = _tensor(words[rows], source)
+    return [sorted(found, key=lambda h: -h.score) for found in outputs]
+
+
+@torch.inference_mode()
+def target_log_probabilities(
+    model: Model,
+    source: Tensor,
+    source_mask: Tensor,
+    target_in: Tensor,
+    target_out: Tensor,
+    target_mask: Tensor,
+) -> list[float]:
+    """log P(target, eos | source) of each given target, in nats.
+
+    source, source_mask: (batch, source_len); target_in (starting with bos), target_out (ending
+    with eos) and target_mask: (batch, target_len).
+    """
+    hidden = model.decode(target_in, model.encode(source, source_mask))[target_mask]
+    log_probs = torch.log_softmax(model.logits(hidden), dim=-1, dtype=torch.float32)
+    tokens = log_probs.gather(1, target_out[target_mask][:, None])[:, 0]
+    rows = target_mask.nonzero()[:, 0]
+    totals = torch.zeros(source.shape[0], dtype=torch.float64, device=source.device)
+    return totals.index_add(0, rows, tokens.double()).tolist()
+
+
+def _length_limits(source_mask: Tensor, options: DecodingConfig) -> IntArray:
+    """Longest output of each sentence in tokens without eos, (batch,)."""
+    source_lengths = source_mask.sum(dim=1).cpu().numpy() - 1
+    by_ratio = (options.max_length_ratio * source_lengths + 10).astype(np.int64)
+    limits: IntArray = np.minimum(options.max_length, np.maximum(by_ratio, options.min_length))
+    return limits
+
+
+def _log_probabilities(
+    logits: Tensor, history: IntArray, limits: IntArray, length: int, options: DecodingConfig
+) -> Tensor:
+    """Log-probabilities of the next token, -inf where it is not allowed.
+
+    logits: (batch, width, vocab); history: (batch, width, length), the tokens so far; limits:
+    (batch,). Returns (batch, width, vocab) float32.
+    """
+    log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    log_probs[:, :, :EOS] = -torch.inf
+    if length < options.min_length:
+        log_probs[:, :, EOS] = -torch.inf
+    n = options.no_repeat_ngram
+    if 0 < n <= length:
+        windows = np.lib.stride_tricks.sliding_window_view(history, n, axis=2)
+        last = history[:, :, None, length - n + 1 :]
+        rows, places, positions = np.nonzero((windows[..., :-1] == last).all(axis=3))
+        log_probs[rows, places, windows[rows, places, positions, -1]] = -torch.inf
+    at_limit = np.flatnonzero(limits == length)
+    if at_limit.size:
+        log_probs[at_limit, :, EOS + 1 :] = -torch.inf
+    return log_probs
+
+
+def _top(scores: Tensor, count: int) -> tuple[np.ndarray[Any, np.dtype[np.float32]], IntArray]:
+    """The `count` largest of each row of (batch, n) and their places, largest first.
+
+    Rows shorter than `count` are filled up with -inf.
+    """
+    size = scores.shape[1]
+    values, places = scores.topk(min(count, size))
+    missing = ((0, 0), (0, max(0, count - size)))
+    return (
+        np.pad(values.cpu().numpy(), missing, constant_values=-np.inf),
+        np.pad(places.cpu().numpy(), missing),
+    )
+
+
+def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """Draw a token for each uniform number of `draws` (batch, count) by inverting the
+    cumulative distribution over the tokens, likeliest first; log_probs: (batch, width, vocab)
+    with width 1 or count. Returns (batch, count) int64."""
+    vocabulary = log_probs.shape[2]
+    ranked, places = log_probs.topk(min(top_k, vocabulary) if top_k else vocabulary)
+    probabilities = torch.softmax(ranked / temperature, dim=-1)
+    before = probabilities.cumsum(dim=-1) - probabilities
+    kept = probabilities.masked_fill(before >= top_p, 0.0)
+    cumulative = kept.cumsum(dim=-1)
+    wanted = draws[:, :, None] * cumulative[:, :, -1:]
+    last = (kept > 0).sum(dim=-1, keepdim=True) - 1
+    ranks = torch.minimum((cumulative <= wanted).sum(dim=-1, keepdim=True), last)
+    return places.expand(-1, draws.shape[1], -1).gather(2, ranks)[:, :, 0]
+
+
+def _tensor(array: np.ndarray[Any, Any], like: Tensor) -> Tensor:
+    return torch.from_numpy(array).to(like.device)

@@ -1,0 +1,372 @@
+"""Beam search and sampling, on small made-up models whose every output can be listed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.config import DecodingConfig, ModelConfig
+from nmt.decoding.search import Hypothesis, beam_search, sample, target_log_probabilities
+from nmt.errors import DivergedError
+from nmt.model import Memory, build_model
+
+WORDS, SPECIAL, EOS = 5, 4, 3
+VOCABULARY = SPECIAL + WORDS
+MAX_LENGTH = 4
+NODES = sum(WORDS**depth for depth in range(MAX_LENGTH + 1))
+MODELS = 200
+OPTIONS = DecodingConfig(max_length=MAX_LENGTH, max_length_ratio=10.0)
+
+
+@dataclass
+class TreeState:
+    tables: Tensor
+    nodes: Tensor
+
+    def select(self, sentences: Tensor, beams: Tensor) -> None:
+        self.tables = self.tables[sentences]
+        self.nodes = self.nodes[sentences[:, None], beams]
+
+
+class TreeModel:
+    """Logits of the next token as a table over all prefixes of words; a table a sentence.
+
+    Prefix p followed by word w (0 to 4) is node WORDS * p + w + 1 of the tree; a source holds
+    the number of its table.
+    """
+
+    def __init__(self, seed: int, sharpness: float = 2.0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.tables = sharpness * torch.randn(MODELS, NODES, VOCABULARY, generator=generator)
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
+        return Memory(source, source_mask)
+
+    def start(self, memory: Memory, max_length: int) -> TreeState:
+        tables = self.tables[memory.states[:, 0]]
+        return TreeState(tables, torch.full((len(tables), 1), -1))
+
+    def step(self, tokens: Tensor, state: TreeState) -> Tensor:
+        state.nodes = WORDS * state.nodes + (tokens - SPECIAL).clamp(min=0) + 1
+        if tokens[0, 0] == 2:  # bos
+            state.nodes = torch.zeros_like(state.nodes)
+        rows = torch.arange(len(tokens))[:, None]
+        return state.tables[rows, state.nodes.clamp(max=NODES - 1)]
+
+
+def outputs_of(table: Tensor, penalty: float) -> list[tuple[float, list[int]]]:
+    """Every output of at most MAX_LENGTH words with its score, best first."""
+    log_probs = torch.log_softmax(table, dim=-1).tolist()
+    found = []
+    frontier: list[tuple[int, float, list[int]]] = [(0, 0.0, [])]
+    while frontier:
+        following = []
+        for node, total, words in frontier:
+            complete = total + log_probs[node][EOS]
+            found.append((complete / (len(words) + 1) ** penalty, words))
+            if len(words) < MAX_LENGTH:
+                following += [
+                    (
+                        WORDS * node + w + 1,
+                        total + log_probs[node][SPECIAL + w],
+                        [*words, SPECIAL + w],
+                    )
+                    for w in range(WORDS)
+                ]
+        frontier = following
+    return sorted(found, key=lambda pair: -pair[0])
+
+
+def search(
+    model: TreeModel, options: DecodingConfig, nbest: int = 1, models: int = MODELS
+) -> list[list[Hypothesis]]:
+    source = torch.arange(models)[:, None].repeat(1, 6)
+    mask = torch.ones_like(source, dtype=torch.bool)
+    return beam_search(model, source, mask, options, nbest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
+def test_wide_beam_equals_brute_force(penalty: float) -> None:
+    model = TreeModel(seed=round(10 * penalty))
+    options = OPTIONS.model_copy(
+        update={"beam_size": NODES, "length_penalty": penalty, "patience": None}
+    )
+    for number, hypotheses in enumerate(search(model, options, nbest=10)):
+        expected = outputs_of(model.tables[number], penalty)[:10]
+        assert [h.tokens for h in hypotheses] == [words for _, words in expected]
+        for hypothesis, (score, words) in zip(hypotheses, expected, strict=True):
+            assert hypothesis.score == pytest.approx(score, abs=1e-5)
+            log_probability = score * (len(words) + 1) ** penalty
+            assert hypothesis.log_probability == pytest.approx(log_probability, abs=1e-5)
+            assert hypothesis.at_limit == (len(words) == MAX_LENGTH)
+
+
+def plain_beam_search(
+    table: Tensor, beam_size: int, penalty: float, patience: float | None
+) -> list[tuple[float, list[int]]]:
+    """The same search without an early stop, one hypothesis at a time."""
+    log_probs = torch.log_softmax(table, dim=-1).tolist()
+    found: list[tuple[float, list[int]]] = []
+    beam: list[tuple[float, int, list[int]]] = [(0.0, 0, [])]
+    for length in range(MAX_LENGTH + 1):
+        candidates = []
+        for total, node, words in beam:
+            for token in range(EOS, VOCABULARY if length < MAX_LENGTH else EOS + 1):
+                candidates.append((total + log_probs[node][token], node, [*words, token]))
+        candidates.sort(key=lambda c: -c[0])
+        for total, _, words in candidates[:beam_size]:
+            if words[-1] == EOS:
+                found.append((total / len(words) ** penalty, words[:-1]))
+        beam = [
+            (total, WORDS * node + words[-1] - SPECIAL + 1, words)
+            for total, node, words in candidates
+            if words[-1] != EOS
+        ][:beam_size]
+        if patience is not None and len(found) >= beam_size * patience:
+            break
+    return sorted(found, key=lambda pair: -pair[0])
+
+
+@pytest.mark.parametrize("patience", [None, 1.0, 2.0])
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_stops_early_without_losing_a_better_output(
+    beam_size: int, penalty: float, patience: float | None
+) -> None:
+    model = TreeModel(seed=beam_size, sharpness=3.0)
+    options = OPTIONS.model_copy(
+        update={"beam_size": beam_size, "length_penalty": penalty, "patience": patience}
+    )
+    for nbest in (1, beam_size):
+        for number, hypotheses in enumerate(search(model, options, nbest, models=60)):
+            expected = plain_beam_search(model.tables[number], beam_size, penalty, patience)
+            assert [h.tokens for h in hypotheses] == [words for _, words in expected[:nbest]]
+
+
+def test_a_wider_exact_search_is_never_worse_than_greedy_on_the_whole() -> None:
+    model = TreeModel(seed=3)
+    totals = [
+        sum(
+            hypotheses[0].score
+            for hypotheses in search(
+                model, OPTIONS.model_copy(update={"beam_size": size, "patience": None})
+            )
+        )
+        for size in (1, 4, 100)
+    ]
+    assert totals == sorted(totals)
+
+
+def test_stops_as_soon_as_no_open_hypothesis_can_win() -> None:
+    model = TreeModel(seed=4)
+    model.tables[:, :, EOS] = 20.0
+    steps = 0
+    step = model.step
+
+    def counted(tokens: Tensor, state: TreeState) -> Tensor:
+        nonlocal steps
+        steps += 1
+        return step(tokens, state)
+
+    model.step = counted  # type: ignore[method-assign]
+    found = search(model, OPTIONS.model_copy(update={"patience": None}))
+    assert steps == 1
+    assert all(hypotheses[0].tokens == [] for hypotheses in found)
+
+
+def test_length_limits() -> None:
+    model = TreeModel(seed=5)
+    for least in range(MAX_LENGTH + 1):
+        options = OPTIONS.model_copy(update={"min_length": least, "patience": None})
+        for hypotheses in search(model, options, nbest=3):
+            assert all(least <= len(h.tokens) <= MAX_LENGTH for h in hypotheses)
+    # The limit follows the source: 5 words * 0.2 + 10 = 11, but at most max_length.
+    short = OPTIONS.model_copy(update={"max_length": 2, "min_length": 2})
+    assert {len(hs[0].tokens) for hs in search(model, short)} == {2}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_ngram_twice(n: int) -> None:
+    model = TreeModel(seed=6)
+    model.tables[:, :, EOS] = -5.0
+    model.tables[:, :, -1] += 3.0
+    free = search(model, OPTIONS)
+    held = search(model, OPTIONS.model_copy(update={"no_repeat_ngram": n}))
+
+    def repeats(tokens: list[int]) -> bool:
+        ngrams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+        return len(ngrams) > len(set(ngrams))
+
+    assert any(repeats(hypotheses[0].tokens) for hypotheses in free)
+    assert not any(repeats(hypotheses[0].tokens) for hypotheses in held)
+
+
+def test_padding_unknown_and_bos_are_never_produced() -> None:
+    model = TreeModel(seed=7)
+    model.tables[:, :, :EOS] += 10.0
+    for hypotheses in search(model, OPTIONS, nbest=5):
+        assert all(token > EOS for h in hypotheses for token in h.tokens)
+
+
+def test_a_broken_model_is_named() -> None:
+    model = TreeModel(seed=8)
+    model.tables[3, 0, 5] = math.nan
+    with pytest.raises(DivergedError):
+        search(model, OPTIONS)
+
+
+def test_more_best_than_beams_is_refused() -> None:
+    with pytest.raises(ValueError, match="nbest"):
+        search(TreeModel(seed=9), OPTIONS, nbest=OPTIONS.beam_size + 1)
+
+
+# --- a real network
+
+
+@pytest.fixture(scope="module")
+def network() -> tuple[torch.nn.Module, Tensor, Tensor]:
+    torch.manual_seed(1)
+    config = ModelConfig(d_model=32, heads=4, encoder_layers=2, decoder_layers=2, feedforward=64)
+    model = build_model(config, 50, 50, shared_vocab=True).eval()
+    with torch.no_grad():
+        model.get_parameter("output_projection.weight")[EOS] += 0.15
+    lengths = np.random.default_rng(1).integers(1, 20, 64)
+    mask = torch.arange(20)[None] < torch.from_numpy(lengths)[:, None]
+    source = torch.randint(4, 50, (64, 20)).masked_fill(~mask, 0)
+    source[torch.arange(64), torch.from_numpy(lengths) - 1] = EOS
+    return model, source, mask
+
+
+@pytest.mark.parametrize("beam_size", [1, 5])
+def test_batch_size_and_mates_change_nothing(
+    network: tuple[torch.nn.Module, Tensor, Tensor], beam_size: int
+) -> None:
+    model, source, mask = network
+    options = DecodingConfig(beam_size=beam_size, max_length=30)
+    whole = beam_search(model, source, mask, options, beam_size)  # type: ignore[arg-type]
+    for size in (1, 8):
+        parts = []
+        for first in range(0, 64, size):
+            rows = slice(first, first + size)
+            width = int(mask[rows].sum(1).max())
+            parts += beam_search(
+                model,  # type: ignore[arg-type]
+                source[rows, :width],
+                mask[rows, :width],
+                options,
+                beam_size,
+            )
+        for one, other in zip(whole, parts, strict=True):
+            assert [h.tokens for h in one] == [h.tokens for h in other]
+            assert [h.score for h in one] == pytest.approx([h.score for h in other], abs=1e-4)
+    assert len({len(hs[0].tokens) for hs in whole}) > 3
+
+
+def forced(
+    model: torch.nn.Module, source: Tensor, mask: Tensor, found: list[Hypothesis]
+) -> list[float]:
+    longest = max(len(h.tokens) for h in found) + 1
+    target_in = torch.zeros(len(found), longest, dtype=torch.int64)
+    target_out, target_mask = target_in.clone(), target_in.bool()
+    for i, h in enumerate(found):
+        end = len(h.tokens) + 1
+        target_in[i, :end] = torch.tensor([2, *h.tokens])
+        target_out[i, :end] = torch.tensor([*h.tokens, EOS])
+        target_mask[i, :end] = True
+    return target_log_probabilities(
+        model,
+        source,
+        mask,
+        target_in,
+        target_out,
+        target_mask,  # type: ignore[arg-type]
+    )
+
+
+def test_log_probabilities_are_those_of_forced_decoding(
+    network: tuple[torch.nn.Module, Tensor, Tensor],
+) -> None:
+    model, source, mask = network
+    options = DecodingConfig(max_length=12, no_repeat_ngram=3, min_length=2)
+    beams = [hs[0] for hs in beam_search(model, source, mask, options)]  # type: ignore[arg-type]
+    drawn = [
+        hs[0]
+        for hs in sample(
+            model,
+            source,
+            mask,
+            options,
+            [(i,) for i in range(64)],
+            top_k=20,  # type: ignore[arg-type]
+        )
+    ]
+    for found in (beams, drawn):
+        expected = forced(model, source, mask, found)
+        assert [h.log_probability for h in found] == pytest.approx(expected, abs=1e-3)
+        for h in found:
+            assert h.score == pytest.approx(h.log_probability / (len(h.tokens) + 1))
+
+
+def test_greedy_takes_the_likeliest_token_each_time(
+    network: tuple[torch.nn.Module, Tensor, Tensor],
+) -> None:
+    model, source, mask = network
+    options = DecodingConfig(beam_size=1, max_length=10)
+    found = beam_search(model, source[:8], mask[:8], options)  # type: ignore[arg-type]
+    for i, hypotheses in enumerate(found):
+        tokens = [2]
+        memory = model.encode(source[i : i + 1], mask[i : i + 1])  # type: ignore[operator]
+        while len(tokens) <= 10:
+            hidden = model.decode(torch.tensor([tokens]), memory)  # type: ignore[operator]
+            logits = model.logits(hidden[0, -1])  # type: ignore[operator]
+            tokens.append(int(logits[EOS:].argmax()) + EOS)
+            if tokens[-1] == EOS:
+                break
+        assert hypotheses[0].tokens == [t for t in tokens[1:11] if t != EOS]
+    nearly = sample(model, source[:8], mask[:8], options, [(0,)] * 8, top_k=1)  # type: ignore[arg-type]
+    assert [hs[0].tokens for hs in nearly] == [hs[0].tokens for hs in found]
+
+
+# --- sampling
+
+
+def test_samples_follow_the_model() -> None:
+    model = TreeModel(seed=10, sharpness=1.0)
+    source, mask = torch.zeros(1, 6, dtype=torch.int64), torch.ones(1, 6, dtype=torch.bool)
+    count = 4000
+    [found] = sample(model, source, mask, OPTIONS, [(5,)], count=count)  # type: ignore[arg-type]
+    assert len(found) == count
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+    allowed = torch.log_softmax(model.tables[0, 0, EOS:], dim=-1).exp()
+    firsts = np.bincount([h.tokens[0] - EOS if h.tokens else 0 for h in found], minlength=6)
+    assert np.abs(firsts / count - allowed.numpy()).max() < 0.03
+
+
+def test_sampling_options_narrow_the_choice() -> None:
+    model = TreeModel(seed=11, sharpness=1.0)
+    source, mask = torch.zeros(1, 6, dtype=torch.int64), torch.ones(1, 6, dtype=torch.bool)
+    ranked = model.tables[0, 0, EOS:].argsort(descending=True) + EOS
+
+    def first_tokens(**how: float) -> set[int]:
+        [found] = sample(model, source, mask, OPTIONS, [(1,)], count=500, **how)  # type: ignore[arg-type]
+        return {(h.tokens or [EOS])[0] for h in found}
+
+    assert first_tokens(top_k=2) == set(ranked[:2].tolist())
+    assert first_tokens(top_p=1e-6) == {int(ranked[0])}
+    assert first_tokens(temperature=1e-3) == {int(ranked[0])}
+    assert first_tokens(temperature=50.0) == set(ranked.tolist())
+
+
+def test_samples_depend_on_their_own_seed_alone() -> None:
+    model = TreeModel(seed=12, sharpness=1.0)
+    source = torch.tensor([[0] * 6, [1] * 6, [0] * 6, [0] * 6])
+    mask = torch.ones_like(source, dtype=torch.bool)
+    found = sample(model, source, mask, OPTIONS, [(1,), (2,), (1,), (3,)], count=5)  # type: ignore[arg-type]
+    [alone] = sample(model, source[:1], mask[:1], OPTIONS, [(1,)], count=5)  # type: ignore[arg-type]
+    assert found[0] == found[2] == alone
+    assert found[0] != found[3]
