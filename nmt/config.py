@@ -178,9 +178,9 @@ class ModelConfig(Section):
     """Self-attention reaches at most this many positions to each side; null: everywhere."""
     max_positions: PositiveInt = 1024
     """Longest sequence that `learned` positions hold."""
-    attention_kernel: Literal["fused", "formula"] = "fused"
-    """`formula` computes softmax(QK^T/sqrt(d_k))V step by step as written; `fused` calls
-    torch's kernel, which gives the same result faster."""
+    attention_kernel: Literal["auto", "fused", "formula"] = "auto"
+    """`formula` computes softmax(QK^T/sqrt(d_k))V step by step as written, `fused` calls torch's
+    kernel, which gives the same result; auto takes the faster of the two."""
     attention: Literal["none", "additive"] = "none"
     """For `rnn` only: one fixed context vector (Cho et al., 2014), or additive attention
     (Bahdanau et al., 2015)."""

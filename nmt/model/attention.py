@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nmt.model.dropout import dropout as drop
 
-Kernel = Literal["fused", "formula"]
+Kernel = Literal["auto", "fused", "formula"]
 
 
 def attention_weights(
@@ -51,9 +51,10 @@ def scaled_dot_product_attention(
 
     value: (batch, heads, key_len, d_k); dropout acts on the weights. The kernel `formula`
     computes it as written, in O(query_len * key_len) memory; `fused` calls torch's kernel,
-    which gives the same up to rounding. Returns (batch, heads, query_len, d_k).
+    which gives the same up to rounding; `auto` takes the faster. Returns (batch, heads,
+    query_len, d_k).
     """
-    if kernel == "formula":
+    if kernel == "formula" or (kernel == "auto" and _formula_is_faster(query, key)):
         weights = attention_weights(query, key, mask, bias)
         return drop(weights, dropout, training=dropout > 0.0).to(value.dtype) @ value
     if bias is not None:
@@ -62,6 +63,11 @@ def scaled_dot_product_attention(
     return nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=mask, dropout_p=dropout
     )
+
+
+def _formula_is_faster(query: Tensor, key: Tensor) -> bool:
+    """Short bf16 sequences on a CPU, for which torch's kernel has no fast backward pass."""
+    return query.device.type == "cpu" and query.dtype == torch.bfloat16 and key.shape[2] < 512
 
 
 class PositionRule(Protocol):
@@ -82,7 +88,7 @@ class MultiHeadAttention(nn.Module):
     """
 
     def __init__(
-        self, d_model: int, heads: int, dropout: float = 0.0, kernel: Kernel = "fused"
+        self, d_model: int, heads: int, dropout: float = 0.0, kernel: Kernel = "auto"
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -98,7 +104,7 @@ class MultiHeadAttention(nn.Module):
     def split_heads(self, x: Tensor) -> Tensor:
         """(batch, length, d_model) to (batch, heads, length, d_k)."""
         batch, length, d_model = x.shape
-        return x.view(batch, length, self.heads, d_model // self.heads).transpose(1, 2)
+        return x.reshape(batch, length, self.heads, d_model // self.heads).transpose(1, 2)
 
     def concatenate_heads(self, x: Tensor) -> Tensor:
         """(batch, heads, length, d_k) to (batch, length, d_model)."""
@@ -117,9 +123,11 @@ class MultiHeadAttention(nn.Module):
         Self-attention is `memory` = `query`; encoder-decoder attention takes queries from the
         decoder and keys and values from the encoder's output. Returns (batch, query_len, d_model).
         """
-        q = self.split_heads(self.w_q(query))
-        k = self.split_heads(self.w_k(memory))
-        v = self.split_heads(self.w_v(memory))
+        if memory is query:
+            q, k, v = self._project_together(query, self.w_q, self.w_k, self.w_v)
+        else:
+            q = self.split_heads(self.w_q(query))
+            k, v = self._project_together(memory, self.w_k, self.w_v)
         bias = None
         if rule is not None:
             positions = torch.arange(memory.shape[1], device=memory.device)
@@ -127,6 +135,13 @@ class MultiHeadAttention(nn.Module):
             bias = rule.bias(positions[: q.shape[2]], positions)
         result: Tensor = self.w_o(self.concatenate_heads(self.attend(q, k, v, mask, bias)))
         return result
+
+    def _project_together(self, x: Tensor, *projections: nn.Linear) -> list[Tensor]:
+        """Several projections of the same input as one matrix product, each split into heads."""
+        weight = torch.cat([projection.weight for projection in projections])
+        bias = torch.cat([projection.bias for projection in projections])
+        parts = nn.functional.linear(x, weight, bias).chunk(len(projections), dim=-1)
+        return [self.split_heads(part) for part in parts]
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None = None

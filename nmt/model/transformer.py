@@ -44,7 +44,7 @@ class Transformer(nn.Module):
         positions: Positions = "sinusoidal",
         max_positions: int = 1024,
         attention_window: int | None = None,
-        kernel: Kernel = "fused",
+        kernel: Kernel = "auto",
         share_embeddings: bool = False,
         tie_output: bool = True,
     ) -> None:

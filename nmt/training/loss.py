@@ -84,19 +84,26 @@ class _LinearCrossEntropy(torch.autograd.Function):
             for begin in range(0, len(hidden), CHUNK):
                 rows = slice(begin, begin + CHUNK)
                 h, t = hidden[rows], target[rows, None]
-                logits = (h @ weight.T).float()
-                log_z = torch.logsumexp(logits, dim=1, keepdim=True)
-                nll += (log_z - logits.gather(1, t)).sum()
-                if label_smoothing:
-                    smooth += log_z.sum() - logits.sum() / vocab
+                logits = h @ weight.T
                 if hidden_grad is None or weight_grad is None:
-                    continue
-                # d loss / d logits = softmax - target distribution
-                error = logits.sub_(log_z).exp_().sub_(off)
-                error.scatter_add_(1, t, error.new_full((1, 1), label_smoothing - 1).expand_as(t))
-                error = error.to(weight.dtype)
-                torch.mm(error, weight, out=hidden_grad[rows])
-                weight_grad += error.T @ h
+                    logits = logits.float()
+                    nll_of_each = torch.logsumexp(logits, dim=1, keepdim=True) - logits.gather(1, t)
+                else:
+                    error = torch.softmax(logits, dim=1)
+                    tiny = torch.finfo(torch.float32).tiny
+                    nll_of_each = -error.gather(1, t).float().clamp(min=tiny).log()
+                    # d loss / d logits = softmax - target distribution. Its part that is equal for
+                    # all words, -off, goes through the products as a constant (below).
+                    error.scatter_add_(1, t, error.new_tensor(label_smoothing - 1).expand_as(t))
+                    torch.mm(error, weight, out=hidden_grad[rows])
+                    weight_grad += error.T @ h
+                nll += nll_of_each.sum()
+                if label_smoothing:
+                    log_z = nll_of_each + logits.gather(1, t)
+                    smooth += log_z.sum() - logits.sum(dtype=torch.float32) / vocab
+            if hidden_grad is not None and weight_grad is not None and label_smoothing:
+                hidden_grad -= off * weight.sum(dim=0)
+                weight_grad -= off * hidden.sum(dim=0, dtype=torch.float32)
         if hidden_grad is not None and weight_grad is not None:
             ctx.save_for_backward(hidden_grad, weight_grad)
             ctx.weight_dtype = weight.dtype

@@ -1,0 +1,101 @@
+"""The plan of batches is a pure, complete partition; batches are padded and masked right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.data.batching import Batch, collate, plan, training_batches
+
+lengths = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=200)
+
+
+def as_arrays(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    array = np.array(pairs, dtype=np.int32)
+    return array[:, 0], array[:, 1]
+
+
+@given(lengths, st.integers(1, 300), st.integers(0, 5), st.integers(0, 5))
+def test_every_pair_is_in_one_batch_and_budgets_hold(
+    pairs: list[tuple[int, int]], budget: int, seed: int, epoch: int
+) -> None:
+    source, target = as_arrays(pairs)
+    batches = plan(source, target, budget, seed, epoch)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(pairs)))
+    for batch in batches:
+        longest = max(source[batch].max(), target[batch].max()) + 1
+        assert len(batch) == 1 or len(batch) * longest <= budget
+
+
+def test_plan_depends_on_seed_and_epoch_alone() -> None:
+    rng = np.random.default_rng(0)
+    source, target = rng.integers(1, 30, 500), rng.integers(1, 30, 500)
+
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        return [batch.tolist() for batch in plan(source, target, 200, seed, epoch)]
+
+    assert order(1, 1) == order(1, 1)
+    assert order(1, 1) != order(1, 2)
+    assert order(1, 1) != order(2, 1)
+
+
+def test_padding_is_small_on_natural_lengths() -> None:
+    rng = np.random.default_rng(0)
+    source = np.clip(rng.normal(15, 5, 20_000), 1, 60).astype(np.int32)
+    target = np.clip(source + rng.normal(0, 2, 20_000), 1, 60).astype(np.int32)
+    batches = plan(source, target, 4096, 1, 1)
+    slots = sum(len(b) * (target[b].max() + 1) for b in batches)
+    assert (target + 1).sum() / slots > 0.95
+
+
+def test_collate_adds_bos_and_eos_and_masks_padding() -> None:
+    batch = collate([([5, 6, 7], [8]), ([], [9, 10])], np.array([4, 2]))
+    assert batch.source.tolist() == [[5, 6, 7, 3], [3, 0, 0, 0]]
+    assert batch.source_mask.tolist() == [[True] * 4, [True, False, False, False]]
+    assert batch.target_in.tolist() == [[2, 8, 0], [2, 9, 10]]
+    assert batch.target_out.tolist() == [[8, 3, 0], [9, 10, 3]]
+    assert batch.target_mask.tolist() == [[True, True, False], [True, True, True]]
+    assert (batch.source_tokens, batch.target_tokens) == (5, 5)
+
+
+def test_split_keeps_every_token() -> None:
+    batch = collate([([5] * n, [6] * n) for n in (1, 2, 3)], np.arange(3))
+    first, second = batch.split()
+    assert first.indices.tolist() + second.indices.tolist() == [0, 1, 2]
+    assert first.target_tokens + second.target_tokens == batch.target_tokens
+    assert torch.equal(torch.cat([first.source, second.source]), batch.source)
+
+
+class FakeCorpus:
+    def read(
+        self, indices: np.ndarray, sampling_seed: int | None = None
+    ) -> list[tuple[list[int], list[int]]]:
+        if 13 in indices:
+            raise OSError("the disk is gone")
+        return [([int(i)], [int(i), sampling_seed or 0]) for i in indices]
+
+
+def ids(batches: list[Batch]) -> list[list[int]]:
+    return [batch.source[:, 0].tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("ahead", [1, 8])
+def test_batches_prepared_ahead_keep_order_start_and_seed(ahead: int) -> None:
+    order = [np.array([4, 5]), np.array([6]), np.array([7, 8])]
+    batches = list(training_batches(FakeCorpus(), order, 1, lambda n: 100 + n, ahead))  # type: ignore[arg-type]
+    assert ids(batches) == [[6], [7, 8]]
+    assert batches[0].target_in.tolist() == [[2, 6, 101]]
+
+
+def test_an_error_in_the_thread_reaches_the_reader() -> None:
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(training_batches(FakeCorpus(), [np.array([4]), np.array([13])]))  # type: ignore[arg-type]
+
+
+def test_a_reader_may_leave_early() -> None:
+    batches = training_batches(FakeCorpus(), [np.array([i + 20]) for i in range(100)])  # type: ignore[arg-type]
+    assert next(batches).source[0, 0] == 20
+    batches.close()  # type: ignore[attr-defined]

@@ -1,0 +1,39 @@
+"""Devices and number formats resolve, and say so when they cannot."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nmt.errors import UsageError
+from nmt.precision import autocast, keep_freed_memory, resolve_device, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+def test_device() -> None:
+    assert resolve_device("cpu") == CPU
+    if torch.cuda.is_available():
+        assert resolve_device("auto").type == "cuda"
+    else:
+        assert resolve_device("auto") == CPU
+        with pytest.raises(UsageError, match="no CUDA device"):
+            resolve_device("cuda")
+
+
+def test_precision() -> None:
+    assert resolve_precision("fp32", CPU) == "fp32"
+    assert resolve_precision("bf16", CPU) == "bf16"
+    assert resolve_precision("auto", CPU) in ("fp32", "bf16")
+
+
+def test_autocast_changes_products_only_in_bf16() -> None:
+    a = torch.ones(2, 2)
+    with autocast(CPU, "fp32"):
+        assert (a @ a).dtype == torch.float32
+    with autocast(CPU, "bf16"):
+        assert (a @ a).dtype == torch.bfloat16
+
+
+def test_allocator_setting_never_fails() -> None:
+    assert keep_freed_memory() in (True, False)
