@@ -51,7 +51,7 @@ def test_learned_positions_end_at_their_maximum() -> None:
     positions = LearnedPositions(8, max_positions=5)
     x = torch.zeros(1, 2, 8)
     assert torch.equal(positions(x, first=3)[0], positions.table[3:5])
-    with pytest.raises(ValueError, match="6 positions, but model.max_positions is 5"):
+    with pytest.raises(ValueError, match=r"6 positions, but model\.max_positions is 5"):
         positions(x, first=4)
 
 
