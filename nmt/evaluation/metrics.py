@@ -1,0 +1,201 @@
+"""BLEU, chrF++ and TER of detokenised text, computed by sacrebleu.
+
+Nothing is computed here that sacrebleu computes: its classes, its bootstrap (1,000 resamples,
+seed 12345 unless SACREBLEU_SEED says otherwise) and its paired tests give the figures, so they
+are those of the `sacrebleu` command on the same files, to the digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from nmt.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sacrebleu.metrics.base import Metric
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one system, 0 to 100 (TER: from 0, lower is better, can pass 100)."""
+
+    name: str
+    value: float
+    signature: str
+    """How it was computed, as sacrebleu writes it."""
+    mean: float | None = None
+    """Mean over the bootstrap resamples."""
+    interval: float | None = None
+    """95 % of the resamples lie within mean ± interval."""
+
+    @property
+    def ignores_case(self) -> bool:
+        return "case:lc" in self.signature.split("|")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The metrics of one system over a corpus."""
+
+    bleu: Score
+    bleu_lowercase: Score
+    """BLEU with both sides lower-cased."""
+    chrf: Score
+    """chrF++: character n-grams up to 6, word n-grams up to 2."""
+    ter: Score
+    """sacrebleu's TER ignores case unless told otherwise."""
+    hypothesis_length: int
+    """Tokens of the hypotheses, as BLEU counts them (13a)."""
+    reference_length: int
+    """Tokens of the references closest in length."""
+
+    @property
+    def brevity_ratio(self) -> float:
+        """Length of the hypotheses over that of the references; BLEU punishes less than 1."""
+        return self.hypothesis_length / max(self.reference_length, 1)
+
+
+@dataclass(frozen=True)
+class PairedScore:
+    """One metric of a system and of the baseline that it is compared with."""
+
+    system: Score
+    baseline: Score
+    p_value: float
+    """How probable so large a difference is by chance, were the two equally good."""
+
+
+def corpus_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    lowercase: bool = False,
+    confidence: bool = False,
+) -> Scores:
+    """Score detokenised translations. `references` holds one list for each set of references.
+
+    `lowercase` makes every metric ignore case (`bleu` is then `bleu_lowercase`); `confidence`
+    adds mean and 95 % interval by bootstrap. Raises DataError for unequal counts or no sentences.
+    """
+    from sacrebleu.metrics import BLEU
+
+    _check(hypotheses, references)
+    resamples = _RESAMPLES if confidence else 1
+    measured = []
+    for name, metric in _metrics(lowercase):
+        result = metric.corpus_score(hypotheses, references, n_bootstrap=resamples)
+        mean, interval = (result._mean, result._ci) if confidence else (None, None)
+        signature = str(metric.get_signature())
+        measured.append(Score(name, float(result.score), signature, mean, interval))
+        if isinstance(metric, BLEU):
+            lengths = (int(result.sys_len), int(result.ref_len))
+    bleu, *_, chrf, ter = measured
+    return Scores(bleu, measured[-3], chrf, ter, *lengths)
+
+
+def validation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, float]:
+    """BLEU and chrF++ of one set of references, mixed case, for use during training.
+
+    Raises DataError for unequal counts or no sentences.
+    """
+    from sacrebleu.metrics import BLEU, CHRF
+
+    _check(hypotheses, [references])
+    # force only silences a warning about text that looks tokenised
+    bleu = BLEU(force=True).corpus_score(hypotheses, [references])
+    chrf = CHRF(word_order=2).corpus_score(hypotheses, [references])
+    return float(bleu.score), float(chrf.score)
+
+
+def corpus_bleu(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
+) -> float:
+    """BLEU alone. Raises DataError for unequal counts or no sentences."""
+    from sacrebleu.metrics import BLEU
+
+    _check(hypotheses, references)
+    metric = BLEU(lowercase=lowercase, force=True)
+    return float(metric.corpus_score(hypotheses, references).score)
+
+
+def sentence_chrf(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
+) -> list[float]:
+    """chrF++ of each sentence (sentence-level BLEU is mostly zeros).
+
+    Raises DataError for unequal counts or no sentences.
+    """
+    from sacrebleu.metrics import CHRF
+
+    _check(hypotheses, references)
+    metric = CHRF(word_order=2, lowercase=lowercase)
+    by_sentence = zip(hypotheses, *references, strict=True)
+    return [float(metric.sentence_score(hyp, refs).score) for hyp, *refs in by_sentence]
+
+
+def compare(
+    system: Sequence[str],
+    baseline: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    test: Literal["bs", "ar"] = "bs",
+    lowercase: bool = False,
+) -> list[PairedScore]:
+    """Is the difference of two systems on the same sentences more than chance?
+
+    `bs`: paired bootstrap (Koehn, 2004), 1,000 resamples; `ar`: approximate randomisation
+    (Riezler and Maxwell, 2005), 10,000 trials, which gives no intervals. The metrics are those
+    of `corpus_scores`, lower-case BLEU once. Raises DataError for unequal counts or no sentences.
+    """
+    from sacrebleu.significance import PairedTest
+
+    _check(system, references)
+    _check(baseline, references)
+    systems = [("baseline", baseline), ("system", system)]
+    compared = []
+    for name, metric in _metrics(lowercase):
+        # One test a metric: sacrebleu would take both cases of BLEU for the same. The seed is
+        # fixed, so that each metric is judged by the same resamples all the same.
+        signatures, columns = PairedTest(systems, {name: metric}, references, test_type=test)()
+        (key,) = signatures
+        before, after = columns[key]
+        sides = [
+            Score(
+                name,
+                float(side.score),
+                str(signatures[key]),
+                None if side.mean is None else float(side.mean),
+                None if side.ci is None else float(side.ci),
+            )
+            for side in (after, before)
+        ]
+        compared.append(PairedScore(sides[0], sides[1], float(after.p_value)))
+    return compared
+
+
+def _metrics(lowercase: bool) -> list[tuple[str, Metric]]:
+    from sacrebleu.metrics import BLEU, CHRF, TER
+
+    mixed = [] if lowercase else [("BLEU", BLEU())]
+    return [
+        *mixed,
+        ("BLEU lower-case", BLEU(lowercase=True, force=True)),
+        ("chrF++", CHRF(word_order=2, lowercase=lowercase)),
+        ("TER", TER()),
+    ]
+
+
+def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    if not hypotheses:
+        raise DataError("there are no sentences to score")
+    for number, reference in enumerate(references, 1):
+        if len(reference) != len(hypotheses):
+            which = f"reference set {number}" if len(references) > 1 else "the references"
+            raise DataError(
+                f"{len(hypotheses):,} hypotheses but {len(reference):,} lines in {which}"
+            )
