@@ -1,0 +1,144 @@
+"""The command line: what each command is called, and how errors reach the user.
+
+A command module imports only typer and the standard library at its top, so that `nmt --help` is
+instant; the command function imports the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from nmt.errors import NmtError
+
+BROKEN_PIPE = 141  # what a shell reports of a program that died writing into a closed pipe
+
+
+class _Commands(TyperGroup):
+    """The group of all commands, listed under headings."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        width = max(map(len, self.commands), default=0)
+        for name, command in self.commands.items():
+            row = (name.ljust(width), command.get_short_help_str(formatter.width))
+            panels.setdefault(getattr(command, "rich_help_panel", "Commands"), []).append(row)
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # typer would turn it into exit code 1
+            return BROKEN_PIPE
+
+
+app = typer.Typer(
+    name="nmt",
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"nmt {version('nmt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _nmt(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Train neural machine translation models, translate with them, and see how good they are."""
+
+
+def main() -> None:
+    """Run the command line and exit with the code that nmt.errors describes."""
+    _prepare_streams()
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+    except OSError as error:
+        code = code or _report(f"cannot write the output: {error.strerror}", None, 5)
+    if code in (BROKEN_PIPE, 5):
+        # The interpreter flushes once more on its way out; let that succeed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        code = app(prog_name="nmt", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except NmtError as error:
+        return _report(error.message, error.hint, error.exit_code)
+    except TyperException as error:
+        return _report_usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _report(f"{error.strerror or error}{where}", None, 5)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        hint = "set NMT_DEBUG=1 to see where it happened"
+        return _report(f"{text} (this is a bug in nmt)", hint, 1)
+
+
+def _report(message: str, hint: str | None, code: int) -> int:
+    if os.environ.get("NMT_DEBUG"):
+        traceback.print_exc()
+    print(f"error: {_visible(message)}", file=sys.stderr)
+    if hint:
+        print(f"hint: {_visible(hint)}", file=sys.stderr)
+    return code
+
+
+def _report_usage(error: TyperException) -> int:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    command = context.command_path if context else "nmt"
+    return _report(error.format_message().rstrip("."), f"{command} --help", 2)
+
+
+def _visible(text: str) -> str:
+    """The text with control characters spelt out: it may quote a file or a command line."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def _prepare_streams() -> None:
+    """Make every stream exist and able to write every text, whatever the locale."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            stream = open(os.devnull, mode)  # noqa: PTH123, SIM115
+            setattr(sys, name, stream)
+        if mode == "w":
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
