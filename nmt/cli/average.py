@@ -1,0 +1,35 @@
+"""`nmt average`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def average(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run with the checkpoints.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="New run folder of the mean.")
+    ],
+    best: Annotated[
+        int | None, typer.Option(min=1, help="Take the N best-scoring checkpoints.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Take the N newest checkpoints.")] = None,
+) -> None:
+    """Average the weights of several checkpoints into a model of its own.
+
+    Only checkpoints that training.keep_checkpoints and training.average_checkpoints kept are
+    there to choose from.
+
+    Example: nmt average runs/demo --last 5 --output runs/demo-mean
+    """
+    import sys
+
+    from nmt.runs import find_run
+    from nmt.training.averaging import average_run
+
+    steps = average_run(find_run(run), output, best=best, last=last)
+    print(f"{output}: mean of steps {', '.join(map(str, steps))}", file=sys.stderr)
+    print(f'next: nmt translate --model {output} "..."', file=sys.stderr)

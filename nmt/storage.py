@@ -1,0 +1,274 @@
+"""Folders that are whole or not there: written aside, checksummed, put in place by one rename.
+
+No file format in use here notices a flipped bit, so every folder of weights carries a manifest
+with the size and SHA-256 of each file, and nothing is read before it has been checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from torch import Tensor
+
+MANIFEST = "manifest.json"
+TEMPORARY = ".tmp-"
+_CHUNK = 1 << 24
+_MANIFEST_LIMIT = 1 << 20
+_DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
+
+
+def operation(name: str, path: Path) -> None:
+    """Called before every change on disk; does nothing. Tests replace it to fail or die there."""
+
+
+def write_folder(
+    folder: Path, contents: Mapping[str, bytes | Mapping[str, Tensor]], facts: Mapping[str, Any]
+) -> None:
+    """Write `contents` (bytes as they are, tensors as safetensors) and a manifest as `folder`.
+
+    After a crash at any moment either the whole folder is there or none of it. A folder of that
+    name already there is replaced. `facts` go into the manifest beside the checksums.
+    Raises StorageError, with nothing left behind, if the disk refuses.
+    """
+    temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
+    with storage_errors(f"cannot write {folder}", folder.parent, _bytes_of(contents)):
+        try:
+            _make_folder(folder.parent)
+            remove(temporary)
+            _make_folder(temporary)
+            files = {}
+            for name, content in contents.items():
+                chunks = (content,) if isinstance(content, bytes) else _safetensors(content)
+                files[name] = _write(temporary / name, chunks)
+            manifest = {**facts, "name": folder.name, "files": files}
+            _write(temporary / MANIFEST, (_manifest_bytes(manifest),))
+            _sync_folder(temporary)
+            if folder.exists():
+                remove(folder)
+            operation("rename", folder)
+            temporary.rename(folder)
+            _sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file so that after a crash the old or the new content is there."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    with storage_errors(f"cannot write {path}", path.parent, len(content)):
+        try:
+            temporary.unlink(missing_ok=True)
+            _write(temporary, (content,))
+            operation("rename", path)
+            temporary.rename(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder; it loses its name first, so it is never seen half deleted."""
+    if not folder.exists():
+        return
+    doomed = folder
+    if not folder.name.startswith(TEMPORARY):
+        doomed = folder.with_name(f"{TEMPORARY}old-{folder.name}")
+        shutil.rmtree(doomed, ignore_errors=True)
+        operation("rename", folder)
+        folder.rename(doomed)
+    operation("remove", doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what interrupted writes left in `folder`. Only the holder of the lock may."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Check every file of a folder against its manifest, and return the manifest.
+
+    Raises StorageError naming the file that is missing, of another size or changed.
+    """
+    manifest = read_manifest(folder)
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if _regular_size(path) != expected["size"]:
+            found = _regular_size(path)
+            raise StorageError(f"{path} is damaged: {found} bytes instead of {expected['size']}")
+        if file_sha256(path) != expected["sha256"]:
+            raise StorageError(f"{path} is damaged: its checksum does not match the manifest")
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder, checked against its own checksum. Raises StorageError."""
+    path = folder / MANIFEST
+    if _regular_size(path) > _MANIFEST_LIMIT:
+        raise StorageError(f"{path} is damaged: too large for a manifest")
+    try:
+        raw = path.read_bytes()
+        manifest: dict[str, Any] = json.loads(raw)
+        del manifest["checksum"]
+        files = manifest["files"].items()
+        plain = all(
+            Path(name).name == name and {"size", "sha256"} == set(about) for name, about in files
+        )
+        whole = plain and _manifest_bytes(manifest) == raw and manifest["name"] == folder.name
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    # A finished run may be renamed as a whole, but never a folder inside it.
+    if not whole:
+        raise StorageError(f"{path} is damaged or belongs to another folder")
+    return manifest
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, on the CPU. Raises StorageError if it is malformed."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes in a safetensors file, without reading its values."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+
+@contextmanager
+def storage_errors(what: str, folder: Path, needed: int = 0) -> Iterator[None]:
+    """Turn an OSError inside the block into a StorageError that says how much room there is."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        room = ""
+        if needed:
+            try:
+                free = _human(shutil.disk_usage(folder).free)
+            except OSError:
+                free = "unknown"
+            room = f" (needs {_human(needed)}, free: {free})"
+        raise StorageError(
+            f"{what}: {reason}{room}",
+            "make room or make it writable; what was saved before is whole",
+        ) from error
+
+
+def _bytes_of(contents: Mapping[str, bytes | Mapping[str, Tensor]]) -> int:
+    return sum(
+        len(content) if isinstance(content, bytes) else sum(t.nbytes for t in content.values())
+        for content in contents.values()
+    )
+
+
+def _human(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """The one way to write a manifest, its checksum included: any other byte is damage."""
+    checksum = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**manifest, "checksum": checksum}, indent=1, sort_keys=True).encode()
+
+
+def _safetensors(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
+    """The bytes of a safetensors file, piece by piece: no second copy of the weights in memory.
+
+    Format: 8 bytes little-endian length, a JSON header of that length, then the values.
+    """
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+    header, end = {}, 0
+    for name, array in arrays.items():
+        begin, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little") + text
+    for array in arrays.values():
+        values = memoryview(array.reshape(-1).view("u1").data)
+        for begin in range(0, len(values), _CHUNK):
+            yield values[begin : begin + _CHUNK]
+
+
+def _write(path: Path, chunks: Iterable[bytes | memoryview]) -> dict[str, Any]:
+    operation("create", path)
+    digest, size = hashlib.sha256(), 0
+    with path.open("xb") as file:
+        for chunk in chunks:
+            operation("write", path)
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+        file.flush()
+        operation("sync", path)
+        os.fsync(file.fileno())
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def _make_folder(folder: Path) -> None:
+    operation("create", folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    operation("sync", folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _regular_size(path: Path) -> int:
+    """Size of a regular file. A FIFO or a device could keep a reader for ever."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError(f"{path} is not a regular file")
+    return status.st_size

@@ -1,0 +1,146 @@
+"""A training so small that it runs in a second: digit strings, learnt by copying or reversing.
+
+Text and tokenizer live in memory, so that these tests need neither files nor SentencePiece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nmt.config import Config
+from nmt.model import build_model
+from nmt.runs import Run
+from nmt.training import progress as progress_module
+from nmt.training.stop import StopSignal
+from nmt.training.trainer import Setting
+from nmt.training.validation import Figures
+
+VOCABULARY = 14  # pad, unk, bos, eos and ten digits
+
+
+class DigitCorpus:
+    """Pairs (digits, the same digits) or (digits, reversed); the interface of nmt.data.corpus."""
+
+    def __init__(self, count: int, seed: int, reverse: bool = False, longest: int = 8) -> None:
+        rng = random.Random(seed)
+        sources = [
+            [rng.randrange(4, VOCABULARY) for _ in range(rng.randint(1, longest))]
+            for _ in range(count)
+        ]
+        self.pairs = [(s, s[::-1] if reverse else s) for s in sources]
+        self.source_lengths = np.array([len(s) for s, _ in self.pairs], dtype=np.int32)
+        self.target_lengths = np.array([len(t) for _, t in self.pairs], dtype=np.int32)
+        self.fingerprint = hashlib.sha256(repr(self.pairs).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, indices: Any, sampling_seed: int | None = None) -> list[Any]:
+        """With a seed the last digit of the source is doubled at random: `sampled subwords`."""
+        pairs = [self.pairs[i] for i in indices]
+        if sampling_seed is None:
+            return pairs
+        rng = random.Random(sampling_seed)
+        return [(s + s[-1:] * rng.randint(0, 1), t) for s, t in pairs]
+
+    def texts(self, indices: Any) -> list[tuple[str, str]]:
+        return [(_text(self.pairs[i][0]), _text(self.pairs[i][1])) for i in indices]
+
+
+class DigitVocabulary:
+    def __len__(self) -> int:
+        return VOCABULARY
+
+    def encode(self, text: str) -> list[int]:
+        return [int(digit) + 4 for digit in text.split()]
+
+    def encode_batch(self, texts: Any) -> list[list[int]]:
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Any) -> str:
+        return _text(i for i in ids if i >= 4)
+
+
+class DigitTokenizer:
+    source = target = DigitVocabulary()
+    shared = True
+
+
+def _text(ids: Any) -> str:
+    return " ".join(str(i - 4) for i in ids)
+
+
+def tiny_config(**training: Any) -> Config:
+    """A model of some 10,000 parameters; 12 updates over two epochs unless told otherwise."""
+    return Config.model_validate(
+        {
+            "data": {
+                "train": {"builtin": "phrasebook"},
+                "valid": {"builtin": "phrasebook"},
+            },
+            "model": {
+                "d_model": 16,
+                "heads": 2,
+                "encoder_layers": 1,
+                "decoder_layers": 1,
+                "feedforward": 32,
+            },
+            "training": {
+                "batch_tokens": 96,
+                "max_steps": 12,
+                "valid_every": 5,
+                "valid_metric": "loss",
+                "log_every": 2,
+                "learning_rate": 0.01,
+                "warmup_steps": 4,
+                "precision": "fp32",
+                "device": "cpu",
+                "threads": 1,
+                **training,
+            },
+        }
+    )
+
+
+def tiny_model(config: Config) -> Any:
+    torch.manual_seed(config.training.seed)
+    return build_model(config.model, VOCABULARY, VOCABULARY, True)
+
+
+class NoBoard(progress_module.Progress):
+    """Without TensorBoard, whose import alone takes longer than these trainings."""
+
+    def _open_board(self, step: int) -> None:
+        pass
+
+
+def tiny_setting(path: Path, model: Any, config: Config, **changes: Any) -> Setting:
+    run = Run(path)
+    corpus = changes.pop("corpus", None) or DigitCorpus(60, seed=1)
+
+    def validate(check_stop: Any) -> Figures:
+        """A figure that depends on every weight."""
+        check_stop()
+        model.eval()
+        total = sum(float(p.detach().double().square().sum()) for p in model.parameters())
+        return Figures(total, 0.0, 0.0, ())
+
+    values: dict[str, Any] = {
+        "run": run,
+        "config": config.training,
+        "corpus": corpus,
+        "sampling": False,
+        "validate": validate,
+        "progress": NoBoard(run),
+        "stop": StopSignal(),
+        "device": torch.device("cpu"),
+        "precision": config.training.precision,
+        "facts": {"fingerprints": {}},
+    }
+    return Setting(**{**values, **changes})
