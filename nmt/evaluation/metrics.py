@@ -8,7 +8,7 @@ are those of the `sacrebleu` command on the same files, to the digit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from nmt.errors import DataError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sacrebleu.metrics.base import Metric
+    from sacrebleu.significance import Result
 
 _RESAMPLES = 1000
 
@@ -33,10 +34,6 @@ class Score:
     interval: float | None = None
     """95 % of the resamples lie within mean ± interval."""
 
-    @property
-    def ignores_case(self) -> bool:
-        return "case:lc" in self.signature.split("|")
-
 
 @dataclass(frozen=True)
 class Scores:
@@ -53,6 +50,11 @@ class Scores:
     """Tokens of the hypotheses, as BLEU counts them (13a)."""
     reference_length: int
     """Tokens of the references closest in length."""
+
+    def distinct(self) -> list[Score]:
+        """The four of them; three if case is ignored anyway."""
+        mixed = [] if self.bleu is self.bleu_lowercase else [self.bleu]
+        return [*mixed, self.bleu_lowercase, self.chrf, self.ter]
 
     @property
     def brevity_ratio(self) -> float:
@@ -82,20 +84,20 @@ def corpus_scores(
     `lowercase` makes every metric ignore case (`bleu` is then `bleu_lowercase`); `confidence`
     adds mean and 95 % interval by bootstrap. Raises DataError for unequal counts or no sentences.
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     _check(hypotheses, references)
     resamples = _RESAMPLES if confidence else 1
-    measured = []
+    scores: dict[str, Score] = {}
     for name, metric in _metrics(lowercase):
         result = metric.corpus_score(hypotheses, references, n_bootstrap=resamples)
-        mean, interval = (result._mean, result._ci) if confidence else (None, None)
-        signature = str(metric.get_signature())
-        measured.append(Score(name, float(result.score), signature, mean, interval))
+        spread = (float(result._mean), float(result._ci)) if confidence else (None, None)
+        scores[name] = Score(name, float(result.score), str(metric.get_signature()), *spread)
         if isinstance(metric, BLEU):
             lengths = (int(result.sys_len), int(result.ref_len))
-    bleu, *_, chrf, ter = measured
-    return Scores(bleu, measured[-3], chrf, ter, *lengths)
+    bleu_lowercase = scores["BLEU lower-case"]
+    bleu = scores.get("BLEU", bleu_lowercase)
+    return Scores(bleu, bleu_lowercase, scores["chrF++"], scores["TER"], *lengths)
 
 
 def validation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, float]:
@@ -103,10 +105,10 @@ def validation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> t
 
     Raises DataError for unequal counts or no sentences.
     """
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     _check(hypotheses, [references])
-    # force only silences a warning about text that looks tokenised
     bleu = BLEU(force=True).corpus_score(hypotheses, [references])
     chrf = CHRF(word_order=2).corpus_score(hypotheses, [references])
     return float(bleu.score), float(chrf.score)
@@ -116,7 +118,7 @@ def corpus_bleu(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
 ) -> float:
     """BLEU alone. Raises DataError for unequal counts or no sentences."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     _check(hypotheses, references)
     metric = BLEU(lowercase=lowercase, force=True)
@@ -130,7 +132,7 @@ def sentence_chrf(
 
     Raises DataError for unequal counts or no sentences.
     """
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     _check(hypotheses, references)
     metric = CHRF(word_order=2, lowercase=lowercase)
@@ -163,25 +165,28 @@ def compare(
         # fixed, so that each metric is judged by the same resamples all the same.
         signatures, columns = PairedTest(systems, {name: metric}, references, test_type=test)()
         (key,) = signatures
-        before, after = columns[key]
-        sides = [
-            Score(
-                name,
-                float(side.score),
-                str(signatures[key]),
-                None if side.mean is None else float(side.mean),
-                None if side.ci is None else float(side.ci),
-            )
+        before, after = cast("list[Result]", columns[key])
+        signature = str(signatures[key])
+        system_score, baseline_score = (
+            Score(name, float(side.score), signature, _float(side.mean), _float(side.ci))
             for side in (after, before)
-        ]
-        compared.append(PairedScore(sides[0], sides[1], float(after.p_value)))
+        )
+        p_value = cast("float", after.p_value)
+        compared.append(PairedScore(system_score, baseline_score, float(p_value)))
     return compared
 
 
-def _metrics(lowercase: bool) -> list[tuple[str, Metric]]:
-    from sacrebleu.metrics import BLEU, CHRF, TER
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
-    mixed = [] if lowercase else [("BLEU", BLEU())]
+
+def _metrics(lowercase: bool) -> list[tuple[str, Metric]]:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    # force only silences a warning about text that looks tokenized
+    mixed: list[tuple[str, Metric]] = [] if lowercase else [("BLEU", BLEU(force=True))]
     return [
         *mixed,
         ("BLEU lower-case", BLEU(lowercase=True, force=True)),

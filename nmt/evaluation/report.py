@@ -1,0 +1,285 @@
+"""What an evaluation tells: scores, scores by length, worst sentences, a verdict.
+
+A `Report` is data; `to_dict` is its JSON form and `text` its plain-text form. User text is never
+marked up, and control characters in it are shown as escapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nmt.evaluation import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nmt.evaluation.metrics import PairedScore, Score, Scores
+
+SIGNIFICANCE = 0.05
+"""Differences less probable by chance than this are called significant."""
+_BUCKET_STARTS = (0, 6, 11, 16, 21, 31, 41, 61)
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+@dataclass(frozen=True)
+class LengthRow:
+    """The sentences of one length."""
+
+    first: int
+    """Words of the shortest sentences counted here."""
+    last: int | None
+    """Words of the longest ones; None: no limit."""
+    sentences: int
+    bleu: list[float]
+    """BLEU on these sentences, one figure a system."""
+
+
+@dataclass(frozen=True)
+class WorstSentence:
+    """A sentence with a low score."""
+
+    line: int
+    """Line number, from 1."""
+    chrf: float
+    """chrF++ of the sentence."""
+    source: str | None
+    references: list[str]
+    hypothesis: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A system against a baseline."""
+
+    baseline: str
+    test: Literal["bs", "ar"]
+    metrics: list[PairedScore]
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation of one system, perhaps against a second."""
+
+    system: str
+    sentences: int
+    scores: Scores
+    length_of: Literal["source", "reference"]
+    """Whose words `lengths` counts."""
+    lengths: list[LengthRow]
+    worst: list[WorstSentence]
+    comparison: Comparison | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form; figures are not rounded."""
+        result = asdict(self)
+        result["scores"] = [asdict(score) for score in self.scores.distinct()]
+        result["brevity_ratio"] = self.scores.brevity_ratio
+        if self.comparison:
+            result["comparison"]["verdict"] = verdict(self.comparison, self.system)
+        return result
+
+    def text(self) -> str:
+        """All of it for people, without a line end."""
+        heading = f"{shown(self.system)}: {_count(self.sentences, 'sentence')}"
+        parts = [heading, _score_table(self.scores)]
+        if self.comparison:
+            parts.append(_comparison_table(self.comparison, self.system))
+        parts.append(_length_table(self.lengths, self.length_of, self.comparison is not None))
+        if self.worst:
+            parts.append(_worst_list(self.worst))
+        return "\n\n".join(parts)
+
+
+def make_report(
+    system: str,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    sources: Sequence[str] | None = None,
+    baseline: tuple[str, Sequence[str]] | None = None,
+    test: Literal["bs", "ar"] = "bs",
+    lowercase: bool = False,
+    worst: int = 0,
+) -> Report:
+    """Evaluate the translations of `system` (a name), and compare with the `baseline` if given.
+
+    Raises DataError for unequal counts or no sentences.
+    """
+    comparison = None
+    systems = [hypotheses]
+    if baseline is not None:
+        name, other = baseline
+        paired = metrics.compare(hypotheses, other, references, test=test, lowercase=lowercase)
+        comparison = Comparison(name, test, paired)
+        systems.append(other)
+    return Report(
+        system=system,
+        sentences=len(hypotheses),
+        scores=metrics.corpus_scores(hypotheses, references, lowercase=lowercase, confidence=True),
+        length_of="reference" if sources is None else "source",
+        lengths=scores_by_length(
+            references[0] if sources is None else sources, systems, references, lowercase
+        ),
+        worst=worst_sentences(hypotheses, references, sources, worst, lowercase),
+        comparison=comparison,
+    )
+
+
+def scores_by_length(
+    texts: Sequence[str],
+    systems: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    lowercase: bool = False,
+) -> list[LengthRow]:
+    """BLEU of every system on the sentences of each length, in words of `texts` between spaces.
+
+    Lengths without sentences are left out.
+    """
+    words = [len(text.split()) for text in texts]
+    rows = []
+    ends = [start - 1 for start in _BUCKET_STARTS[1:]]
+    for first, last in zip(_BUCKET_STARTS, [*ends, None], strict=True):
+        chosen = [i for i, n in enumerate(words) if first <= n and (last is None or n <= last)]
+        if chosen:
+            part = [[reference[i] for i in chosen] for reference in references]
+            bleu = [
+                metrics.corpus_bleu([system[i] for i in chosen], part, lowercase=lowercase)
+                for system in systems
+            ]
+            rows.append(LengthRow(first, last, len(chosen), bleu))
+    return rows
+
+
+def worst_sentences(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    sources: Sequence[str] | None,
+    count: int,
+    lowercase: bool = False,
+) -> list[WorstSentence]:
+    """The `count` sentences with the lowest chrF++, worst first."""
+    if count < 1:
+        return []
+    chrf = metrics.sentence_chrf(hypotheses, references, lowercase=lowercase)
+    return [
+        WorstSentence(
+            line=i + 1,
+            chrf=chrf[i],
+            source=None if sources is None else sources[i],
+            references=[reference[i] for reference in references],
+            hypothesis=hypotheses[i],
+        )
+        for i in sorted(range(len(chrf)), key=chrf.__getitem__)[:count]
+    ]
+
+
+def verdict(comparison: Comparison, system: str) -> str:
+    """One sentence: which is better, by which metrics, or that nothing is certain."""
+    better, worse, open_ = [], [], []
+    for pair in comparison.metrics:
+        gain = pair.system.value - pair.baseline.value
+        figure = f"{pair.system.name} ({gain:+.2f}, p = {pair.p_value:.3f})"
+        # Equal scores are no difference, whatever the test makes of a difference of nothing.
+        if pair.p_value >= SIGNIFICANCE or gain == 0:
+            open_.append(figure)
+        elif (gain > 0) == (pair.system.name != "TER"):
+            better.append(figure)
+        else:
+            worse.append(figure)
+    ours, theirs = shown(system), shown(comparison.baseline)
+    if better and worse:
+        return (
+            f"The metrics disagree: {ours} is significantly better than {theirs} by "
+            f"{_and(better)}, but worse by {_and(worse)}."
+        )
+    if not better and not worse:
+        return f"No significant difference between {ours} and {theirs}: {_and(open_)}."
+    unsure = f"; not significant by {_and(open_)}" if open_ else ""
+    word = "better" if better else "worse"
+    return f"{ours} is significantly {word} than {theirs} by {_and(better or worse)}{unsure}."
+
+
+def shown(text: str) -> str:
+    """User text that cannot steer a terminal."""
+    return text.translate(_CONTROLS)
+
+
+def _score_table(scores: Scores) -> str:
+    rows = [(s.name, f"{s.value:.2f}", _spread(s)) for s in scores.distinct()]
+    lines = [_table([("", "score", "95 % (bootstrap)"), *rows])]
+    lines.append(
+        f"\nlength ratio {scores.brevity_ratio:.3f} "
+        f"({scores.hypothesis_length:,} tokens, reference {scores.reference_length:,})\n"
+    )
+    lines += [f"{s.name}: {s.signature}" for s in scores.distinct()]
+    return "\n".join(lines)
+
+
+def _comparison_table(comparison: Comparison, system: str) -> str:
+    rows = [("", "A", "B", "A - B", "p")]
+    for pair in comparison.metrics:
+        sides = [f"{s.value:.2f} {_spread(s)}".rstrip() for s in (pair.system, pair.baseline)]
+        gain = pair.system.value - pair.baseline.value
+        rows.append((pair.system.name, *sides, f"{gain:+.2f}", f"{pair.p_value:.4f}"))
+    names = {"bs": "paired bootstrap", "ar": "paired approximate randomisation"}
+    signatures = [f"{p.system.name}: {p.system.signature}" for p in comparison.metrics]
+    return "\n".join(
+        [
+            f"A: {shown(system)}",
+            f"B: {shown(comparison.baseline)}",
+            _table(rows),
+            f"\n{verdict(comparison, system)} ({names[comparison.test]})\n",
+            *signatures,
+        ]
+    )
+
+
+def _length_table(rows: list[LengthRow], length_of: str, compared: bool) -> str:
+    head = (f"{length_of} words", "sentences", *(("BLEU A", "BLEU B") if compared else ("BLEU",)))
+    body = [
+        (
+            f"{row.first}+" if row.last is None else f"{row.first}-{row.last}",
+            f"{row.sentences:,}",
+            *(f"{bleu:.2f}" for bleu in row.bleu),
+        )
+        for row in rows
+    ]
+    return _table([head, *body])
+
+
+def _worst_list(worst: list[WorstSentence]) -> str:
+    blocks = [f"worst {_count(len(worst), 'sentence')} by chrF++"]
+    for sentence in worst:
+        lines = [f"line {sentence.line}, chrF++ {sentence.chrf:.1f}"]
+        if sentence.source is not None:
+            lines.append(f"  source      {shown(sentence.source)}")
+        lines += [f"  reference   {shown(reference)}" for reference in sentence.references]
+        lines.append(f"  hypothesis  {shown(sentence.hypothesis)}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _spread(score: Score) -> str:
+    """Mean and interval as sacrebleu prints them."""
+    if score.mean is None or score.interval is None:
+        return ""
+    return f"(μ = {score.mean:.2f} ± {score.interval:.2f})"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns padded to their widest cell: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *cells in rows:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *padded]).rstrip())
+    return "\n".join(lines)
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1])] * bool(parts[:-1]) + parts[-1:])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
