@@ -1,0 +1,52 @@
+"""Train, inspect and run neural machine translation models.
+
+    import nmt
+    nmt.load("runs/demo").translate(["A dog runs."])
+
+Importing `nmt` is cheap: torch is loaded with the first translator.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nmt.config import Config, DecodingConfig
+    from nmt.decoding.translator import Translator
+
+    __version__: str
+
+__all__ = ["Config", "Translator", "__version__", "load"]
+
+
+def load(
+    path: str | Path,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    decoding: DecodingConfig | None = None,
+) -> Translator:
+    """The translator of a run folder; `decoding` replaces the decoding section of its config.
+
+    Raises UsageError if there is no such run, StorageError if it is damaged.
+    """
+    from nmt.decoding.translator import Translator
+    from nmt.runs import find_run
+
+    return Translator.load(find_run(path), device, decoding)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Translator":
+        from nmt.decoding.translator import Translator
+
+        return Translator
+    if name == "Config":
+        from nmt.config import Config
+
+        return Config
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nmt")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

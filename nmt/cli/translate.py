@@ -1,0 +1,276 @@
+"""`nmt translate`: text, a file, standard input, or a prompt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from nmt.cli.streams import Warnings
+    from nmt.decoding.translator import Translation, Translator, Warn
+
+Translate = Callable[[list[str], "Warn", int], "list[list[Translation]]"]
+"""Translations of sentences, of which the first has the given number."""
+
+
+def translate(
+    text: Annotated[
+        list[str] | None, typer.Argument(help="Sentences; none: --input or standard input.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Run folder, or its name in runs/; default: newest."),
+    ] = None,
+    input: Annotated[
+        Path | None, typer.Option("--input", "-i", help="Text file, a sentence a line.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")
+    ] = None,
+    beam_size: Annotated[
+        int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1: greedy.")
+    ] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(min=0.0, help="Rank by log P / length ** this.")
+    ] = None,
+    nbest: Annotated[int, typer.Option(min=1, help="Translations a sentence.")] = 1,
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Longest translation in tokens.")
+    ] = None,
+    min_length: Annotated[
+        int | None, typer.Option(min=0, help="Shortest translation in tokens.")
+    ] = None,
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option(min=0, help="No n-gram of this size twice in one output.")
+    ] = None,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Put the score and a tab before each translation.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw translations at random instead of searching.")
+    ] = False,
+    temperature: Annotated[
+        float, typer.Option(min=0.001, help="With --sample: above 1 bolder, below 1 safer.")
+    ] = 1.0,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="With --sample: draw from the k likeliest tokens; 0: all.")
+    ] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="With --sample: draw from the likeliest that make p."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="With --sample: which draws.")] = 1,
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source tokens a batch.")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; default: all cores.")
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "int8"] | None,
+        typer.Option(help="Number format of matrix products."),
+    ] = None,
+) -> None:
+    """Translate sentences: one line out for each line in, in order, an empty line stays empty.
+
+    Without TEXT and --input it reads standard input, and on a terminal it prompts. With
+    --nbest N each line gives up to N lines: line number, score and translation between tabs.
+
+    Example: nmt translate "A man is riding a bicycle."
+    """
+    from nmt.cli import streams
+    from nmt.errors import UsageError
+
+    if text and input:
+        raise UsageError("TEXT and --input were both given", "give one of them")
+    settings = {
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "max_length": max_length,
+        "min_length": min_length,
+        "no_repeat_ngram": no_repeat_ngram,
+        "batch_tokens": batch_tokens,
+        "precision": precision,
+    }
+    translator = load_translator(model, device, threads, settings)
+    if nbest > translator.decoding.beam_size and not sample:
+        raise UsageError(
+            f"--nbest {nbest} is more than the beam size {translator.decoding.beam_size}",
+            f"add --beam-size {nbest}",
+        )
+
+    def run(sentences: list[str], warn: Warn, first: int) -> list[list[Translation]]:
+        if not sample:
+            return translator.translate_nbest(sentences, nbest, warn)
+        return translator.sample(
+            sentences,
+            count=nbest,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            first=first,
+            warn=warn,
+        )
+
+    style = "json" if json else "nbest" if nbest > 1 else "scores" if scores else "text"
+    prompting = not text and not input and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+    if prompting and output is None:
+        _prompt(translator)
+        return
+    with streams.Warnings() as warnings, streams.open_output(output) as sink:
+        if text:
+            groups: Iterator[list[bytes]] = iter([[os.fsencode(sentence) for sentence in text]])
+            _translate_groups(groups, "sentence", run, style, sink.write, sink.flush, warnings)
+            return
+        with streams.open_input(input) as file:
+            groups = streams.line_groups(file)
+            if input is not None:
+                groups = _with_progress(groups, input)
+            where = f"{input or 'standard input'}, line"
+            _translate_groups(groups, where, run, style, sink.write, sink.flush, warnings)
+
+
+def load_translator(
+    model: str | None,
+    device: Literal["auto", "cpu", "cuda"],
+    threads: int | None,
+    settings: dict[str, Any],
+) -> Translator:
+    """The translator of a run, with those decoding settings that are not None."""
+    from nmt.runs import find_run
+
+    run = find_run(model)
+    if model is None:
+        print(f"model: {run.path}", file=sys.stderr)
+    given = {key: value for key, value in settings.items() if value is not None}
+    decoding = run.config.decoding.model_copy(update=given)
+
+    import torch
+
+    from nmt.decoding.translator import Translator
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Translator.load(run, device, decoding)
+
+
+def _translate_groups(
+    groups: Iterator[list[bytes]],
+    where: str,
+    run: Translate,
+    style: str,
+    write: Callable[[bytes], object],
+    flush: Callable[[], object],
+    warnings: Warnings,
+) -> None:
+    from nmt.cli.streams import decode
+
+    first = 0
+    for group in groups:
+
+        def warn(index: int, message: str, first: int = first) -> None:
+            warnings(f"{where} {first + index + 1}", message)
+
+        sentences = []
+        for index, raw in enumerate(group):
+            sentence, repaired = decode(raw)
+            sentences.append(sentence)
+            if repaired:
+                warn(index, repaired)
+        results = run(sentences, warn, first)
+        for index, (sentence, found) in enumerate(zip(sentences, results, strict=True)):
+            if found[0].at_limit:
+                warn(index, "the translation reached the length limit, it may be cut")
+            write(_formatted(first + index + 1, sentence, found, style).encode())
+        flush()
+        first += len(group)
+
+
+def _formatted(number: int, sentence: str, found: list[Translation], style: str) -> str:
+    """The line or lines that answer one sentence."""
+    if style == "json":
+        import json
+
+        translations = [
+            {"text": t.text, "score": t.score, "log_probability": t.log_probability} for t in found
+        ]
+        answer = {"source": sentence, "translations": translations}
+        return json.dumps(answer, ensure_ascii=False) + "\n"
+    if style == "nbest":
+        return "".join(f"{number}\t{t.score:.4f}\t{t.text}\n" for t in found)
+    if style == "scores":
+        return f"{found[0].score:.4f}\t{found[0].text}\n"
+    return f"{found[0].text}\n"
+
+
+def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[bytes]]:
+    """The same groups, with a bar of lines on standard error if that is a terminal."""
+    if not (_is_terminal(sys.stderr) and path.is_file()):
+        yield from groups
+        return
+    from tqdm import tqdm
+
+    with path.open("rb") as file:
+        total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    with tqdm(total=total, unit=" lines", dynamic_ncols=True) as bar:
+        for group in groups:
+            yield group
+            bar.update(len(group))
+
+
+_HELP = """\
+Type a sentence to translate it.
+  /beam N    beam size, now {beam}
+  /nbest N   translations shown, now {nbest}
+  /help      this
+  /bye       leave (or Ctrl-D)"""
+
+
+def _prompt(translator: Translator) -> None:
+    """Ask and answer on the terminal until /bye or the end of input."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (gives input() its line editing and history)
+    nbest = 1
+
+    def warn(_: int, message: str) -> None:
+        print(f"warning: {message}", file=sys.stderr)
+
+    print("Type a sentence; /help lists commands, /bye leaves.", file=sys.stderr)
+    while True:
+        try:
+            line = input(">>> ")
+        except EOFError:
+            print(file=sys.stderr)
+            return
+        command, _, argument = line.strip().partition(" ")
+        beam = translator.decoding.beam_size
+        if command == "/bye":
+            return
+        if command in ("/beam", "/nbest") and argument.strip().isdecimal() and int(argument) > 0:
+            number = int(argument)
+            if command == "/nbest":
+                nbest = number
+            if command == "/beam" or nbest > beam:
+                beam = number
+            nbest = min(nbest, beam)
+            translator.decoding = translator.decoding.model_copy(update={"beam_size": beam})
+            print(f"beam {beam}, nbest {nbest}", file=sys.stderr)
+        elif command.startswith("/"):
+            print(_HELP.format(beam=beam, nbest=nbest), file=sys.stderr)
+        elif command:
+            sentence = os.fsencode(line).decode(errors="replace")
+            [found] = translator.translate_nbest([sentence], nbest, warn)
+            for translation in found:
+                score = f"{translation.score:8.4f}  " if nbest > 1 else ""
+                print(f"{score}{translation.text}")
+
+
+def _is_terminal(file: Any) -> bool:
+    return bool(file.isatty())

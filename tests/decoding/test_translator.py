@@ -1,0 +1,311 @@
+"""Text in, text out: order, batches, long and strange input, scores."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nmt.data.text import clean_line
+from nmt.tokenizer import Tokenizer, train_tokenizer
+from torch import Tensor
+
+import nmt.decoding.translator as translator_module
+from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
+from nmt.decoding.translator import Translator, split_text
+from nmt.errors import ConfigError
+from nmt.model import Memory, build_model
+
+WORDS = ["the", "a", "small", "old", "red", "dog", "cat", "man", "woman", "house", "tree"]
+WORDS += ["runs", "sees", "sleeps", "and", "under", "by"]
+FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
+
+
+def sentence(rng: np.random.Generator, words: int) -> str:
+    return " ".join(rng.choice(WORDS, words)) + "."
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    rng = np.random.default_rng(1)
+    lines = [sentence(rng, 8) for _ in range(300)]
+    config = TokenizerConfig(type="bpe", vocab_size=330, byte_fallback=True)
+    folder: Path = tmp_path_factory.mktemp("tokenizer")
+    return train_tokenizer(lambda: iter(zip(lines, lines, strict=True)), config, 1, folder)
+
+
+@dataclass
+class CopyState:
+    source: Tensor
+    position: int = 0
+
+    def select(self, sentences: Tensor, beams: Tensor) -> None:
+        self.source = self.source[sentences]
+
+
+class CopyModel:
+    """Translates every sentence into itself, whatever the tokens so far."""
+
+    training = True
+
+    def __init__(self, vocabulary: int) -> None:
+        self.vocabulary = vocabulary
+        self.batches: list[tuple[int, ...]] = []
+
+    def train(self, mode: bool = True) -> None:
+        self.training = mode
+
+    def eval(self) -> None:
+        self.training = False
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
+        assert not self.training
+        self.batches.append(tuple(source.shape))
+        return Memory(source.where(source_mask, 3), source_mask)
+
+    def start(self, memory: Memory, max_length: int) -> CopyState:
+        return CopyState(memory.states)
+
+    def step(self, tokens: Tensor, state: CopyState) -> Tensor:
+        column = min(state.position, state.source.shape[1] - 1)
+        state.position += 1
+        logits = torch.nn.functional.one_hot(state.source[:, column], self.vocabulary) * 20.0
+        return logits[:, None].expand(-1, tokens.shape[1], -1)
+
+
+@pytest.fixture
+def copier(tokenizer: Tokenizer) -> Translator:
+    return Translator(CopyModel(len(tokenizer.target)), tokenizer)  # type: ignore[arg-type]
+
+
+def network(tokenizer: Tokenizer, **how: object) -> Translator:
+    torch.manual_seed(3)
+    config = ModelConfig(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, feedforward=32)
+    size = len(tokenizer.target)
+    model = build_model(config, size, size, shared_vocab=True)
+    with torch.no_grad():
+        model.output_weight[3] += 0.3
+    return Translator(model, tokenizer, DecodingConfig(max_length=20, **how))  # type: ignore[arg-type]
+
+
+def test_one_out_for_each_in_and_in_order(copier: Translator) -> None:
+    rng = np.random.default_rng(2)
+    sentences = [sentence(rng, int(n)) for n in rng.integers(1, 30, 100)]
+    sentences[10] = sentences[20] = ""
+    sentences[30] = " \t\u00a0\u3000 "
+    expected = [*sentences]
+    expected[30] = ""
+    copier.decoding = DecodingConfig(batch_tokens=128)
+    assert copier.translate(sentences) == expected
+    model = copier.model
+    assert isinstance(model, CopyModel)
+    assert model.training  # as it was before
+    assert sum(batch for batch, _ in model.batches) == 97
+    assert all(batch * length <= 128 for batch, length in model.batches)
+    assert copier.translate([]) == []
+    assert list(copier.stream(iter(sentences), group=7)) == expected
+
+
+def test_empty_sentences_never_reach_the_model(copier: Translator) -> None:
+    assert copier.translate(["", "   ", "\x00\x01", "\n"]) == [""] * 4
+    assert copier.model.batches == []  # type: ignore[attr-defined]
+
+
+def test_batches_change_nothing(tokenizer: Tokenizer) -> None:
+    rng = np.random.default_rng(4)
+    sentences = [sentence(rng, int(n)) for n in rng.integers(1, 12, 60)]
+    results = [
+        network(tokenizer, batch_tokens=tokens).translate(sentences) for tokens in (1, 60, 4096)
+    ]
+    assert results[0] == results[1] == results[2]
+    assert results[2] == network(tokenizer).translate(sentences[::-1])[::-1]
+    assert len(set(results[0])) > 10
+
+
+def test_nbest_and_scores_agree(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer)
+    found = translator.translate_nbest(["the dog runs.", "", "a cat sees the man."], 4)
+    assert [len(best) for best in found] == [4, 1, 4]
+    assert found[1][0] == ("", 0.0, 0.0, False)
+    for best in (found[0], found[2]):
+        assert [t.score for t in best] == sorted((t.score for t in best), reverse=True)
+    with pytest.raises(ValueError, match="nbest"):
+        translator.translate_nbest(["the dog"], 6)
+
+
+def test_score_is_the_probability_of_the_pair(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer)
+    pairs = [("the dog runs.", "a cat"), ("a man", ""), ("", "the tree"), ("a man", "a man sees.")]
+    together = translator.score(pairs)
+    alone = [translator.score([pair])[0] for pair in pairs]
+    for one, other, (_, target) in zip(together, alone, pairs, strict=True):
+        assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
+        assert one.log_probability < 0
+        assert one.tokens == len(tokenizer.target.encode(target)) + 1
+    copier = Translator(CopyModel(len(tokenizer.target)), tokenizer)  # type: ignore[arg-type]
+    assert copier.score([]) == []
+
+
+def test_samples_are_repeatable_and_differ(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer)
+    sentences = ["the dog runs.", "the dog runs.", "", "a cat sees the man."]
+    first = translator.sample(sentences, count=3, seed=5)
+    assert first == translator.sample(sentences, count=3, seed=5)
+    assert first != translator.sample(sentences, count=3, seed=6)
+    assert first[0] != first[1]
+    tail = translator.sample(sentences[3:], count=3, seed=5, first=3)
+    assert [t.text for t in tail[0]] == [t.text for t in first[3]]
+
+
+def test_long_input_is_split_and_said(copier: Translator) -> None:
+    rng = np.random.default_rng(5)
+    sentences = [sentence(rng, 12) for _ in range(60)]
+    copier.max_source_tokens = 50
+    said: list[tuple[int, str]] = []
+    result = copier.translate(
+        ["a dog.", " ".join(sentences)], warn=lambda i, text: said.append((i, text))
+    )
+    assert result == ["a dog.", " ".join(sentences)]
+    [(index, message)] = said
+    assert index == 1
+    assert "pieces" in message
+    assert max(length for _, length in copier.model.batches) <= 51  # type: ignore[attr-defined]
+    with pytest.warns(UserWarning, match="sentence 2"):
+        copier.translate(["a dog.", " ".join(sentences)])
+
+
+def test_enormous_input_is_refused_at_once(copier: Translator) -> None:
+    said: list[tuple[int, str]] = []
+    texts = ["x" * 1_000_000, "a dog."]
+    assert copier.translate(texts, warn=lambda i, text: said.append((i, text))) == ["", "a dog."]
+    assert len(said) == 1
+    assert "100,000" in said[0][1]
+
+
+def test_long_input_without_a_place_to_cut(copier: Translator) -> None:
+    with pytest.warns(UserWarning):
+        [text] = copier.translate(["x" * 20_000])
+    assert text.replace(" ", "") == "x" * 20_000
+
+
+def test_split_prefers_sentence_ends() -> None:
+    def fits(text: str) -> bool:
+        return len(text) <= 24
+
+    assert split_text("One two three. Four five six. Seven.", fits) == [
+        "One two three.",
+        "Four five six. Seven.",
+    ]
+    assert split_text("one two three, four five six seven", fits) == [
+        "one two three,",
+        "four five six seven",
+    ]
+    assert split_text("one two three four five six seven", fits) == [
+        "one two three four",
+        "five six seven",
+    ]
+    assert split_text("四五六七八九十。" * 6, fits) == ["四五六七八九十。" * 3] * 2
+    assert split_text("a" * 50, fits) == ["a" * 12, "a" * 13, "a" * 12, "a" * 13]
+    assert split_text("", fits) == [""]
+
+
+@given(st.text(max_size=300), st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_split_loses_nothing_but_spaces(text: str, most: int) -> None:
+    pieces = split_text(text, lambda piece: len(piece) <= most)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert all(len(piece) <= most for piece in pieces)
+
+
+STRANGE = [
+    "",
+    "   ",
+    "\x00",
+    "<s>",
+    "</s>",
+    "<pad> <unk>",
+    "▁▁▁",
+    "\x1b[31mred\x1b[0m",
+    "\ud800 lone \udcff",
+    "a\nb",
+    "a\rb",
+    "a\u2028b\u0085c\x0bd\x0ce",
+    "\ufeffthe dog",
+    "y" * 3_000,
+    "😀" * 100,
+    "👩‍👩‍👧‍👦" * 10,
+    "שלום עולם",
+    "e\u0301 é ﬁ ½",
+    "\t\t",
+    "\u200b\u200d\u2060",
+    "the dog " * 300,
+]
+
+
+def check_outputs(sentences: list[str], results: list[str]) -> None:
+    assert len(results) == len(sentences)
+    for text, result in zip(sentences, results, strict=True):
+        assert not any(char in result for char in "\n\r\x00\x1b")
+        result.encode()
+        if not text.strip():
+            assert result == ""
+
+
+def test_strange_input(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer, beam_size=2)
+    check_outputs(STRANGE, translator.translate(STRANGE, warn=lambda *_: None))
+    for text in ("<s>", "</s>", "<pad>", "<unk>"):  # spelt out, not control ids
+        assert all(token > 3 for token in tokenizer.source.encode(clean_line(text)))
+
+
+def test_fuzz(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer, beam_size=2)
+    group = 50
+
+    @given(st.lists(st.text(max_size=60), min_size=group, max_size=group))
+    @settings(max_examples=-(-FUZZ_CASES // group), deadline=None)
+    def holds(sentences: list[str]) -> None:
+        results = translator.translate(sentences, warn=lambda *_: None)
+        check_outputs(sentences, results)
+        alone = translator.translate(sentences[:1], warn=lambda *_: None)
+        assert alone == results[:1]
+
+    holds()
+
+
+def test_outputs_are_one_line_even_of_a_model_that_spells_control_characters(
+    tokenizer: Tokenizer,
+) -> None:
+    translator = network(tokenizer)
+    bytes_to_spell = tokenizer.target.encode("\u4e00")[-3:]
+    newline = bytes_to_spell[0] - 0xE4 + 0x0A  # byte pieces stand in order of their value
+    escape = newline - 0x0A + 0x1B
+    model = CopyModel(len(tokenizer.target))
+    translator.model = model  # type: ignore[assignment]
+    encode = model.encode
+
+    def spelling(source: Tensor, source_mask: Tensor) -> Memory:
+        source = source.clone()
+        source[:, 0], source[:, 1] = newline, escape
+        return encode(source, source_mask)
+
+    model.encode = spelling  # type: ignore[method-assign]
+    check_outputs(["the old dog"], translator.translate(["the old dog"]))
+
+
+def test_limit_is_reported(copier: Translator) -> None:
+    copier.decoding = DecodingConfig(max_length=3)
+    [[cut], [whole]] = copier.translate_nbest(["the dog sees the cat under the tree", "dog"], 1)
+    assert cut.at_limit
+    assert not whole.at_limit
+
+
+def test_int8_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="int8"):
+        translator_module.resolve_decoding_precision("int8", torch.device("cpu"))
+    assert translator_module.resolve_decoding_precision("auto", torch.device("cpu")) == "fp32"
