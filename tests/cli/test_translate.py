@@ -1,0 +1,309 @@
+"""`nmt translate` and `nmt score` on a tiny run: lines in, lines out, errors, files, the prompt."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from nmt.tokenizer import train_tokenizer
+
+from nmt import storage
+from nmt.cli import main, streams
+from nmt.config import Config
+from nmt.config_file import dump_config
+from nmt.runs import Run, tokenizer_digest
+
+LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
+
+
+class Result(NamedTuple):
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        assert self.out.endswith(b"\n")
+        return self.out.decode().split("\n")[:-1]
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    from nmt.model import build_model
+
+    runs = tmp_path_factory.mktemp("runs")
+    run = Run(runs / "tiny")
+    config = Config.model_validate(
+        {
+            "data": {"train": {"builtin": "phrasebook"}, "valid": {"builtin": "phrasebook"}},
+            "tokenizer": {"type": "bpe", "vocab_size": 300},
+            "model": {
+                "d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1,
+                "feedforward": 32,
+            },
+            "training": {"max_steps": 1},
+            "decoding": {"max_length": 20},
+        }
+    )  # fmt: skip
+    run.path.mkdir()
+    run.config_file.write_text(dump_config(config), encoding="utf-8")
+    tokenizer = train_tokenizer(
+        lambda: iter([(line, line) for line in LINES if line.strip()] * 20),
+        config.tokenizer,
+        1,
+        run.tokenizer_folder,
+    )
+    torch.manual_seed(1)
+    size = len(tokenizer.source)
+    model = build_model(config.model, size, size, True)
+    with torch.no_grad():
+        model.output_weight[3] += 0.5
+    storage.write_folder(
+        run.model_folder,
+        {"model.safetensors": {name: p.detach() for name, p in model.named_parameters()}},
+        {"tokenizer": tokenizer_digest(run.tokenizer_folder)},
+    )
+    return runs
+
+
+@pytest.fixture
+def nmt(
+    runs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> Command:
+    """Run the command line in this process, with bytes on standard input."""
+    monkeypatch.setenv("NMT_RUNS", str(runs))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, stdin: bytes = b"") -> Result:
+        reader, writer = os.pipe()
+
+        def feed() -> None:
+            with os.fdopen(writer, "wb") as file:
+                file.write(stdin)
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        with os.fdopen(reader) as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            monkeypatch.setattr(sys, "argv", ["nmt", *arguments])
+            with pytest.raises(SystemExit) as exit:
+                main()
+        feeder.join()
+        code = exit.value.code
+        assert isinstance(code, int)
+        captured = capfdbinary.readouterr()
+        return Result(code, captured.out, captured.err.decode())
+
+    return run
+
+
+def test_a_line_out_for_each_line_in(nmt: Command) -> None:
+    text = "\n".join(LINES).encode()
+    result = nmt("translate", stdin=text + b"\n")
+    assert result.code == 0
+    assert len(result.lines) == len(LINES)
+    assert [bool(line) for line in result.lines] == [bool(line.strip()) for line in LINES]
+    assert "model: " in result.err  # which run was taken
+    assert nmt("translate", stdin=text).lines == result.lines  # without the last newline
+    assert nmt("translate", "--model", "tiny", *LINES).lines == result.lines
+    assert "model: " not in nmt("translate", "--model", "tiny", "a tree").err
+    assert nmt("translate", stdin=b"").out == b""
+
+
+def test_file_to_file(nmt: Command, tmp_path: Path) -> None:
+    Path("in.txt").write_text("\n".join(LINES) + "\n", encoding="utf-8")
+    result = nmt("translate", "-i", "in.txt", "-o", "out.txt")
+    assert (result.code, result.out) == (0, b"")
+    expected = nmt("translate", *LINES).out
+    assert Path("out.txt").read_bytes() == expected
+    assert nmt("translate", "-i", "out.txt", "-o", "out.txt").code == 0  # onto itself
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", "out.txt"]
+    assert nmt("translate", "a tree", "-o", "/dev/null").code == 0
+
+
+def test_failure_leaves_the_old_output(nmt: Command, tmp_path: Path) -> None:
+    Path("out.txt").write_text("old")
+    result = nmt("translate", "-i", "missing.txt", "-o", "out.txt")
+    assert result.code == 4
+    assert "missing.txt" in result.err
+    assert Path("out.txt").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+    assert nmt("translate", "-i", ".").code == 4
+    assert nmt("translate", "x", "-o", "no/such/folder").code == 5
+
+
+def test_scores_nbest_and_json(nmt: Command) -> None:
+    plain = nmt("translate", *LINES).lines
+    scored = [line.split("\t") for line in nmt("translate", "--scores", *LINES).lines]
+    assert [text for _, text in scored] == plain
+    assert float(scored[0][0]) < 0
+
+    several = [line.split("\t") for line in nmt("translate", "--nbest", "3", *LINES).lines]
+    assert [int(number) for number, _, _ in several] == [1, 1, 1, 2, 3, 3, 3, 4, 5, 5, 5]
+    assert several[0][2] == plain[0]
+
+    objects = [json.loads(line) for line in nmt("translate", "--json", *LINES).lines]
+    assert [o["translations"][0]["text"] for o in objects] == plain
+    assert [o["source"] for o in objects] == LINES
+    refused = nmt("translate", "--nbest", "9", "a tree")
+    assert refused.code == 2
+    assert "--beam-size 9" in refused.err
+
+
+def test_sampling_is_repeatable(nmt: Command) -> None:
+    def sampled(*arguments: str) -> list[str]:
+        return nmt("translate", "--sample", "--temperature", "2", *arguments, *LINES).lines
+
+    assert sampled() == sampled("--seed", "1") != sampled("--seed", "2")
+    assert sampled("--top-k", "1") == sampled("--top-k", "1", "--seed", "7")
+    assert len(sampled("--nbest", "4")) == 4 * 3 + 2
+
+
+def test_search_options_reach_the_search(nmt: Command) -> None:
+    long = nmt("translate", "--json", "--min-length", "12", "a tree").lines[0]
+    best = json.loads(long)["translations"][0]
+    assert best["log_probability"] / best["score"] >= 13  # tokens and eos
+    limited = nmt("translate", "--min-length", "12", "--max-length", "12", "a tree")
+    assert "limit" in limited.err
+    flat = json.loads(nmt("translate", "--json", "--length-penalty", "0", "a tree").lines[0])
+    assert flat["translations"][0]["score"] == flat["translations"][0]["log_probability"]
+
+
+def test_bytes_that_are_no_text(nmt: Command) -> None:
+    raw = b"the dog \xff runs\n\xed\xa0\x80\n\x00\n\r\n\x1b[2J\na\xe2\x80\xa8b\n<s> </s>\n"
+    result = nmt("translate", stdin=raw)
+    assert result.code == 0
+    assert len(result.lines) == 7
+    assert result.out.count(b"\n") == 7
+    assert b"\x1b" not in result.out
+    assert "line 1: not valid UTF-8 at byte 8" in result.err
+    assert "line 2: not valid UTF-8" in result.err
+    assert nmt("translate", os.fsdecode(b"dog \xff"), "two\nlines").out.count(b"\n") == 2
+
+
+def test_very_long_lines(nmt: Command) -> None:
+    result = nmt("translate", "--beam-size", "1", stdin=b"a\n" + b"x" * 1_000_000 + b"\nb\n")
+    assert len(result.lines) == 3
+    assert result.lines[1] == ""
+    assert "line 2: longer than 100,000 characters" in result.err
+    result = nmt("translate", "--beam-size", "1", stdin=b"the dog runs . " * 200)
+    assert len(result.lines) == 1
+    assert "pieces" in result.err
+
+
+def test_many_lines_keep_their_order(nmt: Command) -> None:
+    lines = [LINES[i % 3] for i in range(10_000)]
+    result = nmt("translate", "--beam-size", "1", stdin="\n".join(lines).encode())
+    first = result.lines[:3]
+    assert result.lines == [first[i % 3] for i in range(10_000)]
+
+
+def test_many_warnings_are_counted(nmt: Command) -> None:
+    result = nmt("translate", "--beam-size", "1", "--max-length", "1", stdin=b"\xff\n" * 50)
+    assert result.err.count("warning: standard input") == 20
+    assert "more like these" in result.err
+
+
+def test_usage_errors(nmt: Command) -> None:
+    assert nmt("translate", "a tree", "--input", "x").code == 2
+    assert nmt("translate", "a tree", "--model", "other").code == 2
+    assert nmt("translate", "a tree", "--beam-size", "0").code == 2
+    assert nmt("translate", "a tree", "--precision", "int4").code == 2
+
+
+def test_score(nmt: Command) -> None:
+    Path("s").write_text("the dog runs .\na tree\n")
+    Path("t").write_text("the cat\n\n")
+    result = nmt("score", "--source", "s", "--target", "t")
+    assert result.code == 0
+    values = [float(line) for line in result.lines]
+    assert all(value < 0 for value in values)
+    assert "perplexity" in result.err
+    piped = nmt("score", "--json", stdin=b"the dog runs .\tthe cat\na tree\t\n")
+    objects = [json.loads(line) for line in piped.lines]
+    assert [o["log_probability"] for o in objects] == pytest.approx(values, abs=1e-5)
+    means = [float(line) for line in nmt("score", "-s", "s", "-t", "t", "--per-token").lines]
+    assert means == pytest.approx([o["log_probability"] / o["tokens"] for o in objects], abs=1e-5)
+    Path("t").write_text("the cat\n")
+    unequal = nmt("score", "--source", "s", "--target", "t")
+    assert (unequal.code, "t has only 1 lines" in unequal.err) == (4, True)
+    assert nmt("score", stdin=b"one column\n").code == 4
+    assert nmt("score", "--source", "s").code == 2
+
+
+def test_prompt(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["a tree", "/nbest 2", "a tree", "/beam 1", "/nonsense", "", "/bye", "never"])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    monkeypatch.setattr("nmt.cli.translate._is_terminal", lambda _: True)
+    result = nmt("translate")
+    assert result.code == 0
+    assert len(result.lines) == 3
+    assert result.lines[0] in result.lines[1]
+    assert "beam 5, nbest 2" in result.err
+    assert "beam 1, nbest 1" in result.err
+    assert next(answers) == "never"
+
+
+def test_groups_of_lines() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as file:
+        groups = streams.line_groups(file, wait=0.01)
+        os.write(writer, b"one\ntw")
+        assert next(groups) == [b"one"]
+        os.write(writer, b"o\n\nthree")
+        assert next(groups) == [b"two", b""]
+        os.close(writer)
+        assert list(groups) == [[b"three"]]
+
+
+def test_groups_of_a_file_are_large_but_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"line\n" * 50_000 + b"x" * 3_000_000 + b"\nlast")
+    with path.open("rb") as file:
+        groups = list(streams.line_groups(file))
+    sizes = [len(group) for group in groups]
+    assert sum(sizes) == 50_002
+    assert min(sizes[:-1]) >= streams.GROUP_LINES
+    assert max(sizes) < 6 * streams.GROUP_LINES
+    assert groups[-1][-1] == b"last"
+    assert streams.MAX_LINE_BYTES < len(groups[-1][-2]) < 500_000
+
+
+def test_a_slow_pipe_gets_its_answers(runs: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "from nmt.cli import main; main()", "translate"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "NMT_RUNS": str(runs), "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert isinstance(process.stdin, io.BufferedWriter)
+        assert isinstance(process.stdout, io.BufferedReader)
+        for _ in range(2):
+            process.stdin.write(b"the dog runs .\n")
+            process.stdin.flush()
+            assert process.stdout.readline().endswith(b"\n")
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait() == 0
+
+
+def test_importing_nmt_is_light() -> None:
+    code = "import nmt, sys; nmt.__version__; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
