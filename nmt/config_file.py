@@ -469,14 +469,18 @@ def _allowed(problem: Any) -> str:
     section = _section(location[:length])
     if len(location) == length:
         return f"a section with keys like {', '.join(list(section.model_fields)[:3])}"
-    schema = _json_schema()["$defs"][section.__name__]["properties"][location[length]]
-    return describe(schema)
+    return allowed_values(section, str(location[length]))
 
 
-def describe(schema: dict[str, Any]) -> str:
+def allowed_values(section: type[Section], key: str) -> str:
+    """What a key of a section may be, in words: `a whole number at least 1 or null`."""
+    return _describe(_json_schema()["$defs"][section.__name__]["properties"][key])
+
+
+def _describe(schema: dict[str, Any]) -> str:
     """The values that a JSON schema of one key allows, in words."""
     if "anyOf" in schema:
-        return " or ".join(describe(option) for option in schema["anyOf"])
+        return " or ".join(_describe(option) for option in schema["anyOf"])
     if "enum" in schema:
         return " or ".join(schema["enum"])
     if "const" in schema:
@@ -521,7 +525,7 @@ def _show(value: Any) -> str:
     """A wrong value as the user wrote it."""
     if isinstance(value, dict | list):
         return "(a section)" if isinstance(value, dict) else "(a list)"
-    return quoted(value) if isinstance(value, str) else _dump_scalar(value)
+    return quoted(value) if isinstance(value, str) else dump_scalar(value)
 
 
 def _dump_lines(value: dict[str, Any], indent: int) -> list[str]:
@@ -535,11 +539,12 @@ def _dump_lines(value: dict[str, Any], indent: int) -> list[str]:
                 first, *rest = _dump_lines(element, 0)
                 lines += [f"  - {first}", *(f"    {line}" for line in rest)]
         else:
-            lines.append(f"{key}: {_dump_scalar(item)}")
+            lines.append(f"{key}: {dump_scalar(item)}")
     return [" " * min(indent, 2) + line for line in lines]
 
 
-def _dump_scalar(value: str | float | bool | None) -> str:
+def dump_scalar(value: str | float | bool | None) -> str:
+    """One value as YAML on one line, which reads back as the same value."""
     if isinstance(value, str):
         plain = re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*", value) and _scalar(value) == value
         return value if plain else _quoted_scalar(value)
