@@ -61,11 +61,17 @@ def linear_cross_entropy(
     the loss run together over chunks of tokens, so the logits of a batch never exist at once, and
     gradients are made on the way. Only the first of the two results can be differentiated.
     """
-    if torch.is_autocast_enabled(hidden.device.type):
-        dtype = torch.get_autocast_dtype(hidden.device.type)
-        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    hidden, weight = _in_autocast_dtype(hidden, weight)
     objective, nll = _LinearCrossEntropy.apply(hidden, weight, target, label_smoothing)  # type: ignore[no-untyped-call]
     return objective, nll
+
+
+def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """What autocast would do to the operands of a matrix product."""
+    device = tensors[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -122,19 +128,69 @@ def _rdrop_loss(model: Model, batch: Batch, label_smoothing: float, rdrop: float
     twice = torch.cat([batch.source, batch.source])
     memory = model.encode(twice, torch.cat([batch.source_mask, batch.source_mask]))
     hidden = model.decode(torch.cat([batch.target_in, batch.target_in]), memory)
-    mask = batch.target_mask
-    first, second = hidden.chunk(2)
-    log_p = torch.log_softmax(model.logits(first[mask]).float(), dim=-1)
-    log_q = torch.log_softmax(model.logits(second[mask]).float(), dim=-1)
-    target = batch.target_out[mask]
+    first, second = (passed[batch.target_mask] for passed in hidden.chunk(2))
+    first, second, weight = _in_autocast_dtype(first, second, model.output_weight)
+    target = batch.target_out[batch.target_mask]
+    objective, nll = _LinearRDrop.apply(first, second, weight, target, label_smoothing, rdrop)  # type: ignore[no-untyped-call]
+    return LossSums(objective, nll, batch.target_tokens)
 
-    def cross_entropy(log_probs: Tensor) -> tuple[Tensor, Tensor]:
-        nll = -log_probs.gather(1, target[:, None]).sum()
-        smooth = -log_probs.mean(dim=1).sum()
-        return (1 - label_smoothing) * nll + label_smoothing * smooth, nll.detach()
 
-    loss_p, nll_p = cross_entropy(log_p)
-    loss_q, nll_q = cross_entropy(log_q)
-    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2
-    objective = (loss_p + loss_q) / 2 + rdrop * divergence
-    return LossSums(objective, (nll_p + nll_q) / 2, batch.target_tokens)
+class _LinearRDrop(torch.autograd.Function):
+    """The loss of R-Drop on two passes' hidden states, in chunks like the plain loss."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        first: Tensor,
+        second: Tensor,
+        weight: Tensor,
+        target: Tensor,
+        label_smoothing: float,
+        rdrop: float,
+    ) -> tuple[Tensor, Tensor]:
+        off = label_smoothing / weight.shape[0]
+        objective = first.new_zeros((), dtype=torch.float32)
+        nll_sum = first.new_zeros((), dtype=torch.float32)
+        first_grad, second_grad = torch.empty_like(first), torch.empty_like(second)
+        weight_grad = torch.zeros_like(weight, dtype=torch.float32)
+        with torch.autocast(first.device.type, enabled=False):
+            for begin in range(0, len(target), CHUNK):
+                rows = slice(begin, begin + CHUNK)
+                t = target[rows, None]
+                log_p = torch.log_softmax(first[rows] @ weight.T, dim=1, dtype=torch.float32)
+                log_q = torch.log_softmax(second[rows] @ weight.T, dim=1, dtype=torch.float32)
+                nll = -(log_p.gather(1, t).sum() + log_q.gather(1, t).sum()) / 2
+                smooth = -(log_p.sum() + log_q.sum()) / (2 * weight.shape[0])
+                ratio = log_p - log_q
+                p, q = log_p.exp_(), log_q.exp_()
+                p_ratio = (p * ratio).sum(dim=1, keepdim=True)
+                q_ratio = (q * ratio).sum(dim=1, keepdim=True)
+                divergence = (p_ratio - q_ratio).sum() / 2
+                nll_sum += nll
+                objective += (1 - label_smoothing) * nll + label_smoothing * smooth
+                objective += rdrop * divergence
+
+                # Twice the gradient by the logits of p: of the cross-entropy p - target, of the
+                # two divergences p (ratio - E_p[ratio]) + p - q; and the mirror image for q.
+                difference = p - q
+                errors = (
+                    (p, first, first_grad, (ratio - p_ratio).mul_(p).add_(difference)),
+                    (q, second, second_grad, (q_ratio - ratio).mul_(q).sub_(difference)),
+                )
+                for probabilities, hidden, hidden_grad, pull in errors:
+                    error = probabilities.sub_(off).add_(pull, alpha=rdrop).mul_(0.5)
+                    kept = error.new_tensor((label_smoothing - 1) / 2).expand_as(t)
+                    error = error.scatter_add_(1, t, kept).to(weight.dtype)
+                    torch.mm(error, weight, out=hidden_grad[rows])
+                    weight_grad += error.T @ hidden[rows]
+        ctx.save_for_backward(first_grad, second_grad, weight_grad)
+        ctx.weight_dtype = weight.dtype
+        ctx.mark_non_differentiable(nll_sum)
+        return objective, nll_sum
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        first_grad, second_grad, weight_grad = ctx.saved_tensors
+        scale = grads[0]
+        weight_grad = (weight_grad * scale).to(ctx.weight_dtype)
+        return first_grad * scale, second_grad * scale, weight_grad, None, None, None

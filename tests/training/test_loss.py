@@ -72,7 +72,7 @@ def test_rdrop_without_dropout_is_the_plain_loss() -> None:
 def test_rdrop_equals_its_formula() -> None:
     model = tiny_model(dropout=0.3)
     torch.manual_seed(1)
-    sums = batch_loss(model, BATCH, 0.0, rdrop=2.0)
+    sums = batch_loss(model, BATCH, 0.1, rdrop=2.0)
 
     torch.manual_seed(1)
     twice = collate([([5, 6, 7], [8, 9]), ([4], [9, 10, 11, 12])] * 2, np.arange(4))
@@ -82,4 +82,12 @@ def test_rdrop_equals_its_formula() -> None:
     rows = torch.arange(len(target))
     nll = -(p[rows, target].log().sum() + q[rows, target].log().sum()) / 2
     kl = ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()) / 2
-    torch.testing.assert_close(sums.objective, nll + 2.0 * kl, rtol=1e-4, atol=1e-4)
+    smooth = -(p.log().mean(1).sum() + q.log().mean(1).sum()) / 2
+    expected = 0.9 * nll + 0.1 * smooth + 2.0 * kl
+    torch.testing.assert_close(sums.objective, expected, rtol=1e-4, atol=1e-4)
+
+    parameters = [q for q in model.parameters() if q.requires_grad]
+    grads = torch.autograd.grad(sums.objective * 0.5, parameters)
+    expected_grads = torch.autograd.grad(expected * 0.5, parameters)
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        torch.testing.assert_close(grad, expected_grad, rtol=1e-3, atol=1e-4)
