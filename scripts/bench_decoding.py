@@ -1,0 +1,179 @@
+"""Measure decoding speed, alone or against CTranslate2 with the same weights.
+
+    python scripts/bench_decoding.py --model runs/x --source FILE --against ctranslate2
+
+Every system runs in a process of its own, in turn, over several rounds; the figures are medians,
+and ratios are of the same round. Tokenization counts for all. Outputs are compared line by line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SYSTEMS = ("fp32", "bf16", "int8", "ct2-float32", "ct2-int8")
+
+
+def read_lines(path: Path) -> list[str]:
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    return text.removesuffix("\n").split("\n")
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Speed of one system; runs in its own process."""
+    lines = read_lines(arguments.source)
+    order = sorted(range(len(lines)), key=lambda i: -len(lines[i]))
+    groups = [order[i : i + arguments.batch] for i in range(0, len(order), arguments.batch)]
+    singles = lines[: arguments.singles]
+    if arguments.measure.startswith("ct2"):
+        translate, count = ctranslate2_system(arguments)
+    else:
+        translate, count = nmt_system(arguments)
+
+    translate(lines[:8])
+    translate(lines[:1])
+    outputs = [""] * len(lines)
+    begin = time.perf_counter()
+    for group in groups:
+        for i, output in zip(group, translate([lines[i] for i in group]), strict=True):
+            outputs[i] = output
+    seconds = time.perf_counter() - begin
+    begin = time.perf_counter()
+    for line in singles:
+        translate([line])
+    single = (time.perf_counter() - begin) / max(1, len(singles))
+    return {
+        "sentences/s": len(lines) / seconds,
+        "output tokens/s": sum(count(output) + 1 for output in outputs) / seconds,
+        "ms a sentence at batch 1": single * 1000,
+        "peak memory MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "outputs": outputs,
+    }
+
+
+def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    import torch
+
+    from nmt.decoding.translator import Translator
+    from nmt.runs import find_run
+
+    torch.set_num_threads(arguments.threads)
+    run = find_run(arguments.model)
+    decoding = run.config.decoding.model_copy(
+        update={
+            "beam_size": arguments.beam_size,
+            "length_penalty": arguments.length_penalty,
+            "precision": arguments.measure,
+            "batch_tokens": 1_000_000,
+        }
+    )
+    translator = Translator.load(run, device="cpu", decoding=decoding)
+    return translator.translate, lambda text: len(translator.tokenizer.target.encode(text))
+
+
+def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    import ctranslate2
+    import sentencepiece
+
+    def processor(side: str) -> Any:
+        folder = Path(arguments.model) / "tokenizer"
+        shared = folder / "shared.model"
+        path = shared if shared.exists() else folder / f"{side}.model"
+        return sentencepiece.SentencePieceProcessor(model_file=str(path))
+
+    source, target = processor("source"), processor("target")
+    translator = ctranslate2.Translator(
+        str(arguments.converted),
+        device="cpu",
+        compute_type=arguments.measure.removeprefix("ct2-"),
+        inter_threads=1,
+        intra_threads=arguments.threads,
+    )
+
+    def translate(lines: list[str]) -> list[str]:
+        results = translator.translate_batch(
+            [[*pieces, "</s>"] for pieces in source.encode(lines, out_type=str)],
+            beam_size=arguments.beam_size,
+            length_penalty=arguments.length_penalty,
+            max_decoding_length=256,
+            disable_unk=True,
+        )
+        return [target.decode(result.hypotheses[0]) for result in results]
+
+    return translate, lambda text: len(target.encode(text))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", required=True, help="run folder")
+    parser.add_argument("--source", type=Path, required=True, help="text to translate, or .gz")
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:3])
+    parser.add_argument("--against", choices=["ctranslate2"])
+    parser.add_argument("--batch", type=int, default=64, help="sentences a batch")
+    parser.add_argument("--singles", type=int, default=100, help="sentences for batch 1")
+    parser.add_argument("--beam-size", type=int, default=5)
+    parser.add_argument("--length-penalty", type=float, default=1.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--measure", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--converted", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        json.dump(measure(arguments), sys.stdout)
+        return
+
+    systems = list(arguments.precision)
+    rounds: dict[str, list[dict[str, Any]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        converted = Path(folder) / "model"
+        if arguments.against:
+            from ctranslate2_conversion import convert
+
+            from nmt.runs import find_run
+
+            convert(find_run(arguments.model), converted)
+            systems += ["ct2-float32", "ct2-int8"]
+        for _ in range(arguments.rounds):
+            for system in systems:
+                command = [sys.executable, __file__, *sys.argv[1:]]
+                command += ["--measure", system, "--converted", str(converted)]
+                done = subprocess.run(command, check=True, capture_output=True)
+                rounds.setdefault(system, []).append(json.loads(done.stdout))
+
+    first = systems[0]
+    outputs = {system: results[0].pop("outputs") for system, results in rounds.items()}
+    table = {}
+    for system in systems:
+        names = [name for name in rounds[system][0] if name != "outputs"]
+        row = {name: statistics.median(r[name] for r in rounds[system]) for name in names}
+        pairs = zip(rounds[first], rounds[system], strict=True)
+        row[f"{first} is faster by"] = statistics.median(
+            ours["sentences/s"] / theirs["sentences/s"] for ours, theirs in pairs
+        )
+        same = sum(a == b for a, b in zip(outputs[first], outputs[system], strict=True))
+        row[f"outputs as {first}"] = same / len(outputs[first])
+        table[system] = row
+    if arguments.json:
+        print(json.dumps(table))
+        return
+    names = list(table[first])
+    widths = [max(len(name), 8) for name in names]
+    print("system       " + "  ".join(n.rjust(w) for n, w in zip(names, widths, strict=True)))
+    for system, row in table.items():
+        cells = (f"{row[n]:,.3g}" if row[n] < 1000 else f"{row[n]:,.0f}" for n in names)
+        print(f"{system:12} " + "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
