@@ -1,0 +1,189 @@
+"""A training that is stopped and goes on ends with the same bits as one that ran through."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import DigitCorpus, NoBoard, tiny_config, tiny_model, tiny_setting
+
+from nmt import storage
+from nmt.errors import Stopped
+from nmt.runs import Run
+from nmt.training.checkpoint import newest_valid
+from nmt.training.stop import StopSignal
+from nmt.training.trainer import train
+
+TIMES = ("seconds", "tokens_per_second")
+
+
+class StoppingProgress(NoBoard):
+    """Sends the stop signal after so many updates of this process."""
+
+    def __init__(self, run: Run, stop: StopSignal, after: int) -> None:
+        super().__init__(run)
+        self.stop, self.left = stop, after
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.stop.received = signal.SIGTERM
+
+
+def go_on(path: Path, stop_after: int = 0, sampling: bool = False, **training: Any) -> None:
+    """Start or continue a tiny training, perhaps stopping it."""
+    config = tiny_config(**training)
+    model = tiny_model(config)
+    run, stop = Run(path), StopSignal()
+    path.mkdir(exist_ok=True)
+    found = newest_valid(run, pytest.fail)
+    setting = tiny_setting(
+        path,
+        model,
+        config,
+        progress=StoppingProgress(run, stop, stop_after),
+        stop=stop,
+        sampling=sampling,
+    )
+    if stop_after:
+        with pytest.raises(Stopped):
+            train(model, setting, found and found[0])
+    else:
+        train(model, setting, found and found[0])
+
+
+def outcome(path: Path) -> tuple[Any, ...]:
+    """Checksums of the newest checkpoint, the state and the metrics but for times."""
+    newest = Run(path).checkpoints()[0]
+    files = storage.verify(newest)["files"]
+    weights = {k: v["sha256"] for k, v in files.items() if k.endswith(".safetensors")}
+    state = json.loads((newest / "state.json").read_text())
+    return newest.name, weights, without_times(state), metrics(path)
+
+
+def metrics(path: Path) -> list[dict[str, Any]]:
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    return [without_times(json.loads(line)) for line in lines]
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in TIMES}
+
+
+@pytest.fixture(scope="module")
+def through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    path = tmp_path_factory.mktemp("through") / "run"
+    go_on(path)
+    return outcome(path)
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+def test_stopping_at_any_step_changes_nothing(
+    tmp_path: Path, through: tuple[Any, ...], step: int
+) -> None:
+    path = tmp_path / "run"
+    go_on(path, stop_after=step)
+    assert Run(path).checkpoints()[0].name.startswith(f"step-{step:08d}")
+    go_on(path)
+    assert outcome(path) == through
+
+
+def test_stopping_after_every_step_changes_nothing(
+    tmp_path: Path, through: tuple[Any, ...]
+) -> None:
+    path = tmp_path / "run"
+    for _ in range(11):
+        go_on(path, stop_after=1)
+    go_on(path)
+    assert outcome(path) == through
+
+
+def test_a_moved_run_goes_on_the_same(tmp_path: Path, through: tuple[Any, ...]) -> None:
+    go_on(tmp_path / "run", stop_after=7)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    go_on(tmp_path / "moved")
+    assert outcome(tmp_path / "moved") == through
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"precision": "bf16"},
+        {"ema": 0.9},
+        {"accumulate": 2},
+        {"rdrop": 1.0},
+        {"sampling": True},
+        {"patience": 2, "valid_every": 1},
+        {"optimizer": "adamw", "weight_decay": 0.1, "max_epochs": 2},
+    ],
+    ids=lambda variant: "-".join(variant),
+)
+def test_resume_is_exact_with(tmp_path: Path, variant: dict[str, Any]) -> None:
+    go_on(tmp_path / "through", **variant)
+    expected = outcome(tmp_path / "through")
+    for step in (1, 2):
+        path = tmp_path / f"stopped-{step}"
+        go_on(path, stop_after=step, **variant)
+        go_on(path, **variant)
+        assert outcome(path) == expected
+
+
+def test_a_stop_during_validation_validates_again(tmp_path: Path, through: tuple[Any, ...]) -> None:
+    path = tmp_path / "run"
+    path.mkdir()
+    config = tiny_config()
+    model = tiny_model(config)
+    stop = StopSignal()
+
+    def interrupted(check_stop: Any) -> Any:
+        stop.received = signal.SIGINT
+        check_stop()
+
+    setting = tiny_setting(path, model, config, stop=stop, validate=interrupted)
+    with pytest.raises(Stopped) as error:
+        train(model, setting, None)
+    assert error.value.exit_code == 130
+    assert "step 5" in error.value.message
+    assert [p.name for p in Run(path).checkpoints()] == ["step-00000005-stopped"]
+    go_on(path)
+    assert outcome(path) == through
+
+
+def test_a_longer_training_equals_an_extended_one(tmp_path: Path) -> None:
+    for path, steps in (("extended", 10), ("extended", 15), ("through", 15)):
+        go_on(tmp_path / path, max_steps=steps)
+    assert outcome(tmp_path / "extended") == outcome(tmp_path / "through")
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        go_on(tmp_path / name, seed=seed, max_steps=3)
+    assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
+    assert outcome(tmp_path / "a")[1] != outcome(tmp_path / "c")[1]
+
+
+def test_an_update_of_many_batches_is_that_of_their_union(tmp_path: Path) -> None:
+    """The mean is over all tokens of the update, not over the means of its batches."""
+    corpus = DigitCorpus(24, seed=3)
+    weights = []
+    for name, training in (
+        ("one", {"batch_tokens": 24 * 9}),
+        ("many", {"batch_tokens": 32, "accumulate": 100}),
+    ):
+        config = tiny_config(max_epochs=1, **training)
+        dropless = config.model_copy(
+            update={"model": config.model.model_copy(update={"dropout": 0.0})}
+        )
+        model = tiny_model(dropless)
+        (tmp_path / name).mkdir()
+        state = train(model, tiny_setting(tmp_path / name, model, dropless, corpus=corpus), None)
+        assert state.step == 1
+        # After one step of Adam weights only tell the sign of the gradient, so compare moments.
+        folder = Run(tmp_path / name).checkpoints()[0]
+        weights.append(storage.read_tensors(folder / "optimizer.safetensors"))
+    for key in weights[0]:
+        torch.testing.assert_close(weights[0][key], weights[1][key], rtol=1e-4, atol=1e-7)

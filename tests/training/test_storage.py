@@ -1,0 +1,223 @@
+"""Folders on disk: whole or not there, damage found, errors of the disk told."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nmt import storage
+from nmt.errors import StorageError
+
+TENSORS = {
+    "weight": torch.arange(60, dtype=torch.float32).reshape(5, 12),
+    "scalar": torch.tensor(3.0),
+    "empty": torch.zeros(0, 4),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "step-00000001"
+    contents = {"model.safetensors": TENSORS, "state.json": b'{"step": 1}', "empty": b""}
+    storage.write_folder(folder, contents, {"step": 1})
+    return folder
+
+
+def test_what_is_written_is_a_safetensors_file(folder: Path) -> None:
+    found = load_file(folder / "model.safetensors")
+    assert found.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert torch.equal(found[name], tensor)
+    assert storage.verify(folder)["step"] == 1
+    assert storage.tensor_shapes(folder / "model.safetensors")["weight"] == (5, 12)
+
+
+def test_a_transposed_tensor_is_written_as_it_reads(tmp_path: Path) -> None:
+    storage.write_folder(tmp_path / "x", {"t.safetensors": {"t": TENSORS["weight"].T}}, {})
+    assert torch.equal(load_file(tmp_path / "x" / "t.safetensors")["t"], TENSORS["weight"].T)
+
+
+def test_every_flipped_bit_is_detected(folder: Path) -> None:
+    rng = random.Random(1)
+    files = [path for path in sorted(folder.iterdir()) if path.stat().st_size]
+    for _ in range(300):
+        path = rng.choice(files)
+        whole = path.read_bytes()
+        place = rng.randrange(len(whole))
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :]
+        )
+        with pytest.raises(StorageError, match=path.name):
+            storage.verify(folder)
+        path.write_bytes(whole)
+    storage.verify(folder)
+
+
+def test_every_truncation_is_detected(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for length in range(0, len(whole), max(1, len(whole) // 40)):
+            path.write_bytes(whole[:length])
+            with pytest.raises(StorageError, match=path.name):
+                storage.verify(folder)
+        path.write_bytes(whole)
+    storage.verify(folder)
+
+
+def test_missing_and_foreign_parts_are_detected(folder: Path) -> None:
+    other = folder.with_name("step-00000002")
+    contents = {"model.safetensors": {"weight": torch.ones(5, 12)}, "state.json": b'{"step": 2}'}
+    storage.write_folder(other, contents, {"step": 2})
+    for name in ("model.safetensors", "state.json", "manifest.json"):
+        copy = folder.with_name("copy")
+        shutil.copytree(folder, copy / folder.name)
+        (copy / folder.name / name).unlink()
+        with pytest.raises(StorageError, match=name):
+            storage.verify(copy / folder.name)
+        shutil.copy(other / name, copy / folder.name / name)
+        with pytest.raises(StorageError, match=name):
+            storage.verify(copy / folder.name)
+        shutil.rmtree(copy)
+    with pytest.raises(StorageError, match=r"manifest\.json"):
+        storage.verify(folder.rename(folder.with_name("step-00000003")))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "dangling", "device"])
+def test_what_is_no_file_is_not_read(folder: Path, kind: str) -> None:
+    for name in ("model.safetensors", "manifest.json"):
+        path = folder / name
+        whole = path.read_bytes()
+        path.unlink()
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to("/dev/zero" if kind == "device" else "nowhere")
+        with pytest.raises(StorageError, match=name):
+            storage.verify(folder)
+        path.rmdir() if kind == "folder" else path.unlink()
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "{}",
+        '{"files": 1, "name": "step-00000001", "checksum": ""}',
+        '{"files": {"../../etc/passwd": {"size": 1, "sha256": ""}}, "checksum": ""}',
+        "[" * 100_000,
+        "\xff",
+    ],
+)
+def test_a_strange_manifest_is_refused(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(StorageError, match=r"manifest\.json"):
+        storage.verify(folder)
+
+
+def test_a_manifest_cannot_name_files_outside(folder: Path) -> None:
+    manifest = {"name": folder.name, "files": {"../x": {"size": 1, "sha256": "0"}}}
+    (folder / "manifest.json").write_bytes(storage._manifest_bytes(manifest))
+    with pytest.raises(StorageError):
+        storage.verify(folder)
+
+
+class FailAt:
+    """Raise at the n-th change on disk."""
+
+    def __init__(self, number: int, code: int) -> None:
+        self.left, self.code, self.fired = number, code, False
+
+    def __call__(self, name: str, path: Path) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.fired = True
+            raise OSError(self.code, os.strerror(self.code))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES])
+def test_a_failing_disk_leaves_what_was_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """The n-th operation fails, for n = 1, 2, ... until the save completes."""
+    new = folder.with_name("step-00000002")
+    for number in range(1, 100):
+        fault = FailAt(number, code)
+        monkeypatch.setattr(storage, "operation", fault)
+        try:
+            storage.write_folder(new, {"model.safetensors": TENSORS}, {"step": 2})
+        except StorageError as error:
+            assert os.strerror(code) in error.message
+            assert "free" in error.message
+            assert error.exit_code == 5
+        storage.verify(folder)
+        if new.exists():
+            storage.verify(new)  # only syncing the parent folder can fail after the rename
+        assert not list(folder.parent.glob(".tmp-*"))
+        if not fault.fired:
+            break
+        storage.operation = lambda name, path: None
+        storage.remove(new)
+    assert number > 8
+    assert new.exists()
+
+
+def test_a_file_size_limit_is_one_clear_error(folder: Path) -> None:
+    """RLIMIT_FSIZE as a real full disk: in a child, for the limit cannot be raised again."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        import resource
+
+        told: dict[str, Any] = {"error": None}
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            storage.write_folder(folder.with_name("step-00000002"), {"big": b"x" * 5000}, {})
+        except StorageError as error:
+            told["error"] = error.message
+        finally:
+            os.write(writer, json.dumps(told).encode())
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        message = json.load(pipe)["error"]
+    assert "File too large" in message
+    assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name]
+    storage.verify(folder)
+
+
+def test_a_save_syncs_every_file_and_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    storage.write_folder(tmp_path / "a" / "b", {"x": b"1", "y": b"2"}, {})
+    names = [path.name for path in synced]
+    assert sorted(names) == sorted(["x", "y", "manifest.json", ".tmp-b", "a"])
+    assert names.index(".tmp-b") > names.index("manifest.json")
+    assert names[-1] == "a"
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-step-1").mkdir()
+    (tmp_path / ".tmp-step-1" / "x").write_text("")
+    (tmp_path / ".tmp-file").write_text("")
+    (tmp_path / "mine").write_text("")
+    storage.remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
