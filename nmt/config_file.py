@@ -61,9 +61,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     return _validate(document)
 
 
-def dump_config(config: Config) -> str:
-    """YAML with every key of the config, which loads again to an equal Config."""
-    return "\n".join(_dump_lines(config.model_dump(), 0)) + "\n"
+def dump_config(config: Config, *, defaults: bool = True) -> str:
+    """YAML that loads again to an equal Config: every key, or those that are not the default."""
+    return "\n".join(_dump_lines(config.model_dump(exclude_defaults=not defaults), 0)) + "\n"
 
 
 def read_dumped_config(path: Path) -> Config:

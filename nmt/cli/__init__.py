@@ -9,12 +9,19 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from nmt.cli.average import average
+from nmt.cli.evaluate import evaluate
+from nmt.cli.info import info
+from nmt.cli.score import score
+from nmt.cli.train import train
+from nmt.cli.translate import translate
 from nmt.errors import NmtError
 
 BROKEN_PIPE = 141  # what a shell reports of a program that died writing into a closed pipe
@@ -27,7 +34,7 @@ class _Commands(TyperGroup):
         panels: dict[str, list[tuple[str, str]]] = {}
         width = max(map(len, self.commands), default=0)
         for name, command in self.commands.items():
-            row = (name.ljust(width), command.get_short_help_str(formatter.width))
+            row = (name.ljust(width), command.get_short_help_str(limit=100))
             panels.setdefault(getattr(command, "rich_help_panel", "Commands"), []).append(row)
         for panel, rows in panels.items():
             with formatter.section(panel):
@@ -68,6 +75,18 @@ def _nmt(
     ] = False,
 ) -> None:
     """Train neural machine translation models, translate with them, and see how good they are."""
+
+
+def _add(panel: str, summary: str, command: Callable[..., None]) -> None:
+    app.command(rich_help_panel=panel, short_help=summary)(command)
+
+
+_add("Train", "Train a model by a config file, or go on with it.", train)
+_add("Train", "Average checkpoints into one model.", average)
+_add("Translate", "Translate text, a file or standard input.", translate)
+_add("Translate", "Log-probability of given translations.", score)
+_add("Look inside", "BLEU, chrF++ and TER on held-out text; compare systems.", evaluate)
+_add("Look inside", "Config, parameters, training history and scores of a run.", info)
 
 
 def main() -> None:

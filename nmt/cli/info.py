@@ -1,0 +1,229 @@
+"""`nmt info`: what a run is, how it was trained, how good it is."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from nmt.runs import Run
+
+Record = dict[str, Any]
+HISTORY_ROWS = 12
+
+
+def info(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Run folder, or its name in runs/; default: newest."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Everything, for a program.")] = False,
+) -> None:
+    """Show a run: its config, parameters by part, training history, scores and size on disk.
+
+    Example: nmt info runs/demo
+    """
+    from nmt.config_file import dump_config
+    from nmt.runs import find_run
+
+    found = find_run(run)
+    config = found.config
+    records = _records(found.metrics_file)
+    parameters, problem = _parameters(found)
+    if json:
+        facts = {
+            "run": str(found.path),
+            "finished": found.finished,
+            "damage": problem,
+            "config": config.model_dump(),
+            "parameters": parameters,
+            "train": _of(records, "train"),
+            "valid": _of(records, "valid"),
+            "test": _of(records, "test"),
+            "bytes": _sizes(found),
+        }
+        print(json_module.dumps(_finite(facts), indent=2))
+        return
+    sections = [
+        [f"{found.path}: {_state(found, records)}", *([f"damaged: {problem}"] if problem else [])],
+        ["Config (keys that are not the default)"]
+        + [f"  {line}" for line in dump_config(config, defaults=False).splitlines()],
+        _parameter_lines(parameters),
+        _history_lines(_of(records, "train"), _of(records, "valid"), config.training.valid_metric),
+        [line for record in _of(records, "test")[-1:] for line in _test_lines(record)],
+        ["Size on disk", *_columns([[f"  {k}", _size(v)] for k, v in _sizes(found).items()])],
+    ]
+    print("\n\n".join("\n".join(lines) for lines in sections if lines))
+
+
+def _records(path: Path) -> list[Record]:
+    """The records of metrics.jsonl; a line that a crash cut short is left out."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    records = []
+    for line in lines:
+        try:
+            record = json_module.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            records.append(record)
+    return records
+
+
+def _of(records: Sequence[Record], event: str) -> list[Record]:
+    return [record for record in records if record.get("event") == event]
+
+
+def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
+    """Number of weights in each part of the model, and what is wrong if they cannot be read."""
+    from nmt.errors import StorageError
+    from nmt.storage import tensor_shapes
+
+    if not (run.finished or run.checkpoints()):
+        return {}, None
+    try:
+        shapes = tensor_shapes(run.weights())
+    except StorageError as error:
+        return {}, error.message
+    parts: dict[str, int] = {}
+    for name, shape in shapes.items():
+        part = name.split(".")[0]
+        # A tied output projection is the embedding and has no tensor of its own.
+        if part.endswith(("embedding", "positions")):
+            part = "embedding"
+        elif part.startswith(("encoder", "decoder")):
+            part = part[:7]
+        elif part.startswith("output"):
+            part = "output"
+        parts[part] = parts.get(part, 0) + math.prod(shape)
+    return parts | {"total": sum(parts.values())}, None
+
+
+def _parameter_lines(parameters: dict[str, int]) -> list[str]:
+    if not parameters:
+        return []
+    total = parameters["total"] or 1
+    rows = [[f"  {k}", f"{n:,}", f"{100 * n / total:.1f} %"] for k, n in parameters.items()]
+    return ["Parameters", *_columns(rows)]
+
+
+def _state(run: Run, records: Sequence[Record]) -> str:
+    step = max((record["step"] for record in records), default=0)
+    if run.finished:
+        return f"finished, {step:,} steps"
+    checkpoints = run.checkpoints()
+    if not checkpoints:
+        return "no checkpoint yet"
+    return f"not finished; newest checkpoint {checkpoints[0].name}, the last record is step {step}"
+
+
+def _history_lines(train: list[Record], valid: list[Record], metric: str) -> list[str]:
+    lines = []
+    losses = [_number(record, "loss") for record in train]
+    if losses:
+        span = f"{losses[0]:.2f} to {losses[-1]:.2f}"
+        lines.append(["  training loss", sparkline(losses), span])
+    for title, key in (("valid loss", "loss"), ("BLEU", "bleu"), ("chrF", "chrf")):
+        values = [_number(record, key) for record in valid]
+        if values:
+            span = f"{values[0]:.2f} to {values[-1]:.2f}"
+            lines.append([f"  {title}", sparkline(values), span])
+    if not lines:
+        return []
+    return ["Training", *_columns(lines, right=False), *_validation_table(valid, metric)]
+
+
+def _validation_table(valid: list[Record], metric: str) -> list[str]:
+    """Validations evenly picked over the training; the best one is always among them."""
+    if not valid:
+        return []
+    sign = 1 if metric == "loss" else -1
+    best = min(range(len(valid)), key=lambda i: _order(sign * _number(valid[i], metric)))
+    every = max(1, math.ceil(len(valid) / HISTORY_ROWS))
+    picked = sorted({*range(len(valid) - 1, -1, -every), best})
+    rows = [["  step", "epoch", "loss", "perplexity", "BLEU", "chrF", ""]]
+    for index in picked:
+        record = valid[index]
+        numbers = [f"{_number(record, k):.2f}" for k in ("loss", "perplexity", "bleu", "chrf")]
+        place = [f"  {record['step']:,}", str(record.get("epoch", ""))]
+        rows.append([*place, *numbers, "best" if index == best else ""])
+    return ["", *_columns(rows)]
+
+
+def _test_lines(record: Record) -> list[str]:
+    from nmt.config_file import printable
+
+    names = {"bleu": "BLEU", "bleu_lowercase": "BLEU, lower case", "chrf": "chrF++", "ter": "TER"}
+    rows = [[f"  {n}", f"{_number(record, k):.2f}"] for k, n in names.items() if k in record]
+    signature = [f"  {printable(str(record['signature']))}"] if "signature" in record else []
+    return ["Test", *_columns(rows), *signature]
+
+
+def _number(record: Record, key: str) -> float:
+    value = record.get(key)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _order(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _sizes(run: Run) -> dict[str, int]:
+    """Bytes of each part of the run folder."""
+    sizes = {}
+    for path in sorted(run.path.iterdir()):
+        files = path.rglob("*") if path.is_dir() else [path]
+        size = sum(f.stat().st_size for f in files if f.is_file() and not f.is_symlink())
+        if size:
+            sizes[path.name] = size
+    return sizes | {"total": sum(sizes.values())}
+
+
+def _size(count: int) -> str:
+    value, units = float(count), ["B", "kB", "MB", "GB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """The course of a quantity in at most `width` characters; a gap where it is not finite."""
+    step = max(1.0, len(values) / width)
+    picked = [values[int(i * step)] for i in range(min(width, len(values)))]
+    finite = [value for value in picked if math.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    bars = "▁▂▃▄▅▆▇█"
+    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
+    return "".join(
+        bars[round((value - low) * scale)] if math.isfinite(value) else " " for value in picked
+    )
+
+
+def _columns(rows: Sequence[Sequence[str]], *, right: bool = True) -> list[str]:
+    """Rows as aligned lines; the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *rest in rows:
+        cells = [first.ljust(widths[0])]
+        for cell, width in zip(rest, widths[1:], strict=True):
+            cells.append(cell.rjust(width) if right else cell.ljust(width))
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity: null stands for it."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
