@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from nmt.tokenizer import train_tokenizer
 
 from nmt import storage
 from nmt.cli import main, streams
 from nmt.config import Config
 from nmt.config_file import dump_config
 from nmt.runs import Run, tokenizer_digest
+from nmt.tokenizer import train_tokenizer
 
 LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
 
@@ -250,7 +250,9 @@ def test_score(nmt: Command) -> None:
 def test_prompt(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["a tree", "/nbest 2", "a tree", "/beam 1", "/nonsense", "", "/bye", "never"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
-    monkeypatch.setattr("nmt.cli.translate._is_terminal", lambda _: True)
+    # The package's attribute of that name is the command.
+    module = sys.modules["nmt.cli.translate"]
+    monkeypatch.setattr(module, "_is_terminal", lambda _: True)
     result = nmt("translate")
     assert result.code == 0
     assert len(result.lines) == 3
