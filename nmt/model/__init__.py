@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nmt.model.protocol import DecoderState, Memory, Model
+from nmt.model.rnn import RNNEncoderDecoder
 from nmt.model.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ def build_model(
     config: ModelConfig, source_vocab: int, target_vocab: int, shared_vocab: bool
 ) -> Model:
     """A model with random weights, drawn from torch's global generator (seed it before)."""
+    if config.architecture == "rnn":
+        return RNNEncoderDecoder(
+            source_vocab,
+            target_vocab,
+            d_model=config.d_model,
+            encoder_layers=config.encoder_layers,
+            decoder_layers=config.decoder_layers,
+            attention=config.attention,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            share_embeddings=shared_vocab and config.tie_embeddings,
+            tie_output=config.tie_embeddings,
+        )
     return Transformer(
         source_vocab,
         target_vocab,

@@ -1,0 +1,297 @@
+"""The encoder-decoder before the Transformer: recurrent, with one fixed context or attention.
+
+Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder", and Bahdanau et
+al. (2015), "Neural Machine Translation by Jointly Learning to Align and Translate". In shapes,
+`beam` counts the hypotheses of a sentence; it is 1 in training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.dropout import Dropout
+from nmt.model.protocol import DecoderState, Memory
+
+Attention = Literal["none", "additive"]
+
+
+class BidirectionalGRU(nn.Module):
+    """Two GRUs of width d_model / 2, one reading forwards and one backwards, side by side."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.forward_gru = nn.GRU(d_model, d_model // 2, batch_first=True)
+        self.backward_gru = nn.GRU(d_model, d_model // 2, batch_first=True)
+
+    def forward(self, x: Tensor, mirror: Tensor) -> Tensor:
+        """(batch, length, d_model) to the same shape; mirror: see `mirrored_positions`.
+
+        Each sentence is turned round by itself, so that padding comes last for both readers.
+        """
+        forwards, _ = self.forward_gru(x)
+        backwards, _ = self.backward_gru(_take(x, mirror))
+        return torch.cat([forwards, _take(backwards, mirror)], dim=-1)
+
+
+def mirrored_positions(mask: Tensor) -> Tensor:
+    """Positions (batch, length) that turn each sentence round and leave its padding in place."""
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
+
+
+def _take(x: Tensor, positions: Tensor) -> Tensor:
+    """x (batch, length, width) at positions (batch, new_length)."""
+    return x.gather(1, positions[..., None].expand(-1, -1, x.shape[-1]))
+
+
+class AdditiveAttention(nn.Module):
+    """softmax(v^T tanh(W s + U h)) over the source (Bahdanau et al., 2015, appendix A.1.2)."""
+
+    def __init__(self, d_model: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.w = nn.Linear(d_model, d_model)
+        self.u = nn.Linear(d_model, d_model, bias=False)
+        self.v = nn.Linear(d_model, 1, bias=False)
+        self.dropout = Dropout(dropout)
+        self.watch: Callable[[Tensor], None] | None = None
+        """Called with the weights (batch, 1, query_len, source_len) of every forward pass."""
+
+    def forward(self, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
+        """Attend from the decoder's previous states (batch, beam, d_model).
+
+        Returns the contexts (batch, beam, d_model) and the weights (batch, beam, source_len); a
+        source without any token has weights and context 0.
+        """
+        energy = torch.tanh(self.w(state)[:, :, None] + source.keys[:, None])
+        scores = self.v(energy).squeeze(-1)
+        mask = source.mask[:, None]
+        weights = torch.softmax(scores.masked_fill(~mask, -math.inf), dim=-1)
+        weights = weights.masked_fill(~mask, 0.0)
+        return self.dropout(weights).to(source.states.dtype) @ source.states, weights
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the decoder knows of the source sentences.
+
+    summary: (batch, d_model), the fixed vector; keys: U h of the attention and states: h, both
+    (batch, source_len, d_model); mask: (batch, source_len). Without attention keys are the states.
+    """
+
+    summary: Tensor
+    keys: Tensor
+    states: Tensor
+    mask: Tensor
+
+    def select(self, sentences: Tensor) -> Source:
+        """Those sentences (new_batch,) of the batch."""
+        parts = (self.summary, self.keys, self.states, self.mask)
+        return Source(*(part.index_select(0, sentences) for part in parts))
+
+
+class FixedContextGRU(nn.Module):
+    """A decoder layer that is fed the same vector at every step (Cho et al., 2014, equation 2)."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(2 * d_model, d_model, batch_first=True)
+
+    def keys(self, states: Tensor) -> Tensor:
+        """No keys: nothing attends."""
+        return states
+
+    def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
+        """New states and contexts for the inputs x, all (batch, beam, length, d_model).
+
+        state: (batch, beam, d_model), before the first input.
+        """
+        contexts = source.summary[:, None, None].expand(*x.shape[:-1], -1)
+        return run_gru(self.gru, torch.cat([x, contexts], dim=-1), state), contexts
+
+
+class AttentiveGRU(nn.Module):
+    """A decoder layer that reads a new context at every step, chosen by its previous state."""
+
+    def __init__(self, d_model: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention = AdditiveAttention(d_model, dropout)
+        self.cell = nn.GRUCell(2 * d_model, d_model)
+
+    def keys(self, states: Tensor) -> Tensor:
+        """U h for all source states, computed once a sentence."""
+        result: Tensor = self.attention.u(states)
+        return result
+
+    def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
+        """As in `FixedContextGRU`; here each step waits for the one before."""
+        states, contexts, weights = [], [], []
+        for step in x.unbind(dim=2):
+            context, weight = self.attention(state, source)
+            inputs = torch.cat([step, context], dim=-1)
+            state = self.cell(inputs.flatten(0, 1), state.flatten(0, 1)).view_as(state)
+            states.append(state)
+            contexts.append(context)
+            weights.append(weight)
+        if self.attention.watch is not None:
+            self.attention.watch(torch.stack(weights, dim=2).flatten(1, 2)[:, None])
+        return torch.stack(states, dim=2), torch.stack(contexts, dim=2)
+
+
+def run_gru(gru: nn.GRU, x: Tensor, state: Tensor) -> Tensor:
+    """States (batch, beam, length, d_model) for x (batch, beam, length, width) from `state`."""
+    states, _ = gru(x.flatten(0, 1), state.flatten(0, 1)[None])
+    result: Tensor = states.unflatten(0, x.shape[:2])
+    return result
+
+
+class RNNEncoderDecoder(nn.Module):
+    """Bidirectional GRU encoder and GRU decoder; see `nmt.model.protocol.Model`.
+
+    The first decoder layer reads the source, by one vector or by attention; the others read the
+    layer below. The word is predicted from the top state, the word before and the context
+    (Bahdanau et al., 2015, appendix A.2.2, with tanh in place of maxout).
+    """
+
+    def __init__(
+        self,
+        source_vocab: int,
+        target_vocab: int,
+        *,
+        d_model: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        attention: Attention = "none",
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        share_embeddings: bool = False,
+        tie_output: bool = True,
+    ) -> None:
+        super().__init__()
+        self.d_model = d_model
+        self.source_embedding = nn.Embedding(source_vocab, d_model)
+        self.target_embedding = (
+            self.source_embedding if share_embeddings else nn.Embedding(target_vocab, d_model)
+        )
+        self.encoder_layers = nn.ModuleList(
+            BidirectionalGRU(d_model) for _ in range(encoder_layers)
+        )
+        self.initial_states = nn.Linear(d_model, decoder_layers * d_model)
+        self.source_layer = (
+            FixedContextGRU(d_model)
+            if attention == "none"
+            else AttentiveGRU(d_model, attention_dropout)
+        )
+        self.upper_layers = nn.ModuleList(
+            nn.GRU(d_model, d_model, batch_first=True) for _ in range(decoder_layers - 1)
+        )
+        self.readout = nn.Linear(3 * d_model, d_model)
+        self.output_projection = nn.Linear(d_model, target_vocab, bias=False)
+        self.dropout = Dropout(dropout)
+        self._initialise()
+        if tie_output:
+            self.output_projection.weight = self.target_embedding.weight
+
+    def _initialise(self) -> None:
+        """Glorot-uniform matrices, orthogonal recurrent ones (each gate by itself), zero biases,
+        embeddings of deviation 1/sqrt(d_model)."""
+        for name, parameter in self.named_parameters():
+            if "embedding" in name:
+                nn.init.normal_(parameter, std=self.d_model**-0.5)
+            elif parameter.dim() == 1:
+                nn.init.zeros_(parameter)
+            elif "weight_hh" in name:
+                for gate in parameter.detach().chunk(3):
+                    nn.init.orthogonal_(gate)
+            else:
+                nn.init.xavier_uniform_(parameter)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """See `Model.output_weight`."""
+        return self.output_projection.weight
+
+    def _embed(self, embedding: nn.Module, ids: Tensor) -> Tensor:
+        result: Tensor = self.dropout(embedding(ids) * math.sqrt(self.d_model))
+        return result
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
+        """See `Model.encode`."""
+        x = self._embed(self.source_embedding, source)
+        mirror = mirrored_positions(source_mask)
+        for layer in self.encoder_layers:
+            x = self.dropout(layer(x, mirror))
+        return Memory(x, source_mask)
+
+    def _read(self, memory: Memory) -> tuple[Source, list[Tensor]]:
+        """The source and the states (batch, 1, d_model) of all decoder layers before bos.
+
+        The summary is what either reader of the encoder knows at its end: the forward states at
+        the last token and the backward states at the first one.
+        """
+        last = (memory.mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        half = self.d_model // 2
+        ends = _take(memory.states, last).squeeze(1)[:, :half], memory.states[:, 0, half:]
+        summary = torch.cat(ends, dim=-1) * memory.mask.any(dim=1, keepdim=True)
+        # The states run through many steps: under autocast they stay in the weights' precision.
+        states = torch.tanh(self.initial_states(summary))[:, None].to(self.output_weight.dtype)
+        keys = self.source_layer.keys(memory.states)
+        source = Source(summary, keys, memory.states, memory.mask)
+        return source, list(states.chunk(len(self.upper_layers) + 1, dim=-1))
+
+    def _advance(
+        self, tokens: Tensor, source: Source, states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Read tokens (batch, beam, length) from the layers' states (batch, beam, d_model).
+
+        Returns hidden states (batch, beam, length, d_model) and the layers' new states.
+        """
+        words = self._embed(self.target_embedding, tokens)
+        x, contexts = self.source_layer(words, states[0], source)
+        new_states = [x[:, :, -1]]
+        for layer, state in zip(self.upper_layers, states[1:], strict=True):
+            assert isinstance(layer, nn.GRU)
+            x = run_gru(layer, self.dropout(x), state)
+            new_states.append(x[:, :, -1])
+        together = torch.cat([self.dropout(x), words, contexts], dim=-1)
+        return self.dropout(torch.tanh(self.readout(together))), new_states
+
+    def decode(self, target_in: Tensor, memory: Memory) -> Tensor:
+        """See `Model.decode`."""
+        hidden, _ = self._advance(target_in[:, None], *self._read(memory))
+        return hidden.squeeze(1)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """See `Model.logits`."""
+        result: Tensor = self.output_projection(hidden)
+        return result
+
+    def start(self, memory: Memory, max_length: int) -> RNNState:
+        """See `Model.start`; the state never grows, whatever max_length."""
+        return RNNState(*self._read(memory))
+
+    def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
+        """See `Model.step`."""
+        assert isinstance(state, RNNState)
+        hidden, state.layers = self._advance(tokens[..., None], state.source, state.layers)
+        return self.logits(hidden.squeeze(2))
+
+
+class RNNState:
+    """The source and the state (batch, beam, d_model) of every decoder layer."""
+
+    def __init__(self, source: Source, layers: list[Tensor]) -> None:
+        self.source = source
+        self.layers = layers
+
+    def select(self, sentences: Tensor, beams: Tensor) -> None:
+        """See `DecoderState.select`."""
+        self.layers = [layer[sentences[:, None], beams] for layer in self.layers]
+        # Sentences keep their order, so a batch of the same size is the same batch.
+        if sentences.shape[0] != self.source.mask.shape[0]:
+            self.source = self.source.select(sentences)
