@@ -8,7 +8,7 @@ are those of the `sacrebleu` command on the same files, to the digit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nmt.errors import DataError
 
@@ -87,10 +87,12 @@ def corpus_scores(
     from sacrebleu.metrics.bleu import BLEU
 
     _check(hypotheses, references)
-    resamples = _RESAMPLES if confidence else 1
     scores: dict[str, Score] = {}
     for name, metric in _metrics(lowercase):
-        result = metric.corpus_score(hypotheses, references, n_bootstrap=resamples)
+        if confidence:
+            result = _with_interval(metric, hypotheses, references)
+        else:
+            result = metric.corpus_score(hypotheses, references)
         spread = (float(result._mean), float(result._ci)) if confidence else (None, None)
         scores[name] = Score(name, float(result.score), str(metric.get_signature()), *spread)
         if isinstance(metric, BLEU):
@@ -174,6 +176,27 @@ def compare(
         p_value = cast("float", after.p_value)
         compared.append(PairedScore(system_score, baseline_score, float(p_value)))
     return compared
+
+
+def _with_interval(
+    metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> Any:
+    """sacrebleu's score with mean and interval."""
+    try:
+        return metric.corpus_score(hypotheses, references, n_bootstrap=_RESAMPLES)
+    except TypeError:
+        # Up to sacrebleu 2.6 at least it fails for a few sentences: some resamples score 0.0, a
+        # float, others a NumPy float32, and it cannot average the two. The same steps with floats:
+        from sacrebleu.significance import _bootstrap_resample
+
+        result = metric.corpus_score(hypotheses, references)
+        stats = metric._extract_corpus_statistics(hypotheses, references)
+        metric.n_bootstrap = _RESAMPLES
+        metric.seed, resampled = _bootstrap_resample(stats, metric, _RESAMPLES)
+        for score in resampled:
+            score.score = float(score.score)
+        result.estimate_ci(resampled)
+        return result
 
 
 def _float(value: float | None) -> float | None:

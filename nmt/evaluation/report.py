@@ -62,6 +62,8 @@ class Report:
     """An evaluation of one system, perhaps against a second."""
 
     system: str
+    data: str
+    """What was translated: a split of a run, or files."""
     sentences: int
     scores: Scores
     length_of: Literal["source", "reference"]
@@ -81,7 +83,8 @@ class Report:
 
     def text(self) -> str:
         """All of it for people, without a line end."""
-        heading = f"{shown(self.system)}: {_count(self.sentences, 'sentence')}"
+        on = f"{shown(self.data)}, {_count(self.sentences, 'sentence')}"
+        heading = f"{shown(self.system)} on {on}"
         parts = [heading, _score_table(self.scores)]
         if self.comparison:
             parts.append(_comparison_table(self.comparison, self.system))
@@ -93,6 +96,7 @@ class Report:
 
 def make_report(
     system: str,
+    data: str,
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
@@ -102,7 +106,9 @@ def make_report(
     lowercase: bool = False,
     worst: int = 0,
 ) -> Report:
-    """Evaluate the translations of `system` (a name), and compare with the `baseline` if given.
+    """Evaluate translations, and compare them with the `baseline` (name, translations) if given.
+
+    `system` and `data` are the names that the report gives them.
 
     Raises DataError for unequal counts or no sentences.
     """
@@ -115,6 +121,7 @@ def make_report(
         systems.append(other)
     return Report(
         system=system,
+        data=data,
         sentences=len(hypotheses),
         scores=metrics.corpus_scores(hypotheses, references, lowercase=lowercase, confidence=True),
         length_of="reference" if sources is None else "source",
@@ -158,10 +165,12 @@ def worst_sentences(
     count: int,
     lowercase: bool = False,
 ) -> list[WorstSentence]:
-    """The `count` sentences with the lowest chrF++, worst first."""
+    """The `count` sentences with the lowest chrF++, worst first; none that equals a reference."""
     if count < 1:
         return []
     chrf = metrics.sentence_chrf(hypotheses, references, lowercase=lowercase)
+    # An empty translation of an empty sentence is right and yet scores 0.
+    wrong = [i for i, hyp in enumerate(hypotheses) if all(hyp != r[i] for r in references)]
     return [
         WorstSentence(
             line=i + 1,
@@ -170,7 +179,7 @@ def worst_sentences(
             references=[reference[i] for reference in references],
             hypothesis=hypotheses[i],
         )
-        for i in sorted(range(len(chrf)), key=chrf.__getitem__)[:count]
+        for i in sorted(wrong, key=chrf.__getitem__)[:count]
     ]
 
 
@@ -217,7 +226,7 @@ def _score_table(scores: Scores) -> str:
 
 
 def _comparison_table(comparison: Comparison, system: str) -> str:
-    rows = [("", "A", "B", "A - B", "p")]
+    rows: list[tuple[str, ...]] = [("", "A", "B", "A - B", "p")]
     for pair in comparison.metrics:
         sides = [f"{s.value:.2f} {_spread(s)}".rstrip() for s in (pair.system, pair.baseline)]
         gain = pair.system.value - pair.baseline.value

@@ -1,0 +1,60 @@
+"""Text files to be scored: read as they are, so that every scorer sees the same."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import TYPE_CHECKING
+
+from nmt.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def read_lines(path: Path) -> list[str]:
+    r"""The lines of a UTF-8 file (.gz: compressed), split at \n only, trailing white space cut.
+
+    Nothing else is repaired or cleaned: scores are those of the file. Raises DataError if it
+    cannot be read, naming the line that is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{path} is a damaged .gz file: {error}") from error
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()  # what follows the last line end is no line
+    return [_decode(line, path, number) for number, line in enumerate(lines, 1)]
+
+
+def check_parallel(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Raise DataError unless all texts, given as (name, lines), have as many lines, and some."""
+    (first, lines), *others = texts
+    for name, other in others:
+        if len(other) != len(lines):
+            raise DataError(
+                f"{first} has {_lines(len(lines))}, {name} has {len(other):,}",
+                "line N of one must belong to line N of the other",
+            )
+    if not lines:
+        raise DataError(f"{first} has no lines")
+
+
+def _decode(line: bytes, path: Path, number: int) -> str:
+    try:
+        return line.decode().rstrip()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}:{number}: not valid UTF-8 at byte {error.start + 1} of the line",
+            "convert the file to UTF-8",
+        ) from error
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'' if count == 1 else 's'}"

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+from sacrebleu.significance import PairedTest
+from typer.testing import CliRunner, Result
+
+import nmt.runs
+from nmt.cli.evaluate import evaluate
+from nmt.errors import DataError, NmtError, UsageError
+
+SOURCES = ["A man sleeps.", "", "Two dogs run through the snow.", "The red house is old."]
+REFERENCES = ["Ein Mann schläft.", "", "Zwei Hunde laufen durch den Schnee.", "Das Haus ist alt."]
+GOOD = ["Ein Mann schläft.", "", "Zwei Hunde laufen im Schnee.", "Das Haus ist alt."]
+
+
+def write(path: Path, lines: list[str]) -> str:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+    return str(path)
+
+
+def run_command(*arguments: str, fails: bool = False) -> Result:
+    app = typer.Typer()
+    app.command()(evaluate)
+    result = CliRunner().invoke(app, list(arguments))
+    if not fails and result.exception:
+        raise result.exception
+    return result
+
+
+def error_of(*arguments: str) -> NmtError:
+    exception = run_command(*arguments, fails=True).exception
+    assert isinstance(exception, NmtError), repr(exception)
+    return exception
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write(Path("test.en"), SOURCES)
+    write(Path("test.de"), REFERENCES)
+    write(Path("out.de"), GOOD)
+    return tmp_path
+
+
+class FakeTranslator:
+    """Translates by a table, worse where the beam is 1."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+
+    def translate(self, sentences: list[str], warn: Callable[[int, str], None]) -> list[str]:
+        for i, sentence in enumerate(sentences):
+            if sentence.startswith("Two"):
+                warn(i, "too long")
+        if self.settings["beam_size"] == 1:
+            return ["Haus"] * len(sentences)
+        return [GOOD[SOURCES.index(sentence)] for sentence in sentences]
+
+
+class Pair(NamedTuple):
+    source: str
+    target: str
+
+
+@pytest.fixture
+def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Runs "a" (with test data) and "b" (without), and the settings they were loaded with."""
+    loaded: dict[str, Any] = {}
+
+    def find_run(name: str | None) -> Any:
+        name = Path(name or "a").name
+        data = types.SimpleNamespace(valid=["valid"], test=["test"] if name == "a" else None)
+        config = types.SimpleNamespace(data=data)
+        return types.SimpleNamespace(path=Path("runs") / name, config=config)
+
+    def load_translator(model: str, device: str, threads: None, settings: dict[str, Any]) -> Any:
+        loaded[model] = settings
+        return FakeTranslator(settings)
+
+    def read_pairs(sources: list[str], split: str) -> list[Pair]:
+        assert sources == [split]
+        return [Pair(*pair) for pair in zip(SOURCES, REFERENCES, strict=True)]
+
+    fake_sources = types.ModuleType("nmt.data.sources")
+    fake_sources.read_pairs = read_pairs  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "nmt.data.sources", fake_sources)
+    monkeypatch.setattr(nmt.runs, "find_run", find_run)
+    translate_module = sys.modules["nmt.cli.translate"]  # the name in nmt.cli is the function
+    monkeypatch.setattr(translate_module, "load_translator", load_translator)
+    return loaded
+
+
+def test_scores_a_file(texts: Path) -> None:
+    result = run_command("--hypothesis", "out.de", "--reference", "test.de", "--worst", "1")
+    assert result.stdout.startswith("out.de on test.de, 4 sentences\n")
+    assert "line 3, chrF++" in result.stdout
+    assert "reference words" in result.stdout
+    assert result.stderr == ""
+
+
+def test_json_with_several_references_and_sources(texts: Path) -> None:
+    arguments = ["--hypothesis", "out.de", "--reference", "test.de", "--reference", "out.de"]
+    found = json.loads(run_command(*arguments, "--source", "test.en", "--json").stdout)
+    assert found["data"] == "test.de, out.de"
+    assert found["scores"][0]["value"] == pytest.approx(100)
+    assert "nrefs:2" in found["scores"][0]["signature"]
+    assert found["length_of"] == "source"
+
+
+def test_lowercase(texts: Path) -> None:
+    write(texts / "lower.de", [line.lower() for line in REFERENCES])
+    arguments = ["--hypothesis", "lower.de", "--reference", "test.de", "--json"]
+    mixed = json.loads(run_command(*arguments).stdout)
+    lower = json.loads(run_command(*arguments, "--lowercase").stdout)
+    assert mixed["scores"][0]["value"] < 100
+    assert [s["name"] for s in lower["scores"]] == ["BLEU lower-case", "chrF++", "TER"]
+    assert lower["scores"][1]["value"] == pytest.approx(100)
+
+
+def test_translates_the_test_split_and_saves(texts: Path, runs: dict[str, Any]) -> None:
+    result = run_command("--save", "saved.de", "--length-penalty", "0.6")
+    assert result.stdout.startswith("runs/a on the test split of runs/a, 4 sentences\n")
+    assert "model: runs/a\n" in result.stderr
+    assert "warning: line 3: too long" in result.stderr
+    assert (texts / "saved.de").read_bytes() == (texts / "out.de").read_bytes()
+    assert runs["runs/a"] == {"beam_size": None, "length_penalty": 0.6, "batch_tokens": None}
+    again = run_command("--hypothesis", "saved.de", "--reference", "test.de", "--source", "test.en")
+    assert again.stdout.partition("\n")[2] == result.stdout.partition("\n")[2]
+
+
+def test_splits(runs: dict[str, Any]) -> None:
+    assert "the valid split of runs/b" in run_command("--model", "b").stdout
+    assert "the valid split of runs/a" in run_command("-m", "a", "--split", "valid").stdout
+    assert "no data.test" in error_of("-m", "b", "--split", "test").message
+
+
+def test_translates_a_file(runs: dict[str, Any]) -> None:
+    arguments = ["--source", "test.en", "--reference", "test.de", "--model", "b"]
+    assert run_command(*arguments).stdout.startswith("runs/b on test.de,")
+
+
+def test_hypothesis_of_a_split_needs_no_model(runs: dict[str, Any]) -> None:
+    result = run_command("--hypothesis", "out.de")
+    assert result.stdout.startswith("out.de on the test split of runs/a,")
+    assert not runs
+
+
+@pytest.mark.parametrize("test", ["bs", "ar"])
+def test_against_file_and_run(
+    texts: Path, runs: dict[str, Any], test: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PairedTest._DEFAULT_SAMPLES, "ar", 200)
+    result = run_command("--against", "out.de", "--paired", test)
+    assert "A: runs/a\nB: out.de\n" in result.stdout
+    assert "No significant difference between runs/a and out.de" in result.stdout
+    result = run_command("--hypothesis", "test.de", "--against", "b", "--beam-size", "1")
+    assert "B: runs/b\n" in result.stdout
+    assert "test.de is significantly better than runs/b" in result.stdout
+    assert list(runs) == ["runs/a", "runs/b"]
+
+
+def test_warns_of_tokenized_text(texts: Path) -> None:
+    write(texts / "tok.de", ["Ein Mann schläft .", "", "Zwei Hunde .", "Das Haus ist alt ."])
+    result = run_command("--hypothesis", "tok.de", "--reference", "test.de")
+    assert "tok.de looks tokenized" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--split test --reference test.de", "--split and --reference"),
+        ("--source test.en", "--source needs --reference"),
+        ("--reference test.de", "nothing to translate"),
+        ("--reference test.de --hypothesis out.de -m a", "--model has nothing to do"),
+        ("--reference test.de --hypothesis out.de --save x", "--save has nothing to write"),
+        ("--reference test.de --hypothesis out.de --against b", "it needs sources"),
+    ],
+)
+def test_impossible_combinations(texts: Path, arguments: str, message: str) -> None:
+    error = error_of(*arguments.split())
+    assert isinstance(error, UsageError)
+    assert message in error.message
+
+
+@pytest.mark.parametrize("place", ["--hypothesis", "--source", "--against", "--reference"])
+def test_unequal_line_counts(texts: Path, place: str) -> None:
+    write(texts / "short", REFERENCES[:-1])
+    arguments = ["--reference", "test.de", "--hypothesis", "out.de"]
+    arguments += [place, "short"]  # of a repeated option the last counts, but all references do
+    error = error_of(*arguments)
+    assert isinstance(error, DataError)
+    for part in ("short", "3", "test.de", "4"):
+        assert part in error.message
+
+
+def test_empty_files(texts: Path) -> None:
+    write(texts / "none", [])
+    assert "none has no lines" in error_of("--reference", "none", "--hypothesis", "none").message
+
+
+def test_scoring_a_file_imports_no_torch(texts: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path as P; from nmt.cli.evaluate import evaluate\n"
+        "evaluate(hypothesis=P('out.de'), reference=[P('test.de')], against='test.de')\n"
+        "print(sorted({'torch', 'datasets', 'sentencepiece', 'pydantic'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    assert result.stdout.endswith("\n[]\n")
+
+
+def test_help_shows_an_example() -> None:
+    assert "Example: nmt evaluate" in run_command("--help").stdout

@@ -1,0 +1,150 @@
+"""Our figures are those of the sacrebleu command."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sacrebleu.significance import PairedTest
+
+from nmt.errors import DataError
+from nmt.evaluation.metrics import compare, corpus_scores, sentence_chrf, validation_scores
+
+REFERENCE = [
+    "Der alte Mann liest am Fenster eine Zeitung.",
+    "Morgen fahren wir mit dem Zug nach Köln, oder?",
+    "Sie hat das Buch, das auf dem Tisch lag, nicht gefunden.",
+    "Kann ich 3,5 Kilo Äpfel bekommen?",
+    "Das Kind schläft.",
+    "„Nein“, sagte er, „ich komme heute nicht mit.“",
+] * 4
+SECOND = [line.replace("nicht", "gar nicht").replace("alte", "greise") for line in REFERENCE]
+
+
+def noisy(lines: list[str], seed: int, rate: float) -> list[str]:
+    """The lines with words lost, swapped or lower-cased."""
+    rng = random.Random(seed)
+    result = []
+    for line in lines:
+        words = [w.lower() if rng.random() < rate else w for w in line.split()]
+        words = [w for w in words if rng.random() > rate / 2] or words
+        i = rng.randrange(len(words))
+        if rng.random() < rate:
+            words[i], words[i - 1] = words[i - 1], words[i]
+        result.append(" ".join(words))
+    return result
+
+
+SYSTEM = noisy(REFERENCE, 1, 0.2)
+BASELINE = noisy(REFERENCE, 2, 0.6)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    texts = {"ref": REFERENCE, "ref2": SECOND, "system": SYSTEM, "baseline": BASELINE}
+    for name, lines in texts.items():
+        (tmp_path / name).write_bytes("".join(f"{line}\n" for line in lines).encode())
+    return tmp_path
+
+
+def sacrebleu(folder: Path, *arguments: str) -> str:
+    """What the sacrebleu command prints."""
+    command = [sys.executable, "-m", "sacrebleu", *arguments, "-w", "6", "--quiet"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    return result.stdout.decode()
+
+
+def test_scores_and_intervals_equal_the_command(files: Path) -> None:
+    common = ["ref", "ref2", "-i", "system", "--confidence", "--chrf-word-order", "2"]
+    found = json.loads(sacrebleu(files, *common, "-m", "bleu", "chrf", "ter"))
+    lower = json.loads(sacrebleu(files, *common, "-m", "bleu", "chrf", "-lc", "--chrf-lowercase"))
+    scores = corpus_scores(SYSTEM, [REFERENCE, SECOND], confidence=True)
+    lowercase = corpus_scores(SYSTEM, [REFERENCE, SECOND], confidence=True, lowercase=True)
+    for ours, theirs in [
+        *zip([scores.bleu, scores.chrf, scores.ter], found, strict=True),
+        *zip([scores.bleu_lowercase, lowercase.chrf], lower, strict=True),
+    ]:
+        assert f"{ours.value:.6f}" == f"{theirs['score']:.6f}"
+        assert f"{ours.mean:.6f}" == f"{theirs['confidence_mean']:.6f}"
+        assert f"{ours.interval:.6f}" == f"{theirs['confidence_var']:.6f}"
+        assert ours.signature == theirs["signature"]
+    assert "case:lc" in scores.bleu_lowercase.signature
+    assert f"ratio = {scores.brevity_ratio:.3f}" in found[0]["verbose_score"]
+    assert scores.bleu_lowercase == lowercase.bleu == lowercase.bleu_lowercase
+    assert len(scores.distinct()) == 4
+    assert len(lowercase.distinct()) == 3
+
+
+@pytest.mark.parametrize("test", ["bs", "ar"])
+def test_paired_tests_equal_the_command(
+    files: Path, test: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PairedTest._DEFAULT_SAMPLES, "ar", 2000)  # for speed; it is 10,000
+    metrics = ["-m", "bleu", "chrf", "ter", "--chrf-word-order", "2"]
+    # as text: the JSON of the bootstrap fails within sacrebleu 2.6
+    options = [*metrics, f"--paired-{test}", "--paired-ar-n", "2000"]
+    found = sacrebleu(
+        files, "ref", "-i", "baseline", "system", *options, "-f", "text", "--no-color"
+    )
+    rows = [[c.strip() for c in r.split("│")[1:-1]] for r in found.splitlines() if "│" in r]
+    head = next(row for row in rows if row[0] == "System")
+    compared = compare(SYSTEM, BASELINE, [REFERENCE], test=test)
+    names = [pair.system.name for pair in compared]
+    assert names == ["BLEU", "BLEU lower-case", "chrF++", "TER"]
+    for column, pair in [("BLEU", compared[0]), ("chrF2++", compared[2]), ("TER", compared[3])]:
+        place = next(i for i, title in enumerate(head) if title.startswith(column))
+        cells = [row[place] for row in rows]
+        for ours in (pair.system, pair.baseline):
+            spread = f" ({ours.mean:.6f} ± {ours.interval:.6f})" if test == "bs" else ""
+            assert f"{ours.value:.6f}{spread}" in cells
+        assert any(f"(p = {pair.p_value:.4f})" in cell for cell in cells)
+    assert f"{test}:{1000 if test == 'bs' else 2000}" in compared[0].system.signature
+
+
+def test_validation_scores_are_those_of_the_corpus() -> None:
+    scores = corpus_scores(SYSTEM, [REFERENCE])
+    assert validation_scores(SYSTEM, REFERENCE) == (scores.bleu.value, scores.chrf.value)
+    assert scores.bleu.mean is scores.bleu.interval is None
+
+
+def test_extremes() -> None:
+    perfect = corpus_scores(REFERENCE, [REFERENCE], confidence=True)
+    assert perfect.bleu.value == pytest.approx(100)
+    assert perfect.ter.value == 0
+    assert perfect.brevity_ratio == 1
+    assert validation_scores([""], ["Ein Satz."]) == (0, 0)
+    assert validation_scores([""], [""]) == (0, 0)
+    assert corpus_scores([""], [[""]], confidence=True).brevity_ratio == 0
+
+
+def test_intervals_of_a_few_sentences() -> None:
+    """Some resamples score exactly zero, which the sacrebleu command cannot average."""
+    texts = ["eins zwei drei vier", "fünf"], [["eins zwei drei vier", "sechs"]]
+    scores = corpus_scores(*texts, confidence=True)
+    assert scores.bleu.mean is not None
+    assert 0 < scores.bleu.mean < 100
+    assert "bs:1000|seed:12345" in scores.bleu.signature
+
+
+def test_sentence_scores() -> None:
+    scores = sentence_chrf(["Das ist gut.", "Nein"], [["Das ist gut.", "Ja"], ["Gut.", "Nun"]])
+    assert scores[0] == pytest.approx(100)
+    assert scores[1] < 50
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "message"),
+    [
+        ([], [[]], "no sentences"),
+        (["a"], [["a", "b"]], "1 hypotheses but 2 lines in the references"),
+        (["a"], [["a"], []], "0 lines in reference set 2"),
+    ],
+)
+def test_bad_input(hypotheses: list[str], references: list[list[str]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        corpus_scores(hypotheses, references)

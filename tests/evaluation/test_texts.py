@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import DataError
+from nmt.evaluation.texts import check_parallel, read_lines
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a\n\nb", ["a", "", "b"]),
+        (b"a\r\nb \n", ["a", "b"]),
+        ("a\u2028b\x0bc\x85d\n".encode(), ["a\u2028b\x0bc\x85d"]),
+    ],
+)
+def test_lines_end_at_newlines_only(tmp_path: Path, content: bytes, lines: list[str]) -> None:
+    plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
+    plain.write_bytes(content)
+    packed.write_bytes(gzip.compress(content))
+    assert read_lines(plain) == read_lines(packed) == lines
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a", b"fine\nbad \xff\n", r"a:2: not valid UTF-8 at byte 5 of the line"),
+        ("a.gz", b"not packed", r"cannot read .*a\.gz"),
+        ("a.gz", gzip.compress(b"some text\n" * 99)[:-12], r"a\.gz is a damaged \.gz file"),
+    ],
+)
+def test_unreadable_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_lines(path)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(DataError, match="cannot read"):
+            read_lines(path)
+
+
+def test_unequal_counts_are_named() -> None:
+    check_parallel([("a", ["x"]), ("b", ["y"])])
+    with pytest.raises(DataError, match="a has 1 line, b has 2"):
+        check_parallel([("a", ["x"]), ("b", ["y", "z"])])
+    with pytest.raises(DataError, match="a has no lines"):
+        check_parallel([("a", []), ("b", [])])
