@@ -23,14 +23,16 @@ def evaluate(
         typer.Option(help="Which data of the run's config; default: test if it has one."),
     ] = None,
     source: Annotated[
-        Path | None, typer.Option(help="Other data: a file of sources (plain or .gz).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Other data: a file of sources (plain or .gz)."),
     ] = None,
     reference: Annotated[
         list[Path] | None,
-        typer.Option(help="Their references; may be given several times."),
+        typer.Option(metavar="FILE", help="Their references; may be given several times."),
     ] = None,
     hypothesis: Annotated[
-        Path | None, typer.Option(help="Score this file of translations, translate nothing.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Score this file of translations, translate nothing."),
     ] = None,
     against: Annotated[
         str | None,
@@ -45,7 +47,8 @@ def evaluate(
     ] = False,
     worst: Annotated[int, typer.Option(min=0, metavar="N", help="Show the N worst sentences.")] = 0,
     save: Annotated[
-        Path | None, typer.Option("--save", "-o", help="Write the translations to this file.")
+        Path | None,
+        typer.Option("--save", "-o", metavar="FILE", help="Write the translations to this file."),
     ] = None,
     beam_size: Annotated[
         int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1: greedy.")
@@ -59,7 +62,7 @@ def evaluate(
     """Score translations of held-out data: BLEU, chrF++ and TER by sacrebleu.
 
     Each figure comes with its 95 % bootstrap interval and signature, then BLEU by source length.
-    Text is compared detokenised. The figures are those of the sacrebleu command on the same files.
+    Text is compared detokenized. The figures are those of the sacrebleu command on the same files.
 
     Example: nmt evaluate --model runs/demo --worst 5
 

@@ -232,16 +232,15 @@ def _comparison_table(comparison: Comparison, system: str) -> str:
         gain = pair.system.value - pair.baseline.value
         rows.append((pair.system.name, *sides, f"{gain:+.2f}", f"{pair.p_value:.4f}"))
     names = {"bs": "paired bootstrap", "ar": "paired approximate randomisation"}
-    signatures = [f"{p.system.name}: {p.system.signature}" for p in comparison.metrics]
-    return "\n".join(
-        [
-            f"A: {shown(system)}",
-            f"B: {shown(comparison.baseline)}",
-            _table(rows),
-            f"\n{verdict(comparison, system)} ({names[comparison.test]})\n",
-            *signatures,
-        ]
-    )
+    lines = [
+        f"A: {shown(system)}",
+        f"B: {shown(comparison.baseline)}",
+        _table(rows),
+        f"\n{verdict(comparison, system)} ({names[comparison.test]})",
+    ]
+    if comparison.test == "ar":  # those of the bootstrap stand under the scores
+        lines += ["", *(f"{p.system.name}: {p.system.signature}" for p in comparison.metrics)]
+    return "\n".join(lines)
 
 
 def _length_table(rows: list[LengthRow], length_of: str, compared: bool) -> str:
