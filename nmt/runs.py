@@ -68,15 +68,14 @@ class Run:
         """The tokenizer. Raises StorageError if it is damaged or not the model's own."""
         from nmt.tokenizer import Tokenizer
 
-        tokenizer = Tokenizer.load(self.tokenizer_folder)
-        if self.finished:
-            expected = storage.read_manifest(self.model_folder).get("tokenizer")
-            if expected != tokenizer_digest(self.tokenizer_folder):
-                raise StorageError(
-                    f"{self.tokenizer_folder} is damaged or belongs to another run: its checksum "
-                    f"is not the one in {self.model_folder / storage.MANIFEST}"
-                )
-        return tokenizer
+        weights = self.weights().parent
+        expected = storage.read_manifest(weights).get("tokenizer")
+        if expected != tokenizer_digest(self.tokenizer_folder):
+            raise StorageError(
+                f"{self.tokenizer_folder} is damaged or belongs to another run: its checksum "
+                f"is not the one in {weights / storage.MANIFEST}"
+            )
+        return Tokenizer.load(self.tokenizer_folder)
 
     @property
     def finished(self) -> bool:
@@ -126,13 +125,14 @@ def find_run(name: str | Path | None) -> Run:
     """
     runs = runs_folder()
     if name is None:
-        finished = [run for path in runs.glob("*") if (run := Run(path)).finished]
+        finished = [
+            run for path in runs.glob("*") if not path.is_symlink() and (run := Run(path)).finished
+        ]
         if not finished:
             raise UsageError(
                 f"no finished run in {runs}", "train one with `nmt train --config FILE`"
             )
-        newest = max(finished, key=_finish_time)
-        return Run(newest.path.resolve())
+        return max(finished, key=_finish_time)
     path = Path(name)
     if not path.exists() and not path.is_absolute() and (runs / path).exists():
         path = runs / path

@@ -16,7 +16,7 @@ from nmt.config import Config
 from nmt.config_file import dump_config
 from nmt.errors import ConfigError, DataError, NmtError, StorageError
 from nmt.precision import Precision, keep_freed_memory, resolve_device, resolve_precision
-from nmt.runs import Run, locked, read_fingerprints, tokenizer_digest
+from nmt.runs import Run, locked, read_fingerprints, runs_folder, tokenizer_digest
 from nmt.training.averaging import average
 from nmt.training.checkpoint import TrainState, newest_valid
 from nmt.training.progress import Progress, duration
@@ -75,20 +75,27 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
 
     from nmt.data.corpus import prepare_data
 
+    recorded = read_fingerprints(run)
+    digest = tokenizer_digest(run.tokenizer_folder)
+    if recorded and run.tokenizer_folder.exists() and digest != recorded["tokenizer"]["sha256"]:
+        raise StorageError(
+            f"{run.tokenizer_folder} is damaged: it is not the one the run was begun with",
+            "bring it back, or --restart to begin anew",
+        )
     data = prepare_data(config, run.data_folder, run.tokenizer_folder, progress.say, stop.check)
     facts = _facts(run, config, data, device)
     found = newest_valid(run, progress.warn)
-    for recorded in (read_fingerprints(run), found and found[1]["fingerprints"]):
-        if recorded is not None:
-            _check_unchanged(run, recorded, facts["fingerprints"])
-    if not run.fingerprints_file.exists():
+    for before in (recorded, found and found[1]["fingerprints"]):
+        if before is not None:
+            _check_unchanged(run, before, facts["fingerprints"])
+    if recorded is None:
         storage.replace_file(run.fingerprints_file, json.dumps(facts["fingerprints"]).encode())
 
     torch.manual_seed(training.seed)
     model = build(config, data, device)
     count = sum(p.numel() for p in model.parameters())
     progress.say(
-        f"model: {count / 1e6:.1f}M parameters | {device.type}, {training.threads} threads, "
+        f"model: {count:,} parameters | {device.type}, {training.threads} threads, "
         f"{training.precision} | run folder {run.path}"
     )
     _check_room(run, count, progress)
@@ -247,8 +254,10 @@ def _differences(old: Any, new: Any, key: str = "") -> dict[str, tuple[Any, Any]
 
 def _point_latest(run: Run) -> None:
     """Let runs/latest point here: a convenience, so a failure is none."""
-    link = run.path.parent / "latest"
+    link = runs_folder() / "latest"
     try:
+        if run.path.resolve().parent != link.parent.resolve():
+            return
         if link.is_symlink():
             link.unlink()
         link.symlink_to(run.path.name)

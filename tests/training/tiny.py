@@ -144,3 +144,35 @@ def tiny_setting(path: Path, model: Any, config: Config, **changes: Any) -> Sett
         "facts": {"fingerprints": {}},
     }
     return Setting(**{**values, **changes})
+
+
+def write_digits(folder: Path) -> None:
+    """Parallel text: English and German digits, 200 pairs to train on, 12 to validate and test."""
+    rng = random.Random(1)
+    english = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    german = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
+    for split, count in (("train", 200), ("valid", 12), ("test", 12)):
+        rows = [[rng.randrange(10) for _ in range(rng.randint(1, 6))] for _ in range(count)]
+        for side, words in (("en", english), ("de", german)):
+            text = "".join(" ".join(words[i] for i in row) + "\n" for row in rows)
+            (folder / f"{split}.{side}").write_text(text, encoding="utf-8")
+
+
+def text_config(folder: Path, **training: Any) -> Config:
+    """Training on the files of write_digits: 10 updates, a validation after every fourth."""
+    config = tiny_config(
+        **{"max_steps": 10, "valid_every": 4, "batch_tokens": 400, "average_checkpoints": 2}
+        | training
+    )
+    splits = {
+        split: [{"source": str(folder / f"{split}.en"), "target": str(folder / f"{split}.de")}]
+        for split in ("train", "valid", "test")
+    }
+    return Config.model_validate(
+        {
+            **config.model_dump(),
+            "data": splits,
+            "tokenizer": {"vocab_size": 40, "byte_fallback": False},
+            "decoding": {"beam_size": 2, "max_length": 12},
+        }
+    )

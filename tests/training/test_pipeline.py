@@ -1,0 +1,375 @@
+"""`run_training` on real files: what it makes, what it refuses, what it survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import text_config
+
+from nmt import storage
+from nmt.config_file import dump_config, load_config
+from nmt.decoding.translator import Translator
+from nmt.errors import ConfigError, DataError, StorageError, UsageError
+from nmt.runs import Run, find_run, load_model, locked
+from nmt.training.averaging import average_run
+from nmt.training.pipeline import run_training
+
+
+@pytest.fixture
+def copy(trained: Run, tmp_path: Path) -> Run:
+    """A copy of a finished run, somewhere else."""
+    shutil.copytree(trained.path, tmp_path / "copy")
+    return Run(tmp_path / "copy")
+
+
+def unfinish(run: Run, *steps: int) -> None:
+    """As if the run had been killed before it had made its model, and these checkpoints."""
+    shutil.rmtree(run.model_folder)
+    for step in steps:
+        shutil.rmtree(run.checkpoints_folder / f"step-{step:08d}")
+
+
+def weights_of(run: Run) -> str:
+    checksum: str = storage.verify(run.model_folder)["files"]["model.safetensors"]["sha256"]
+    return checksum
+
+
+def records(run: Run) -> list[dict[str, Any]]:
+    lines = run.metrics_file.read_text().splitlines()
+    timeless = [json.loads(line) for line in lines]
+    for record in timeless:
+        record.pop("seconds")
+        record.pop("tokens_per_second", None)
+    return timeless
+
+
+def flip_a_bit(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    path.write_bytes(raw)
+
+
+def test_a_run_holds_all_it_needs(trained: Run) -> None:
+    assert trained.finished
+    names = {path.name for path in trained.path.iterdir()}
+    assert {"config.yaml", "tokenizer", "model", "metrics.jsonl", "train.log"} <= names
+    assert [path.name for path in trained.checkpoints()] == [
+        "step-00000010",
+        "step-00000008",
+        "step-00000004",
+    ]
+    events = [record["event"] for record in records(trained)]
+    assert events.count("valid") == 3
+    assert events[-1] == "test"
+    assert list(trained.tensorboard_folder.glob("events.*"))
+    assert "valid | step 4" in trained.log_file.read_text()
+
+
+def test_a_run_translates_elsewhere(copy: Run, digits: Path) -> None:
+    expected = Translator.load(copy, "cpu").translate(["one two", "three"])
+    moved = copy.path.rename(copy.path.with_name("moved"))
+    for unneeded in ("checkpoints", "data", "metrics.jsonl", "lock", "fingerprints.json"):
+        path = moved / unneeded
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    assert Translator.load(Run(moved), "cpu").translate(["one two", "three"]) == expected
+
+
+def test_the_same_command_on_a_finished_run_does_nothing(copy: Run, digits: Path) -> None:
+    before = weights_of(copy), copy.metrics_file.read_bytes()
+    run_training(text_config(digits), copy.path)
+    assert (weights_of(copy), copy.metrics_file.read_bytes()) == before
+
+
+def test_the_config_kept_is_complete_and_settled(trained: Run, tmp_path: Path) -> None:
+    kept = load_config(trained.config_file)
+    assert kept == trained.config
+    assert kept.training.precision == "fp32"
+    assert kept.training.threads == 1
+
+
+def test_what_auto_stood_for_stays(copy: Run, digits: Path) -> None:
+    config = text_config(digits, precision="auto", threads=None)
+    unfinish(copy, 10)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    run_training(config, copy.path)
+    torch.set_num_threads(before)
+    assert Run(copy.path).config.training.threads == 1
+
+
+def test_an_unfinished_run_goes_on_to_the_same_end(
+    copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unfinish(copy, 10)
+    run_training(text_config(digits), copy.path)
+    assert weights_of(copy) == weights_of(trained)
+    assert records(copy) == records(trained)
+    assert "going on from step 8" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"]
+)
+def test_a_damaged_checkpoint_is_named_and_passed_over(
+    copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    unfinish(copy)
+    flip_a_bit(copy.checkpoints_folder / "step-00000010" / name)
+    run_training(text_config(digits), copy.path)
+    assert weights_of(copy) == weights_of(trained)
+    assert records(copy) == records(trained)
+    told = capfd.readouterr().err
+    assert f"step-00000010/{name}" in told
+    assert "going on from step 8" in told
+
+
+def test_a_damaged_metrics_file_is_restored(
+    copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unfinish(copy, 10)
+    flip_a_bit(copy.metrics_file)
+    run_training(text_config(digits), copy.path)
+    assert records(copy) == records(trained)
+    assert "metrics.jsonl is damaged" in capfd.readouterr().err
+
+
+def test_a_test_score_that_is_missing_is_made_up_for(copy: Run, trained: Run, digits: Path) -> None:
+    """As after a death between the final model and the test."""
+    lines = copy.metrics_file.read_text().splitlines(keepends=True)
+    copy.metrics_file.write_text("".join(lines[:-1]))
+    run_training(text_config(digits), copy.path)
+    assert records(copy) == records(trained)
+
+
+def test_another_config_is_refused_and_the_difference_shown(copy: Run, digits: Path) -> None:
+    config = text_config(digits, learning_rate=0.5, seed=7)
+    with pytest.raises(ConfigError) as error:
+        run_training(config, copy.path)
+    assert error.value.exit_code == 2
+    assert "training.learning_rate: 0.01 -> 0.5" in error.value.message
+    assert "training.seed: 1 -> 7" in error.value.message
+    assert "max_steps" not in error.value.message
+
+
+def test_a_longer_training_is_allowed(copy: Run, digits: Path) -> None:
+    run_training(text_config(digits, max_steps=12), copy.path)
+    assert copy.checkpoints()[0].name == "step-00000012"
+    assert copy.config.training.max_steps == 12
+    assert storage.verify(copy.model_folder)["step"] == 12
+
+
+def test_a_shorter_training_is_refused(copy: Run, digits: Path) -> None:
+    with pytest.raises(ConfigError, match="max_steps: 10 -> 9"):
+        run_training(text_config(digits, max_steps=9), copy.path)
+
+
+def test_a_longer_training_is_refused_where_the_schedule_ends_with_it(
+    tmp_path: Path, digits: Path
+) -> None:
+    path = tmp_path / "run"
+    run_training(text_config(digits, schedule="cosine", max_steps=4), path)
+    with pytest.raises(ConfigError, match="max_steps: 4 -> 5"):
+        run_training(text_config(digits, schedule="cosine", max_steps=5), path)
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_changed_data_is_refused(copy: Run, digits: Path, tmp_path: Path, split: str) -> None:
+    unfinish(copy, 10)
+    changed = tmp_path / "digits"
+    shutil.copytree(digits, changed)
+    config = text_config(changed)
+    # The same config but for the folder: as if the files had changed where they lie.
+    storage.replace_file(copy.config_file, dump_config(text_config(changed)).encode())
+    for side in ("en", "de"):
+        path = changed / f"{split}.{side}"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(DataError, match=f"the {split} data changed") as error:
+        run_training(config, copy.path)
+    assert error.value.exit_code == 4
+    pairs = 200 if split == "train" else 12
+    assert f"pairs: {pairs} -> {pairs - 1}" in error.value.message
+
+
+def test_a_damaged_model_or_tokenizer_is_refused(copy: Run) -> None:
+    flip_a_bit(copy.tokenizer_folder / "shared.model")
+    with pytest.raises(StorageError, match="tokenizer"):
+        load_model(copy, torch.device("cpu"))
+    flip_a_bit(copy.tokenizer_folder / "shared.model")
+    flip_a_bit(copy.model_folder / "model.safetensors")
+    with pytest.raises(StorageError, match=r"model\.safetensors is damaged"):
+        load_model(Run(copy.path), torch.device("cpu"))
+
+
+def test_a_damaged_tokenizer_stops_the_training(copy: Run, digits: Path) -> None:
+    unfinish(copy, 10)
+    flip_a_bit(copy.tokenizer_folder / "shared.model")
+    with pytest.raises(StorageError, match="tokenizer is damaged"):
+        run_training(text_config(digits), copy.path)
+
+
+def test_an_unfinished_run_lends_its_best_checkpoint(copy: Run) -> None:
+    unfinish(copy)
+    state = json.loads((copy.checkpoints()[0] / "state.json").read_text())
+    assert copy.weights().parent.name == f"step-{state['best_step']:08d}"
+    load_model(copy, torch.device("cpu"))
+
+
+def test_a_run_without_weights_is_told(copy: Run) -> None:
+    unfinish(copy, 4, 8, 10)
+    with pytest.raises(StorageError, match="no model yet"):
+        load_model(copy, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"d_model": 10**9},
+        {"feedforward": 10**12},
+        {"encoder_layers": 10**9},
+        {"d_model": 18},
+        {"positions": "learned", "max_positions": 10**12},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_config_that_asks_for_another_model_is_refused_at_once(
+    copy: Run, change: dict[str, Any]
+) -> None:
+    config = copy.config.model_dump()
+    config["model"].update(change)
+    strange = type(copy.config).model_validate(config)
+    copy.config_file.write_bytes(dump_config(strange).encode())
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="does not hold the model"):
+        load_model(Run(copy.path), torch.device("cpu"))
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("suffix", ["pt", "bin", "pkl", "ckpt", "safetensors"])
+def test_a_file_is_no_model(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model.{suffix}"
+    path.write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(StorageError, match="safetensors only"):
+        find_run(path)
+
+
+def test_runs_are_found(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NMT_RUNS", raising=False)
+    with pytest.raises(UsageError, match="no finished run"):
+        find_run(None)
+    for number, name in enumerate(("older", "newer")):
+        shutil.copytree(trained.path, tmp_path / "runs" / name)
+        manifest = tmp_path / "runs" / name / "model" / "manifest.json"
+        os.utime(manifest, (number, number))
+    (tmp_path / "runs" / "unfinished").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to("older")
+    assert find_run(None).path == Path("runs/newer")
+    assert find_run("older").path == Path("runs/older")
+    assert find_run(tmp_path / "runs" / "older").finished
+    with pytest.raises(UsageError, match="no run oldest") as error:
+        find_run("oldest")
+    assert "older" in (error.value.hint or "")
+    monkeypatch.setenv("NMT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir("/")
+    assert find_run(None).path == tmp_path / "runs" / "newer"
+
+
+def test_latest_points_to_the_run(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NMT_RUNS", str(tmp_path / "runs"))
+    for name in ("a", "b"):
+        run_training(text_config(digits, max_steps=1), tmp_path / "runs" / name)
+    assert (tmp_path / "runs" / "latest").readlink() == Path("b")
+    run_training(text_config(digits, max_steps=1), tmp_path / "elsewhere" / "c")
+    assert not (tmp_path / "elsewhere" / "latest").exists()
+
+
+def test_a_restart_moves_the_old_run_aside(copy: Run, trained: Run, digits: Path) -> None:
+    (copy.path / "my notes.txt").write_text("mine")
+    run_training(text_config(digits), copy.path, restart=True)
+    run_training(text_config(digits, seed=9), copy.path, restart=True)
+    assert (copy.path.with_name("copy.old-1") / "my notes.txt").read_text() == "mine"
+    assert weights_of(Run(copy.path.with_name("copy.old-2"))) == weights_of(trained)
+    assert weights_of(copy) != weights_of(trained)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_foreign_folder_is_refused(tmp_path: Path, digits: Path, restart: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(StorageError, match=r"not a run folder: it holds thesis\.tex"):
+        run_training(text_config(digits), tmp_path, restart)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_second_trainer_is_refused(copy: Run, digits: Path) -> None:
+    script = "import sys; from nmt.runs import *; c = locked(Run(Path(sys.argv[1])));"
+    script += "c.__enter__(); print('locked', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(copy.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"locked\n"
+    for restart in (False, True):
+        begun = time.monotonic()
+        with pytest.raises(StorageError, match=f"in use by another nmt .process {holder.pid}"):
+            run_training(text_config(digits), copy.path, restart)
+        assert time.monotonic() - begun < 2
+    holder.kill()
+    holder.communicate()
+    with locked(copy):
+        pass
+
+
+def test_logs_that_cannot_be_written_only_warn(
+    digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    for name in ("train.log", "metrics.jsonl", "tensorboard"):
+        (path / name).mkdir(parents=True)
+    (path / "tensorboard").rmdir()
+    (path / "tensorboard").write_text("in the way")
+    run = run_training(text_config(digits, max_steps=2), path)
+    assert run.finished
+    told = capfd.readouterr().err
+    for name in ("train.log", "metrics.jsonl", "tensorboard"):
+        assert told.count(f"cannot write {name}") == 1
+
+
+def test_averages_become_the_model(digits: Path, tmp_path: Path) -> None:
+    run = run_training(text_config(digits, ema=0.9, average_checkpoints=1), tmp_path / "run")
+    state = json.loads((run.checkpoints()[0] / "state.json").read_text())
+    best = run.checkpoints_folder / f"step-{state['best_step']:08d}"
+    ema = storage.read_tensors(best / "ema.safetensors")
+    final = storage.read_tensors(run.model_folder / "model.safetensors")
+    assert ema.keys() == final.keys()
+    assert all(torch.equal(ema[name], final[name]) for name in ema)
+
+
+def test_averaging_is_the_mean_of_the_checkpoints(copy: Run, tmp_path: Path) -> None:
+    output = tmp_path / "mean"
+    assert average_run(copy, output, last=2) == [8, 10]
+    parts = [
+        storage.read_tensors(copy.checkpoints_folder / f"step-{step:08d}" / "model.safetensors")
+        for step in (8, 10)
+    ]
+    mean = storage.read_tensors(output / "model" / "model.safetensors")
+    for name in mean:
+        torch.testing.assert_close(mean[name], (parts[0][name] + parts[1][name]) / 2)
+    assert len(Translator.load(Run(output), "cpu").translate(["one two"])) == 1
+    with pytest.raises(UsageError, match="exists"):
+        average_run(copy, output)
+    with pytest.raises(UsageError, match="3 checkpoints, not 5"):
+        average_run(copy, tmp_path / "other", best=5)
