@@ -1,0 +1,139 @@
+"""`nmt attention`: draw what a model attends to."""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from nmt.inspection.attention import AttentionMaps, Head, Kind
+    from nmt.inspection.terminal import Style
+
+_SUFFIXES = (".png", ".svg", ".html", ".json")
+
+
+def attention(
+    sentence: Annotated[str, typer.Argument(help="Source sentence.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Run folder, or its name in runs/; default: newest."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", help="Translation to look at; default: the model's own."),
+    ] = None,
+    kind: Annotated[
+        Literal["encoder", "decoder", "cross"],
+        typer.Option(help="Self-attention of a side, or of the decoder to the encoder."),
+    ] = "cross",
+    layer: Annotated[int | None, typer.Option(min=1, help="Layer, from 1.")] = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="N|mean", help="Head, from 1, or the mean of all.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A .png, .svg, .html or .json file to write."),
+    ] = None,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII only.")] = False,
+) -> None:
+    """Show the attention weights of a translation, on the terminal or in a file.
+
+    Without --layer and --head, images and .json have all heads of all layers, the terminal the
+    mean of the heads of the most decided layer; a page (.html) has everything to choose from.
+
+    Example: nmt attention "A man is riding a bicycle." --output map.html
+    """
+    from nmt.errors import UsageError
+
+    chosen = parse_head(head)
+    if output is not None:
+        if output.suffix not in _SUFFIXES:
+            raise UsageError(
+                f"cannot tell the kind of {output.name}", f"end it with {', '.join(_SUFFIXES)}"
+            )
+        if output.suffix in (".png", ".svg"):
+            from nmt.inspection.drawing import require_matplotlib
+
+            require_matplotlib()
+
+    from nmt.cli.translate import load_translator
+    from nmt.inspection.attention import translation_maps
+
+    translator = load_translator(model, "auto", None, {})
+    given = None if target is None else _text(target)
+    maps = translation_maps(translator, _text(sentence), given)
+    if output is None:
+        layer = layer or (maps.sharpest(kind) if chosen is None else None)
+        _show(maps, kind, layer, chosen or "mean", _style(ascii))
+    else:
+        _write(maps, kind, layer, chosen, output)
+
+
+def parse_head(text: str | None) -> Head | None:
+    """The value of --head. Raises UsageError."""
+    from nmt.errors import UsageError
+
+    if text is None or text == "mean":
+        return text  # type: ignore[return-value]
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--head {text} is neither a number from 1 nor mean")
+
+
+def _text(argument: str) -> str:
+    return os.fsencode(argument).decode(errors="replace")
+
+
+def _style(ascii_only: bool) -> Style:
+    from nmt.inspection.terminal import Style
+
+    terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    encoding = locale.getencoding().lower().replace("-", "")
+    return Style(
+        width=shutil.get_terminal_size().columns,
+        ascii_only=ascii_only or encoding != "utf8",
+        colour=terminal and not os.environ.get("NO_COLOR"),
+    )
+
+
+def _show(maps: AttentionMaps, kind: Kind, layer: int | None, head: Head, style: Style) -> None:
+    from nmt.inspection.attention import TITLES
+    from nmt.inspection.terminal import text_map
+
+    rows, columns = maps.labels(kind)
+    for panel in maps.panels(kind, layer, head):
+        print(f"{TITLES[kind]}, {panel.title}\n")
+        print(text_map(rows, columns, panel.weights, style), end="\n\n")
+    print(style.legend())
+
+
+def _write(
+    maps: AttentionMaps, kind: Kind, layer: int | None, head: Head | None, output: Path
+) -> None:
+    from nmt.cli.streams import open_output
+    from nmt.inspection.attention import TITLES
+
+    panels = maps.panels(kind, layer, head)
+    if output.suffix == ".html":
+        from nmt.inspection.page import attention_page
+
+        first = layer or maps.sharpest(kind)
+        content = attention_page(maps, kind, first, head or "mean").encode()
+    elif output.suffix == ".json":
+        import json
+
+        content = (json.dumps(maps.to_dict(kind, panels), ensure_ascii=False) + "\n").encode()
+    else:
+        from nmt.inspection.drawing import heat_maps
+
+        file_type: Literal["svg", "png"] = "svg" if output.suffix == ".svg" else "png"
+        content = heat_maps(panels, *maps.labels(kind), TITLES[kind], file_type)
+    with open_output(output) as file:
+        file.write(content)
+    print(f"wrote {output}", file=sys.stderr)

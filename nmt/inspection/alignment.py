@@ -1,0 +1,215 @@
+"""Word alignments from encoder-decoder attention.
+
+For each target word, its row of attention is the mean over its subwords, the weight on a source
+word the sum over its subwords; the word is linked to the source word of the largest weight, or
+to none if `</s>` has more. Two rows speak of a target piece: that of the state that predicts it,
+and that of the next state, which reads it (Chen et al., 2020, "Accurate word alignment induction
+from neural machine translation").
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.inspection.attention import AttentionMaps, Head, attention_maps
+
+if TYPE_CHECKING:
+    from nmt.config import DataConfig
+    from nmt.model import Model
+    from nmt.tokenizer import Tokenizer, Vocabulary
+
+Links = list[tuple[int, int]]
+"""(source word, target word), from 0, sorted."""
+State = Literal["predicts", "reads"]
+"""Which row of a target piece: that of the state that predicts it, or that reads it."""
+STATES: tuple[State, State] = ("predicts", "reads")
+
+_WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
+_BATCH_TOKENS = 4096
+_PAIRS_TO_CHOOSE_BY = 500
+
+
+class Choice(NamedTuple):
+    """Which attention to align by; layer and head from 1."""
+
+    layer: int
+    head: Head
+    state: State
+
+    def __str__(self) -> str:
+        head = "mean of heads" if self.head == "mean" else f"head {self.head}"
+        return f"layer {self.layer}, {head}, of the state that {self.state} the word"
+
+
+def words(text: str) -> list[str]:
+    """The words that alignments count: runs of letters and digits, with apostrophes and hyphens
+    inside them, and each other visible character by itself."""
+    return _WORD.findall(text)
+
+
+class WordAttention:
+    """Encoder-decoder attention of a pair of sentences between words, of all layers and heads."""
+
+    def __init__(self, maps: AttentionMaps, source: Tensor, target: Tensor) -> None:
+        """source, target: (words, pieces) float, 1 where a piece belongs to a word."""
+        cross = torch.stack(maps.layers("cross"))
+        cross = torch.cat([cross, cross.mean(1, keepdim=True)], dim=1)
+        pieces = target.shape[1]
+        rows = torch.stack([cross[:, :, :pieces], cross[:, :, 1 : pieces + 1]], dim=2)
+        rows = (target / target.sum(1, keepdim=True).clamp(min=1)) @ rows
+        nothing = rows[..., -1:] + (target.sum(1, keepdim=True) == 0)
+        self.weights = torch.cat([rows[..., :-1] @ source.T, nothing], dim=-1)
+        """(layers, heads + 1, 2, target_words, source_words + 1): the last head is the mean,
+        the last source word is none (`</s>`), the 2 are STATES."""
+        self.best = self.weights.argmax(-1)
+        """(layers, heads + 1, 2, target_words): the source word of each target word."""
+
+    def choices(self) -> list[Choice]:
+        """All layers, heads and states, in the order of `best`."""
+        layers, heads = self.best.shape[:2]
+        names: list[Head] = [*range(1, heads), "mean"]
+        numbers = range(1, layers + 1)
+        return [Choice(*c) for c in itertools.product(numbers, names, STATES)]
+
+    def links(self, choice: Choice) -> Links:
+        """The alignment by a choice."""
+        head = -1 if choice.head == "mean" else choice.head - 1
+        best = self.best[choice.layer - 1, head, STATES.index(choice.state)].tolist()
+        none = self.weights.shape[-1] - 1
+        return sorted((s, t) for t, s in enumerate(best) if s != none)
+
+
+def word_attention(
+    model: Model, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], max_tokens: int
+) -> Iterator[WordAttention | None]:
+    """The attention between the words of each (source, target) text pair, in order.
+
+    None for a pair with no words on a side, or with more than max_tokens subwords on one.
+    """
+    ids = list(
+        zip(
+            tokenizer.source.encode_batch([source for source, _ in pairs]),
+            tokenizer.target.encode_batch([target for _, target in pairs]),
+            strict=True,
+        )
+    )
+    lengths = [max(len(source), len(target)) + 1 for source, target in ids]
+    usable = [i for i, (s, t) in enumerate(ids) if s and t and lengths[i] <= max_tokens + 1]
+    usable.sort(key=lambda i: -lengths[i])
+    found: dict[int, WordAttention] = {}
+    while usable:
+        count = max(1, _BATCH_TOKENS // lengths[usable[0]])
+        batch, usable = usable[:count], usable[count:]
+        for i, maps in zip(
+            batch, attention_maps(model, tokenizer, [ids[i] for i in batch]), strict=True
+        ):
+            source = _membership(tokenizer.source, pairs[i][0], ids[i][0])
+            target = _membership(tokenizer.target, pairs[i][1], ids[i][1])
+            if len(source) and len(target):
+                found[i] = WordAttention(maps, source, target)
+    return (found.get(i) for i in range(len(pairs)))
+
+
+def _membership(vocabulary: Vocabulary, text: str, ids: Sequence[int]) -> Tensor:
+    """Which pieces belong to which words: (words, pieces), 1 or 0.
+
+    The tokenizer may change characters (Unicode normalization), so letters are counted after it,
+    in each word and up to each piece. A piece across two words belongs to both.
+    """
+    found = words(text)
+    sizes = [_letters(vocabulary, vocabulary.encode(word)) for word in found]
+    word_ends = torch.tensor([0, *itertools.accumulate(sizes)])
+    ends = [_letters(vocabulary, ids[: i + 1]) for i in range(len(ids))]
+    # A character spelt as bytes counts when its first byte has come, whatever stands for it then.
+    ends = list(itertools.accumulate(reversed(ends), min))[::-1]
+    piece_ends = torch.tensor([0, *ends])
+    begins_before_end = piece_ends[None, :-1] < word_ends[1:, None]
+    ends_after_begin = piece_ends[None, 1:] > word_ends[:-1, None]
+    is_something = piece_ends[1:] > piece_ends[:-1]
+    return (begins_before_end & ends_after_begin & is_something).float()
+
+
+def _letters(vocabulary: Vocabulary, ids: Sequence[int]) -> int:
+    return sum(not c.isspace() for c in vocabulary.decode(ids))
+
+
+def alignment_errors(
+    model: Model,
+    tokenizer: Tokenizer,
+    examples: Iterable[tuple[str, str, Iterable[tuple[int, int]]]],
+    max_tokens: int,
+) -> dict[Choice, float]:
+    """Alignment error rate of every layer, head and state against (source, target, gold links).
+
+    1 - 2 |A & G| / (|A| + |G|), Och and Ney (2003) with all gold links sure; 0 is perfect.
+    """
+    examples = list(examples)
+    hits: Tensor | int = 0
+    made: Tensor | int = 0
+    wanted = 0
+    choices: list[Choice] = []
+    pairs = [(source, target) for source, target, _ in examples]
+    for attention, (_, _, links) in zip(
+        word_attention(model, tokenizer, pairs, max_tokens), examples, strict=True
+    ):
+        gold = set(links)
+        wanted += len(gold)
+        if attention is None:
+            continue
+        choices = choices or attention.choices()
+        table = torch.zeros(attention.weights.shape[-2:], dtype=torch.bool)
+        for s, t in gold:
+            table[t, s] = True
+        target_words = torch.arange(table.shape[0])
+        hits = hits + table[target_words, attention.best].sum(-1)
+        made = made + (attention.best < table.shape[1] - 1).sum(-1)
+    if isinstance(hits, int) or isinstance(made, int):
+        return {}
+    errors = 1 - 2 * hits.double() / (made + wanted).clamp(min=1)
+    return dict(zip(choices, errors.flatten().tolist(), strict=True))
+
+
+def has_gold(data: DataConfig) -> bool:
+    """Whether the validation data is the built-in corpus, whose grammar knows the alignments."""
+    from nmt.config import BuiltinCorpus
+
+    return all(isinstance(source, BuiltinCorpus) for source in data.valid)
+
+
+def choose(
+    model: Model,
+    tokenizer: Tokenizer,
+    data: DataConfig,
+    layer: int | None = None,
+    head: Head | None = None,
+    state: State | None = None,
+) -> Choice:
+    """Fill in what is not given (None): by the alignment error rate on validation data that has
+    gold alignments, else the mean of heads of the last layer but one (Garg et al., 2019).
+
+    Raises UsageError if there is no such layer, head, or encoder-decoder attention.
+    """
+    [maps] = attention_maps(model, tokenizer, [([], [])])
+    panels = maps.panels("cross", layer, head)
+    candidates = [
+        Choice(panel.layer, panel.head, s) for panel in panels for s in STATES if state in (None, s)
+    ]
+    if head is None:
+        means = maps.panels("cross", layer, "mean")
+        candidates += [
+            Choice(p.layer, "mean", s) for p in means for s in STATES if state in (None, s)
+        ]
+    if len(candidates) > 1 and has_gold(data):
+        from nmt.data.phrasebook import generate
+
+        examples = itertools.islice(generate("valid"), _PAIRS_TO_CHOOSE_BY)
+        errors = alignment_errors(model, tokenizer, examples, data.max_tokens)
+        return min(candidates, key=errors.__getitem__)
+    usual = Choice(layer or max(1, len(maps.cross) - 1), head or "mean", state or "reads")
+    return usual

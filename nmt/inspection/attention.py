@@ -1,0 +1,236 @@
+"""Attention maps: the weights of a model's own attention while it reads a pair of sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nmt.data.batching import collate
+from nmt.data.text import clean_line
+from nmt.decoding.search import beam_search
+from nmt.errors import UsageError
+from nmt.precision import autocast
+
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translator
+    from nmt.model import Model
+    from nmt.tokenizer import Tokenizer
+
+Kind = Literal["encoder", "decoder", "cross"]
+Head = int | Literal["mean"]
+
+TITLES: dict[Kind, str] = {
+    "encoder": "encoder self-attention",
+    "decoder": "masked decoder self-attention",
+    "cross": "encoder-decoder attention",
+}
+
+
+class Panel(NamedTuple):
+    """One map: a head of a layer, or the mean of its heads. Layers and heads count from 1."""
+
+    layer: int
+    head: Head
+    weights: Tensor
+    """(query_len, key_len) float32; rows sum to 1."""
+
+    @property
+    def title(self) -> str:
+        """Such as `layer 2, head 3`."""
+        head = "mean of heads" if self.head == "mean" else f"head {self.head}"
+        return f"layer {self.layer}, {head}"
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """All attention weights of one sentence pair, by layer: (heads, query_len, key_len) float32.
+
+    Each row sums to 1; what a mask forbids is exactly 0. A model without some kind of attention
+    has no layers of it.
+    """
+
+    source_pieces: list[str]
+    """Source subwords, `</s>` last: what the encoder reads."""
+    target_pieces: list[str]
+    """Target subwords, `</s>` last: what the decoder predicts, from `<s>` and all but the last."""
+    encoder: list[Tensor]
+    """Queries and keys: source pieces."""
+    decoder: list[Tensor]
+    """Queries and keys: the decoder's inputs, `<s>` first. No query sees a later key."""
+    cross: list[Tensor]
+    """Queries: the predicted target pieces (row t is the state that predicts piece t); keys:
+    source pieces."""
+
+    def labels(self, kind: Kind) -> tuple[list[str], list[str]]:
+        """Names of the queries (rows) and of the keys (columns)."""
+        inputs = ["<s>", *self.target_pieces[:-1]]
+        return {
+            "encoder": (self.source_pieces, self.source_pieces),
+            "decoder": (inputs, inputs),
+            "cross": (self.target_pieces, self.source_pieces),
+        }[kind]
+
+    def layers(self, kind: Kind) -> list[Tensor]:
+        """The maps of a kind. Raises UsageError if the model has no such attention."""
+        layers = {"encoder": self.encoder, "decoder": self.decoder, "cross": self.cross}[kind]
+        if not layers:
+            has = [other for other in TITLES if getattr(self, other)]
+            raise UsageError(
+                f"this model has no {TITLES[kind]}",
+                f"it has --kind {' and '.join(has)}" if has else "it has no attention at all",
+            )
+        return layers
+
+    def panels(self, kind: Kind, layer: int | None = None, head: Head | None = None) -> list[Panel]:
+        """The maps of a kind, all or those of one layer or head, layer by layer.
+
+        Raises UsageError for a layer or head that is not there.
+        """
+        layers = self.layers(kind)
+        heads = layers[0].shape[0]
+        _check("layer", layer, len(layers))
+        _check("head", None if head == "mean" else head, heads)
+        chosen = range(1, heads + 1) if head is None else [head]
+        return [
+            Panel(n, h, weights.mean(0) if h == "mean" else weights[h - 1])
+            for n, weights in enumerate(layers, start=1)
+            if layer in (None, n)
+            for h in chosen
+        ]
+
+    def to_dict(self, kind: Kind, panels: Sequence[Panel]) -> dict[str, Any]:
+        """Panels of a kind as plain values."""
+        rows, columns = self.labels(kind)
+        return {
+            "kind": kind,
+            "source": self.source_pieces,
+            "target": self.target_pieces,
+            "queries": rows,
+            "keys": columns,
+            "maps": [
+                {"layer": p.layer, "head": p.head, "weights": p.weights.tolist()} for p in panels
+            ],
+        }
+
+    def sharpest(self, kind: Kind) -> int:
+        """The layer (from 1) whose mean over heads is the most decided: the mean of the largest
+        weight of each row is highest."""
+        decided = [weights.mean(0).amax(-1).mean().item() for weights in self.layers(kind)]
+        return decided.index(max(decided)) + 1
+
+
+def printable(piece: str) -> str:
+    """A label without what a terminal would obey or a file cannot hold."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in piece)
+
+
+def _check(what: str, number: int | None, count: int) -> None:
+    if number is not None and not 1 <= number <= count:
+        raise UsageError(f"there is no {what} {number}", f"{what}s count from 1 to {count}")
+
+
+@dataclass
+class Recording:
+    """What the attention of a model computed, in the order of its layers."""
+
+    calls: list[tuple[Kind, list[Tensor]]] = field(default_factory=list)
+
+    def layers(self, kind: Kind) -> list[Tensor]:
+        """(batch, heads, query_len, key_len) of each layer; the calls of an attention that runs
+        position by position are joined."""
+        return [torch.cat(calls, dim=2) for k, calls in self.calls if k == kind and calls]
+
+
+@contextmanager
+def record_attention(model: Model) -> Iterator[Recording]:
+    """Record the weights of one forced decoding (`encode`, `decode`) run in this context.
+
+    Whatever has a `watch` attribute counts as attention; its name in the model tells the kind.
+    The weights come from the model's own code and nothing that it computes changes.
+    """
+    assert isinstance(model, nn.Module)
+    recording = Recording()
+    watched = [(name, m) for name, m in model.named_modules() if hasattr(m, "watch")]
+    before = [module.watch for _, module in watched]
+    for name, module in watched:
+        calls: list[Tensor] = []
+        recording.calls.append((_kind(name), calls))
+        module.watch = calls.append
+    try:
+        yield recording
+    finally:
+        for (_, module), watch in zip(watched, before, strict=True):
+            module.watch = watch
+
+
+def _kind(name: str) -> Kind:
+    if name.startswith("encoder"):
+        return "encoder"
+    return "decoder" if name.endswith("self_attention") else "cross"
+
+
+@torch.inference_mode()
+def attention_maps(
+    model: Model, tokenizer: Tokenizer, pairs: Sequence[tuple[list[int], list[int]]]
+) -> list[AttentionMaps]:
+    """The maps of (source ids, target ids) pairs without bos and eos, as one batch.
+
+    The target is not searched but given to the decoder, as in training. The model must be in
+    evaluation mode.
+    """
+    device = next(model.parameters()).device
+    batch = collate(pairs, np.arange(len(pairs))).to(device)
+    with record_attention(model) as recording:
+        model.decode(batch.target_in, model.encode(batch.source, batch.source_mask))
+    encoder, decoder, cross = (
+        [weights.float().cpu() for weights in recording.layers(kind)] for kind in TITLES
+    )
+    maps = []
+    for i, (source, target) in enumerate(pairs):
+        s, t = len(source) + 1, len(target) + 1
+        maps.append(
+            AttentionMaps(
+                [*tokenizer.source.pieces(source), "</s>"],
+                [*tokenizer.target.pieces(target), "</s>"],
+                [weights[i, :, :s, :s] for weights in encoder],
+                [weights[i, :, :t, :t] for weights in decoder],
+                [weights[i, :, :t, :s] for weights in cross],
+            )
+        )
+    return maps
+
+
+def translation_maps(
+    translator: Translator, source: str, target: str | None = None
+) -> AttentionMaps:
+    """The maps of a sentence and its translation: the given one or, by default, the very
+    subwords that the translator's search finds.
+
+    Raises UsageError if a text is empty or longer than the model should read.
+    """
+    tokenizer, model = translator.tokenizer, translator.model
+    source_ids = _checked(tokenizer.source.encode(clean_line(source)), "sentence", translator)
+    if target is not None:
+        target_ids = _checked(tokenizer.target.encode(clean_line(target)), "target", translator)
+    else:
+        batch = collate([(source_ids, [])], np.arange(1)).to(translator.device)
+        with autocast(translator.device, translator.precision):
+            [[best]] = beam_search(model, batch.source, batch.source_mask, translator.decoding)
+        target_ids = best.tokens
+    [maps] = attention_maps(model, tokenizer, [(source_ids, target_ids)])
+    return maps
+
+
+def _checked(ids: list[int], name: str, translator: Translator) -> list[int]:
+    limit = translator.max_source_tokens
+    if not ids:
+        raise UsageError(f"the {name} is empty", "give some text")
+    if len(ids) > limit:
+        raise UsageError(f"the {name} has {len(ids)} subwords, more than {limit}", "shorten it")
+    return ids

@@ -1,0 +1,88 @@
+"""Attention maps as heat maps in image files, through matplotlib."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from nmt.errors import UsageError
+from nmt.inspection.attention import Panel, printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LARGEST = 40.0  # inches a side; beyond it labels shrink instead
+_FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Unifont"]
+
+
+def require_matplotlib() -> None:
+    """Raises UsageError, saying how to install it, if matplotlib is missing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(
+            "drawing an image needs matplotlib, which is not installed",
+            "python -m pip install 'nmt[plot]'   (.html and .json need nothing)",
+        )
+
+
+def heat_maps(
+    panels: Sequence[Panel],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    file_type: Literal["png", "svg"],
+) -> bytes:
+    """An image file of the panels as a grid, one row of panels a layer.
+
+    rows and columns label queries and keys. The same panels give the same bytes.
+    """
+    require_matplotlib()
+    import matplotlib as mpl
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure
+
+    rows, columns = [printable(row) for row in rows], [printable(column) for column in columns]
+    layers = sorted({panel.layer for panel in panels})
+    across = len(panels) // len(layers)
+    cell = 0.3 if len(panels) == 1 else 0.16
+    label_room = 0.085 * max(map(len, [*rows, *columns])) * (1.0 if len(panels) == 1 else 0.7)
+    width = across * (cell * max(len(columns), 6) + 0.3) + label_room + 0.8
+    height = len(layers) * (cell * max(len(rows), 6) + 0.45) + label_room + 0.8
+    shrink = min(1.0, _LARGEST / max(width, height))
+    settings = mpl.rc_context(
+        {
+            "font.family": [name for name in _FONTS if name in _installed(font_manager)],
+            "font.size": (10.0 if len(panels) == 1 else 6.5) * shrink,
+            "svg.hashsalt": "nmt",
+            "text.parse_math": False,  # subwords may hold dollar signs
+        }
+    )
+    with settings, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = Figure(figsize=(width * shrink, height * shrink), layout="constrained")
+        grid = figure.subplots(len(layers), across, squeeze=False)
+        axes: list[Axes] = list(grid.flat)
+        for i, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
+            image = axis.imshow(panel.weights.numpy(), cmap="Blues", vmin=0.0, vmax=1.0)
+            axis.set_title(panel.title, fontsize="medium")
+            axis.set_xticks(range(len(columns)))
+            axis.set_yticks(range(len(rows)))
+            if i // across == len(layers) - 1:
+                axis.set_xticklabels(columns, rotation=90)
+            else:
+                axis.set_xticklabels([])
+            axis.set_yticklabels(rows if i % across == 0 else [])
+            axis.tick_params(length=0)
+        figure.suptitle(title, fontsize="large")
+        figure.colorbar(image, ax=axes, shrink=0.6, label="attention weight")
+        # Without a date the file depends on its content only.
+        metadata = {"Date": None} if file_type == "svg" else {"Software": None}
+        file = io.BytesIO()
+        figure.savefig(file, format=file_type, dpi=150, metadata=metadata)
+    return file.getvalue()
+
+
+def _installed(font_manager: Any) -> set[str]:
+    return {font.name for font in font_manager.fontManager.ttflist}

@@ -1,0 +1,114 @@
+"""Attention maps as text: a block of shade for each weight."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from nmt.inspection.attention import printable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BOUNDS = (0.05, 0.2, 0.4, 0.7)
+"""The weights from which the next darker mark is drawn."""
+
+
+class Style(NamedTuple):
+    """How a terminal can be drawn on."""
+
+    width: int = 80
+    ascii_only: bool = False
+    colour: bool = False
+
+    def mark(self, weight: float, width: int) -> str:
+        """The cell of a weight; masked (zero) is blank."""
+        if weight == 0.0:
+            return " " * width
+        level = sum(weight >= bound for bound in BOUNDS)
+        mark = self.marks[level] * min(width, 2)
+        fill = " " * (width - len(mark))
+        return f"\x1b[38;5;{_COLOURS[level]}m{mark}\x1b[0m{fill}" if self.colour else mark + fill
+
+    @property
+    def marks(self) -> str:
+        """The marks from light to dark."""
+        return ".-+#@" if self.ascii_only else "·░▒▓█"
+
+    def label(self, piece: str) -> str:
+        """A subword in the characters that can be drawn."""
+        piece = printable(piece)
+        if self.ascii_only:
+            piece = piece.replace("▁", "_").encode("ascii", "replace").decode()
+        return piece
+
+    def legend(self) -> str:
+        """What the marks mean, in one line."""
+        parts = [f"{self.marks[0]} <{BOUNDS[0]:g}"]
+        parts += [f"{m} {b:g}+" for m, b in zip(self.marks[1:], BOUNDS, strict=True)]
+        return "  ".join([*parts, "(blank: masked)"])
+
+
+_COLOURS = (240, 67, 74, 81, 159)  # of the 256 colours of a terminal: grey to bright blue
+
+
+def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style: Style) -> str:
+    """Lines that show weights (rows, columns) under their labels.
+
+    Labels of columns lie where they fit into the width and stand on end elsewhere; columns
+    that do not fit even so go into a further block below.
+    """
+    rows, columns = [style.label(row) for row in rows], [style.label(c) for c in columns]
+    margin = min(max(map(display_width, rows)), max(8, style.width // 4))
+    room = max(style.width - margin - 1, 4)
+    cells = [max(display_width(column), 2) for column in columns]
+    if lying := sum(cells) + len(cells) <= room:
+        blocks = [range(len(columns))]
+    else:
+        cells = [1] * len(columns)
+        per_block = room // 2
+        blocks = [
+            range(len(columns))[begin : begin + per_block]
+            for begin in range(0, len(columns), per_block)
+        ]
+    table = weights.tolist()
+    texts = []
+    for block in blocks:
+        labels = [columns[i] for i in block]
+        heads = [labels] if lying else _standing(labels)
+        lines = [_line("", head, [cells[i] for i in block], margin) for head in heads]
+        for row, values in zip(rows, table, strict=True):
+            marks = [style.mark(values[i], cells[i]) for i in block]
+            lines.append(f"{_fitted(row, margin)} {' '.join(marks)}".rstrip())
+        texts.append("\n".join(lines))
+    return "\n\n".join(texts)
+
+
+def _line(label: str, fields: Sequence[str], widths: Sequence[int], margin: int) -> str:
+    # A field of two columns on end may hold a wide letter, which also takes the gap after it.
+    shown = (_fitted(f, w + 1) for f, w in zip(fields, widths, strict=True))
+    return f"{_fitted(label, margin)} {''.join(shown)}".rstrip()
+
+
+def _standing(labels: Sequence[str]) -> Iterator[list[str]]:
+    """The labels on end, line by line, all ending on the last line."""
+    height = max(map(len, labels))
+    return (list(line) for line in zip(*(label.rjust(height) for label in labels), strict=True))
+
+
+def display_width(text: str) -> int:
+    """Columns that a terminal gives a text: East Asian letters two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def _fitted(text: str, width: int) -> str:
+    """The text filled, or cut with a tilde, to a display width."""
+    if display_width(text) > width:
+        while display_width(text) >= width:
+            text = text[:-1]
+        text += "~"
+    return text + " " * (width - display_width(text))

@@ -1,0 +1,147 @@
+"""Files and terminal text of attention maps."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.errors import UsageError
+from nmt.inspection.attention import AttentionMaps
+from nmt.inspection.drawing import heat_maps, require_matplotlib
+from nmt.inspection.page import attention_page
+from nmt.inspection.terminal import Style, display_width, text_map
+
+HOSTILE = ["</script>", "<b>&\"'", "$x_1$", "@DATA@", "\x1b[31m", "日本", "</s>"]
+
+
+def some_maps(source: list[str], target: list[str]) -> AttentionMaps:
+    torch.manual_seed(1)
+
+    def random(rows: int, columns: int) -> list[torch.Tensor]:
+        return [torch.rand(2, rows, columns).mul(3).softmax(-1) for _ in range(3)]
+
+    s, t = len(source), len(target)
+    decoder = [w.tril() / w.tril().sum(-1, keepdim=True) for w in random(t, t)]
+    return AttentionMaps(source, target, random(s, s), decoder, random(t, s))
+
+
+@pytest.fixture
+def maps() -> AttentionMaps:
+    return some_maps(HOSTILE, ["▁Ein", "▁Hund", "</s>"])
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_images(maps: AttentionMaps, one: bool) -> None:
+    pytest.importorskip("matplotlib")
+    panels = maps.panels("cross", *((1, 1) if one else (None, None)))
+    png = heat_maps(panels, *maps.labels("cross"), "title $", "png")
+    assert png.startswith(b"\x89PNG")
+    svg = heat_maps(panels, *maps.labels("cross"), "title $", "svg")
+    ElementTree.fromstring(svg)
+    assert svg == heat_maps(panels, *maps.labels("cross"), "title $", "svg")
+
+
+def test_without_matplotlib_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="matplotlib") as error:
+        require_matplotlib()
+    assert "pip install 'nmt[plot]'" in (error.value.hint or "")
+
+
+class Reader(HTMLParser):
+    """Collects elements and the text of each script."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.in_script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.in_script = tag == "script"
+
+    def handle_data(self, data: str) -> None:
+        if self.in_script:
+            self.scripts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.in_script = False
+
+
+def test_page_holds_all_weights_and_escapes_everything(maps: AttentionMaps) -> None:
+    page = attention_page(maps, "cross", 2, 1)
+    reader = Reader()
+    reader.feed(page)
+    assert [tag for tag, _ in reader.tags].count("script") == 2
+    assert not [tag for tag, _ in reader.tags if tag in ("b", "link", "img", "iframe")]
+    data = json.loads(reader.scripts[0])
+    assert data["start"] == {"kind": "cross", "layer": 2, "head": 1}
+    assert data["kinds"]["cross"]["columns"] == HOSTILE
+    for kind in ("encoder", "decoder", "cross"):
+        for packed, weights in zip(
+            data["kinds"][kind]["layers"],
+            maps.layers(kind),  # type: ignore[arg-type]
+            strict=True,
+        ):
+            units = np.frombuffer(base64.b64decode(packed), "<u2").reshape(weights.shape)
+            np.testing.assert_allclose(units / 65535, weights.numpy(), atol=1e-5)
+            assert ((units == 0) == (weights.numpy() < 0.5 / 65535)).all()
+
+
+def test_page_asks_nothing_of_any_other_place(maps: AttentionMaps) -> None:
+    page = attention_page(maps)
+    assert "default-src 'none'" in page
+    page = re.sub(r'"[A-Za-z0-9+/=]{16,}"', "", page)  # packed weights
+    addresses = set(re.findall(r"(?:https?:)?//[\w.]+[^\s\"']*", page))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # the name of SVG, never fetched
+    assert not re.search(r"\b(src|href|import|fetch|XMLHttpRequest|eval|innerHTML)\b *[=(]", page)
+
+
+def test_terminal_map_by_eye() -> None:
+    weights = torch.tensor([[0.9, 0.06, 0.04], [0.3, 0.5, 0.0]])
+    assert text_map(["Ein", "Hund"], ["A", "dog", "</s>"], weights, Style()) == (
+        "     A  dog </s>\nEin  ██ ░░  ··\nHund ▒▒ ▓▓"
+    )
+    ascii_map = text_map(["▁Ü", "Hund"], ["A", "dog", "</s>"], weights, Style(ascii_only=True))
+    assert ascii_map == "     A  dog </s>\n_?   @@ --  ..\nHund ++ ##"
+
+
+@pytest.mark.parametrize("width", [80, 40, 20])
+@pytest.mark.parametrize("count", [1, 12, 30, 90])
+def test_terminal_map_keeps_to_the_width(width: int, count: int) -> None:
+    columns = [f"▁word{i}" for i in range(count)]
+    weights = torch.full((2, count), 0.5)
+    text = text_map(["▁some", "▁exceptionally-long-label" * 3], columns, weights, Style(width))
+    assert max(map(display_width, text.splitlines())) <= width
+    assert text.count("▓") >= 2 * count
+
+
+def test_labels_on_end_read_downwards() -> None:
+    columns = ["abc", "de", "日本"] * 10
+    lines = text_map(["x"], columns, torch.full((1, 30), 0.5), Style(70)).splitlines()
+    assert [line[2:7] for line in lines[:3]] == ["a    ", "b d 日", "c e 本"]
+    assert lines[3].startswith("x ▓ ▓ ▓ ")
+
+
+def test_colour_only_when_asked_and_nothing_else_escapes() -> None:
+    weights = torch.tensor([[0.5, 0.5]])
+    labels = ["\x1b[31mred", "\x07"]
+    plain = text_map(["x"], labels, weights, Style())
+    assert "\x1b" not in plain
+    assert "\x07" not in plain
+    coloured = text_map(["x"], labels, weights, Style(colour=True))
+    assert re.sub(r"\x1b\[(38;5;\d+|0)m", "", coloured) == plain
+
+
+def test_legend() -> None:
+    assert Style().legend() == "· <0.05  ░ 0.05+  ▒ 0.2+  ▓ 0.4+  █ 0.7+  (blank: masked)"
+    assert Style(ascii_only=True).legend().isascii()
