@@ -27,7 +27,7 @@ from nmt.errors import ConfigError, StorageError
 KeyPath = tuple[str | int, ...]
 Place = Callable[[Any], str]
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 MAX_NODES = 20_000
 MAX_DEPTH = 50
 MAX_ERRORS = 10
@@ -115,7 +115,7 @@ def _read(path: Path) -> str:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read config file {name}: {reason}") from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"config file {name} is larger than 1 MiB; this is not a config")
+        raise ConfigError(f"config file {name} is larger than 256 KiB; this is not a config")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ConfigError(f"config file {name} is UTF-16", "save it as UTF-8")
     try:
@@ -272,10 +272,12 @@ def _parse_override(text: str) -> _Override:
 
 def _override(document: _Document, texts: Sequence[str]) -> None:
     overrides = [_parse_override(text) for text in texts]
+    seen: set[KeyPath] = set()
     for override in overrides:
         path = _standing_path(document, override.path)
         source = _source_path(path)
-        if source:
+        if source and source not in seen:
+            seen.add(source)
             siblings = [_standing_path(document, other.path) for other in overrides]
             given = {str(p[-1]) for p in siblings if _source_path(p) == source}
             if _is_other_kind(_get(document.value, source), given):
@@ -314,8 +316,7 @@ def _is_other_kind(source: Any, given: set[str]) -> bool:
     if not isinstance(source, dict):
         return False
     kind = SOURCE_KINDS[next((k for k in ("builtin", "hub", "file") if k in source), "text")]
-    known = {key for key in given if key in SOURCE_KEYS}
-    return not (known <= kind.model_fields.keys() or known <= source.keys())
+    return not given.intersection(SOURCE_KEYS) <= kind.model_fields.keys()
 
 
 def _get(value: Any, path: KeyPath) -> Any:
