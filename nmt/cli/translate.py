@@ -89,6 +89,8 @@ def translate(
 
     if text and input:
         raise UsageError("TEXT and --input were both given", "give one of them")
+    if not sample and (temperature, top_k, top_p, seed) != (1.0, 0, 1.0, 1):
+        raise UsageError("--temperature, --top-k, --top-p and --seed need --sample")
     settings = {
         "beam_size": beam_size,
         "length_penalty": length_penalty,

@@ -7,6 +7,7 @@ of the batch nor its other sentences change the result (up to rounding in the ne
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,8 +79,7 @@ def beam_search(
     for length in range(int(limits.max()) + 1):
         logits = model.step(tokens, state)
         log_probs = _log_probabilities(logits, history, limits[sentences], length, options)
-        log_probs += scores[:, :, None]
-        top, flat = _top(log_probs.flatten(1), 2 * beam_size)
+        top, flat = _top(log_probs, scores, 2 * beam_size)
         if np.isnan(top).any():
             raise DivergedError("the model's output is not a number", "its weights are damaged")
         parents, words = np.divmod(flat, logits.shape[2])
@@ -245,18 +245,45 @@ def _log_probabilities(
     return log_probs
 
 
-def _top(scores: Tensor, count: int) -> tuple[np.ndarray[Any, np.dtype[np.float32]], IntArray]:
-    """The `count` largest of each row of (batch, n) and their places, largest first.
+def _top(
+    log_probs: Tensor, scores: Tensor, count: int
+) -> tuple[np.ndarray[Any, np.dtype[np.float32]], IntArray]:
+    """The `count` best continuations of each sentence, best first.
 
-    Rows shorter than `count` are filled up with -inf.
+    log_probs: (batch, width, vocab), contiguous; scores: (batch, width), those of the open
+    hypotheses. Returns scores and places (hypothesis * vocab + token), both (batch, count);
+    where there are fewer continuations, the rest has the score -inf.
     """
-    size = scores.shape[1]
-    values, places = scores.topk(min(count, size))
-    missing = ((0, 0), (0, max(0, count - size)))
-    return (
-        np.pad(values.cpu().numpy(), missing, constant_values=-np.inf),
-        np.pad(places.cpu().numpy(), missing),
-    )
+    batch, width, vocabulary = log_probs.shape
+    block = _block_size(vocabulary)
+    if count * block >= width * vocabulary:
+        values, places = (
+            (log_probs + scores[:, :, None]).flatten(1).topk(min(count, width * vocabulary))
+        )
+        missing = ((0, 0), (0, max(0, count - width * vocabulary)))
+        return (
+            np.pad(values.cpu().numpy(), missing, constant_values=-np.inf),
+            np.pad(places.cpu().numpy(), missing),
+        )
+    # The best `count` lie in the `count` blocks of the largest maxima; a maximum is much cheaper
+    # than a sort, so few numbers are left to sort.
+    blocks = log_probs.view(batch, width, -1, block)
+    maxima = (blocks.amax(dim=3) + scores[:, :, None]).flatten(1)
+    chosen = maxima.topk(count, sorted=False).indices
+    rows = torch.arange(batch, device=log_probs.device)[:, None]
+    inside = blocks.flatten(1, 2)[rows, chosen]
+    inside += scores.gather(1, chosen * block // vocabulary)[:, :, None]
+    values, positions = inside.flatten(1).topk(count)
+    places = chosen.gather(1, positions // block) * block + positions % block
+    return values.cpu().numpy(), places.cpu().numpy()
+
+
+@functools.cache
+def _block_size(vocabulary: int) -> int:
+    """A divisor of the vocabulary's size, if possible a multiple of the width of the CPU's
+    vectors; the vocabulary itself if there is none worth using."""
+    sizes = (64, 32, 128, 96, 80, 48, 16, *range(128, 16, -1))
+    return next((size for size in sizes if vocabulary % size == 0), vocabulary)
 
 
 def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
@@ -267,7 +294,7 @@ def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_
     ranked, places = log_probs.topk(min(top_k, vocabulary) if top_k else vocabulary)
     probabilities = torch.softmax(ranked / temperature, dim=-1)
     before = probabilities.cumsum(dim=-1) - probabilities
-    kept = probabilities.masked_fill(before >= top_p, 0.0)
+    kept = probabilities.masked_fill((before >= top_p) & (before > 0), 0.0)
     cumulative = kept.cumsum(dim=-1)
     wanted = draws[:, :, None] * cumulative[:, :, -1:]
     last = (kept > 0).sum(dim=-1, keepdim=True) - 1

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodingConfig, ModelConfig
-from nmt.decoding.search import Hypothesis, beam_search, sample, target_log_probabilities
+from nmt.decoding.search import (
+    Hypothesis,
+    _top,
+    beam_search,
+    sample,
+    target_log_probabilities,
+)
 from nmt.errors import DivergedError
 from nmt.model import Memory, build_model
 
@@ -370,3 +376,19 @@ def test_samples_depend_on_their_own_seed_alone() -> None:
     [alone] = sample(model, source[:1], mask[:1], OPTIONS, [(1,)], count=5)  # type: ignore[arg-type]
     assert found[0] == found[2] == alone
     assert found[0] != found[3]
+
+
+@pytest.mark.parametrize("vocabulary", [8000, 600, 8009, 9, 20])
+@pytest.mark.parametrize("width", [1, 5])
+def test_top_continuations_equal_a_full_sort(vocabulary: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(vocabulary)
+    log_probs = torch.randn(3, width, vocabulary, generator=generator)
+    log_probs[:, :, 4:7] = -math.inf
+    scores = torch.randn(3, width, generator=generator)
+    values, places = _top(log_probs, scores, 10)
+    expected = (log_probs + scores[:, :, None]).flatten(1).sort(descending=True)
+    there = min(10, width * vocabulary)
+    assert np.array_equal(values[:, :there], expected.values[:, :there].numpy())
+    real = values > -np.inf
+    assert np.array_equal(places[real], expected.indices[:, :10].numpy()[real[:, :there]])
+    assert not real[:, there:].any()
