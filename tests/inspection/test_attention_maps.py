@@ -17,6 +17,7 @@ from nmt.inspection.attention import (
     record_attention,
     translation_maps,
 )
+from nmt.model.rnn import RNNEncoderDecoder
 from nmt.model.transformer import Transformer
 
 PAIRS = [([5, 6, 7, 8], [9, 10, 11]), ([12, 13], [14, 15, 16, 17, 18])]
@@ -129,19 +130,35 @@ def test_panels(translator: Translator) -> None:
     assert len(maps.panels("encoder", head=1)) == 2
 
 
-class Additive(nn.Module):
-    """An attention that runs a step at a time, as of a recurrent decoder."""
+def test_additive_attention_of_the_recurrent_model(tokenizer: Any) -> None:
+    torch.manual_seed(1)
+    model = RNNEncoderDecoder(
+        40, 40, d_model=8, encoder_layers=1, decoder_layers=2, attention="additive"
+    ).eval()
+    for maps, (source, target) in zip(attention_maps(model, tokenizer, PAIRS), PAIRS, strict=True):
+        [weights] = maps.cross
+        assert weights.shape == (1, len(target) + 1, len(source) + 1)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(1, len(target) + 1))
+        with pytest.raises(UsageError, match="no encoder self-attention") as error:
+            maps.panels("encoder")
+        assert error.value.hint == "it has --kind cross"
+
+
+def test_a_model_without_attention(tokenizer: Any) -> None:
+    model = RNNEncoderDecoder(40, 40, d_model=8, encoder_layers=1, decoder_layers=1).eval()
+    [maps] = attention_maps(model, tokenizer, PAIRS[:1])
+    with pytest.raises(UsageError, match="no encoder-decoder attention") as error:
+        maps.panels("cross")
+    assert error.value.hint == "it has no attention at all"
+
+
+class Stepwise(nn.Module):
+    """Calls `watch` once a position."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.watch: Any = None
-
-
-class Recurrent(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.attention = Additive()
         self.weight = nn.Parameter(torch.zeros(1))
+        self.watch: Any = None
 
     def encode(self, source: Tensor, mask: Tensor) -> Tensor:
         return source
@@ -149,16 +166,13 @@ class Recurrent(nn.Module):
     def decode(self, target: Tensor, memory: Tensor) -> Tensor:
         for t in range(target.shape[1]):
             key = torch.arange(memory.shape[1]) == t
-            self.attention.watch(key.float().expand(len(target), 1, 1, -1))
+            self.watch(key.float().expand(len(target), 1, 1, -1))
         return target
 
 
-def test_attention_that_runs_step_by_step(tokenizer: Any) -> None:
-    [maps] = attention_maps(Recurrent(), tokenizer, [([5, 6, 7], [8, 9, 10])])  # type: ignore[arg-type]
+def test_attention_that_runs_position_by_position(tokenizer: Any) -> None:
+    [maps] = attention_maps(Stepwise(), tokenizer, [([5, 6, 7], [8, 9, 10])])  # type: ignore[arg-type]
     assert torch.equal(maps.cross[0], torch.eye(4)[None])
-    with pytest.raises(UsageError, match="no encoder self-attention") as error:
-        maps.panels("encoder")
-    assert error.value.hint == "it has --kind cross"
 
 
 def test_the_sharpest_layer() -> None:
