@@ -16,6 +16,8 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from nmt.cli.align import align
+from nmt.cli.attention import attention
 from nmt.cli.average import average
 from nmt.cli.evaluate import evaluate
 from nmt.cli.info import info
@@ -87,6 +89,8 @@ _add("Translate", "Translate text, a file or standard input.", translate)
 _add("Translate", "Log-probability of given translations.", score)
 _add("Look inside", "BLEU, chrF++ and TER on held-out text; compare systems.", evaluate)
 _add("Look inside", "Config, parameters, training history and scores of a run.", info)
+_add("Look inside", "Attention weights, drawn in the terminal or to a file.", attention)
+_add("Look inside", "Word alignments of parallel text.", align)
 
 
 def main() -> None:
@@ -95,13 +99,11 @@ def main() -> None:
     code = _run()
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        code = BROKEN_PIPE
     except OSError as error:
-        code = code or _report(f"cannot write the output: {error.strerror}", None, 5)
-    if code in (BROKEN_PIPE, 5):
         # The interpreter flushes once more on its way out; let that succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        closed = isinstance(error, BrokenPipeError)
+        code = BROKEN_PIPE if closed else code or _report(f"{error.strerror}", None, 5)
     sys.exit(code)
 
 

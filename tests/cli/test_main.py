@@ -1,0 +1,194 @@
+"""The frame of the command line: exit codes, messages, streams."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt import cli
+from nmt.errors import ConfigError, DataError, DivergedError, NmtError, Stopped, StorageError
+
+# A program that is `nmt` with one more command, `do`, which runs the code given.
+PROGRAM = """
+import sys
+from nmt import cli
+@cli.app.command()
+def do() -> None:
+    {}
+sys.argv = ["nmt", "do"]
+cli.main()
+"""
+
+
+def run(code: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(code)], timeout=60, check=False, **options
+    )
+
+
+def main(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of `nmt` with these arguments, in this process."""
+    monkeypatch.setattr(sys, "argv", ["nmt", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("m\x1b[2J", "h"), 2),
+        (DivergedError("m"), 3),
+        (DataError("m [/bold]"), 4),
+        (StorageError("m"), 5),
+        (Stopped(15, "m"), 143),
+        (Stopped(2, "m"), 130),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("m"), 1),
+        (OSError(28, "No space left on device", "f"), 5),
+    ],
+)
+def test_every_error_has_its_exit_code_and_no_traceback(
+    error: BaseException,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("nmt.runs.find_run", lambda _: fail())
+    assert main(["info"], monkeypatch) == code
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    assert "\x1b" not in output.err
+    if isinstance(error, NmtError):
+        assert output.err.startswith("error: m")
+        assert ("hint: h" in output.err) == bool(error.hint)
+    if code == 1:
+        assert "this is a bug in nmt" in output.err
+        assert "NMT_DEBUG=1" in output.err
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NMT_DEBUG", "1")
+    assert main(["info", "/nowhere"], monkeypatch) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["train", "--confg", "x"], "--config"),
+        (["train"], "Missing option '--config'"),
+        (["translate", "--beam-size", "many"], "Invalid value for '--beam-size'"),
+        (["translate", "--beam-size", "0"], "--beam-size"),
+        (["info", "a", "b"], "unexpected extra argument"),
+        (["train", "--config", "no-such.yaml"], "config file no-such.yaml does not exist"),
+        (["train", "--config", "configs/demo.yaml", "--set", "a.b=1"], 'unknown key "a"'),
+        (["train", "--config", "configs/demo.yaml", "--set", "x\udc80"], "not KEY=VALUE"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_one_line(
+    arguments: list[str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(arguments, monkeypatch) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert expected in message
+    assert message.count("\n") <= 2
+
+
+def test_no_command_shows_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], monkeypatch) == 2
+    assert "Usage: nmt" in capsys.readouterr().err
+    assert main(["--version"], monkeypatch) == 0
+    assert capsys.readouterr().out.startswith("nmt 0")
+
+
+def command_names() -> list[list[str]]:
+    import typer
+
+    group: Any = typer.main.get_command(cli.app)
+    names = []
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", {})
+        names += [[name, other] for other in inner] or [[name]]
+    return names
+
+
+@pytest.mark.parametrize("command", command_names(), ids=" ".join)
+def test_every_command_has_help_with_an_example(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--help"], monkeypatch) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Usage: nmt {' '.join(command)}" in text
+    assert f"nmt {' '.join(command)} " in text.split("xample", 1)[1]
+
+
+def test_help_lists_the_commands_under_headings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--help"], monkeypatch) == 0
+    output = capsys.readouterr().out
+    for command in command_names():
+        assert f"\n  {command[0]} " in output
+    assert "Train:\n" in output
+    assert max(map(len, output.split("\n"))) <= 80
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    program = [sys.executable, "-c", PROGRAM.format("[print('x' * 99) for _ in range(10**5)]")]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_a_full_disk_under_the_output_is_told() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("wb") as full:
+        done = run("print('x')", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 5
+    assert done.stderr.startswith(b"error: No space left on device")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_any_text_can_be_printed_in_any_locale() -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    code = r"print('ü\ud800'); print('\udc80', file=sys.stderr)"
+    done = run(code, capture_output=True, env=environment)
+    assert done.returncode == 0
+    assert done.stdout == "ü\\ud800\n".encode()
+    assert done.stderr == b"\\udc80\n"
+
+
+def test_closed_streams_do_no_harm() -> None:
+    program = PROGRAM.format(r"print('\ud800'); print(1, file=sys.stderr); sys.stdin.read()")
+    command = f'"{sys.executable}" -c "$PROGRAM" <&- >&- 2>&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], env={**os.environ, "PROGRAM": program}, timeout=60, check=False
+    )
+    assert done.returncode == 0
