@@ -1,0 +1,62 @@
+"""Alignment error rate of every layer and head of a model trained on the built-in corpus.
+
+The best layer, head and state are chosen on the valid split; its test figure is the one to quote.
+
+    python scripts/experiments/alignment_error.py runs/demo [--pairs 1000] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+from nmt.data.phrasebook import generate
+from nmt.inspection.alignment import STATES, Choice, alignment_errors
+from nmt.precision import resolve_device
+from nmt.runs import find_run, load_model
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("--pairs", type=int, default=1000, help="pairs of each split, at most")
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    arguments = parser.parse_args()
+
+    run = find_run(arguments.run)
+    model, tokenizer = load_model(run, resolve_device("auto")), run.tokenizer
+    max_tokens = run.config.data.max_tokens
+    valid, test = (
+        alignment_errors(
+            model, tokenizer, itertools.islice(generate(split), arguments.pairs), max_tokens
+        )
+        for split in ("valid", "test")
+    )
+    best = min(valid, key=valid.__getitem__)
+    print_table(test)
+    print(f"\nchosen on valid: {best}")
+    print(f"alignment error rate: valid {valid[best]:.1%}, test {test[best]:.1%}")
+    for state in STATES:
+        choice = min((c for c in valid if c.state == state), key=valid.__getitem__)
+        print(f"best of the state that {state}: {choice}: test {test[choice]:.1%}")
+    if arguments.json:
+        rows = [{**c._asdict(), "valid": valid[c], "test": test[c]} for c in valid]
+        arguments.json.write_text(json.dumps({"best": best._asdict(), "rows": rows}, indent=1))
+
+
+def print_table(errors: dict[Choice, float]) -> None:
+    """Test figures in percent: a line for each layer and state, a column for each head."""
+    heads = list(dict.fromkeys(choice.head for choice in errors))
+    print("alignment error rate on test, %")
+    print(f"{'layer':<6}{'state':<10}" + "".join(f"{head!s:>7}" for head in heads))
+    for layer in dict.fromkeys(choice.layer for choice in errors):
+        for state in STATES:
+            cells = (f"{100 * errors[Choice(layer, head, state)]:7.1f}" for head in heads)
+            print(f"{layer:<6}{state:<10}{''.join(cells)}")
+
+
+if __name__ == "__main__":
+    main()
