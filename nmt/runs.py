@@ -68,7 +68,7 @@ class Run:
         """The tokenizer. Raises StorageError if it is damaged or not the model's own."""
         from nmt.tokenizer import Tokenizer
 
-        weights = self.weights().parent
+        weights = self.model_folder if self.finished else self.weights().parent
         expected = storage.read_manifest(weights).get("tokenizer")
         if expected != tokenizer_digest(self.tokenizer_folder):
             raise StorageError(
