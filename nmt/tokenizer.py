@@ -1,0 +1,283 @@
+"""Subword tokenization: SentencePiece models trained, loaded and applied.
+
+Every vocabulary has pad 0, unk 1, bos 2, eos 3; no text encodes to pad, bos or eos. Training runs
+in a child process (`python -m nmt.tokenizer`): SentencePiece may abort the one it is in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nmt import storage
+from nmt.errors import ConfigError, DataError, NmtError, StorageError
+
+if TYPE_CHECKING:
+    from nmt.config import TokenizerConfig
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+
+_TRAINING_THREADS = 2  # fixed: a unigram model depends on the number of threads that trained it
+_TRAINING_CHARACTERS = 1000  # of a line; SentencePiece would leave out longer lines altogether
+_END = b"\x00end\n"  # what ends the lines for the child; no clean line holds a NUL
+_seed_lock = threading.Lock()
+
+
+class Vocabulary:
+    """One SentencePiece model: text to ids and back. Texts are clean lines (nmt.data.text)."""
+
+    def __init__(self, model: bytes) -> None:
+        """`model`: the content of a model file. Raises RuntimeError if it is none, ValueError if
+        its control ids are not ours."""
+        import sentencepiece
+
+        self.model = model
+        self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        if self.pieces([PAD, UNK, BOS, EOS]) != ["<pad>", "<unk>", "<s>", "</s>"]:
+            raise ValueError("pad, unk, bos and eos are not its first pieces")
+
+    def __len__(self) -> int:
+        return int(self._processor.vocab_size())
+
+    def spelt(self) -> np.ndarray:
+        """Which ids stand for single bytes: (len,) bool."""
+        return np.array([self._processor.is_byte(i) for i in range(len(self))])
+
+    def normalize(self, text: str) -> str:
+        """The text as the model sees it, which decode(encode(text)) gives back."""
+        normalized: str = self._processor.normalize(text)
+        return normalized.replace("\u2581", " ").strip(" ")
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without bos and eos. What looks like a control piece is text."""
+        ids: list[int] = self._processor.encode(text)
+        return ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
+        return ids
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The ids of each text as int32, computed on all cores."""
+        ids: list[np.ndarray] = self._processor.encode(list(texts), out_type="numpy")
+        return ids
+
+    def sample_batch(self, texts: Sequence[str], strength: float, seed: int) -> list[list[int]]:
+        """Random segmentations of texts; a pure function of the arguments.
+
+        strength: for a BPE model the share of merges left out (Provilkov et al., 2020), for a
+        unigram model the exponent alpha of the distribution drawn from (Kudo, 2018).
+        """
+        import sentencepiece
+
+        found: list[list[int]] = []
+
+        def draw() -> None:
+            arrays = self._processor.encode(
+                list(texts),
+                num_threads=1,
+                out_type="numpy",
+                enable_sampling=True,
+                alpha=strength,
+                nbest_size=-1,
+            )
+            found.extend(ids.tolist() for ids in arrays)
+
+        # Each thread has a generator of its own, seeded when it first draws: a new thread draws
+        # the same again. The seed is a global of SentencePiece, hence the lock.
+        with _seed_lock:
+            sentencepiece.set_random_generator_seed(seed % 2**32)
+            thread = threading.Thread(target=draw, name="subword sampling")
+            thread.start()
+            thread.join()
+        return found
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; control ids are nothing, bytes that are no UTF-8 become U+FFFD."""
+        text: str = self._processor.decode([int(i) for i in ids])
+        return text
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces of ids, as SentencePiece writes them (U+2581 for a space)."""
+        return [str(self._processor.id_to_piece(int(i))) for i in ids]
+
+
+class Tokenizer:
+    """The vocabularies of both sides: one and the same object when shared."""
+
+    def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
+        self.source = source
+        self.target = target
+        self.shared = source is target
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenizer:
+        """The tokenizer that `save` wrote. Raises StorageError if it is missing or damaged."""
+        files = storage.verify(folder)["files"]
+        names = ["shared.model"] if "shared.model" in files else ["source.model", "target.model"]
+        vocabularies = []
+        for name in names:
+            try:
+                vocabularies.append(Vocabulary((folder / name).read_bytes()))
+            except (OSError, RuntimeError, ValueError, IndexError) as error:
+                raise StorageError(f"{folder / name} is no tokenizer of nmt: {error}") from error
+        return cls(vocabularies[0], vocabularies[-1])
+
+    def save(self, folder: Path) -> None:
+        """Write the folder with checksums, whole or not at all. Raises StorageError."""
+        if self.shared:
+            contents = {"shared.model": self.source.model}
+        else:
+            contents = {"source.model": self.source.model, "target.model": self.target.model}
+        storage.write_folder(folder, contents, {})
+
+
+def train_tokenizer(
+    lines: Callable[[], Iterator[tuple[str, str]]],
+    config: TokenizerConfig,
+    seed: int,
+    folder: Path,
+    check_stop: Callable[[], None] = lambda: None,
+) -> Tokenizer:
+    """Train on pairs of texts, save in `folder`, and return what was trained.
+
+    `lines` gives the pairs, anew with each call. `check_stop` is called often and may raise.
+    Raises ConfigError if the vocabulary is larger than the text supports or too small for its
+    characters (naming the nearest possible size), DataError if there is no text.
+    """
+    total = sum(1 for _ in lines())
+
+    def train(*sides: int) -> Vocabulary:
+        # `wanted` of the pairs, evenly spread: those where i * wanted / total reaches an integer.
+        wanted = min(total, max(1, config.max_training_lines // len(sides)))
+        texts = (
+            pair[side][:_TRAINING_CHARACTERS]
+            for i, pair in enumerate(lines())
+            if (i + 1) * wanted // total > i * wanted // total
+            for side in sides
+        )
+        return Vocabulary(_train_in_child(texts, config, seed, check_stop))
+
+    if config.shared:
+        source = target = train(0, 1)
+    else:
+        source, target = train(0), train(1)
+    tokenizer = Tokenizer(source, target)
+    tokenizer.save(folder)
+    return tokenizer
+
+
+def _train_in_child(
+    texts: Iterator[str], config: TokenizerConfig, seed: int, check_stop: Callable[[], None]
+) -> bytes:
+    options = {
+        "vocab_size": config.vocab_size,
+        "model_type": config.type,
+        "character_coverage": config.character_coverage,
+        "byte_fallback": config.byte_fallback,
+        "normalization_rule_name": config.normalization,
+    }
+    with tempfile.TemporaryFile() as model, tempfile.TemporaryFile() as messages:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "nmt.tokenizer", json.dumps(options), str(seed)],
+            stdin=subprocess.PIPE,
+            stdout=model,
+            stderr=messages,
+            start_new_session=True,  # Ctrl-C is the parent's to handle; the child ends with it
+        )
+        try:
+            assert child.stdin is not None
+            # A broken pipe: the child failed, and says why in its messages.
+            with contextlib.suppress(BrokenPipeError), child.stdin:
+                for number, text in enumerate(texts):
+                    child.stdin.write(text.encode() + b"\n")
+                    if number % 1000 == 0:
+                        check_stop()
+                child.stdin.write(_END)
+            while child.poll() is None:
+                check_stop()
+                time.sleep(0.02)
+        finally:
+            child.kill()
+            child.wait()
+        for file in (model, messages):
+            file.seek(0)
+        if child.returncode == 0:
+            return model.read()
+        raise _explained(messages.read().decode(errors="replace"), config.vocab_size)
+
+
+def _explained(messages: str, size: int) -> NmtError:
+    """What SentencePiece's messages mean for the user."""
+    if found := re.search(r"too high.*?<= *(\d+)", messages, re.DOTALL):
+        return ConfigError(
+            f"tokenizer.vocab_size: {size} is more than this text supports: "
+            f"the largest possible is {found[1]}",
+            f"--set tokenizer.vocab_size={found[1]} or less, or train on more text",
+        )
+    if found := re.search(r"required_chars\D+\d+ vs (\d+)", messages):
+        return ConfigError(
+            f"tokenizer.vocab_size: {size} is too small for the characters of this text: "
+            f"the smallest possible is {found[1]}",
+            "raise it, or lower tokenizer.character_coverage (for example to 0.9995)",
+        )
+    if "sentences_.empty" in messages:
+        return DataError("there is no text to train the tokenizer on")
+    last = messages.strip().rpartition("\n")[2]
+    return DataError(f"SentencePiece could not train on this text: {last[:300]}")
+
+
+def _train(options: str, seed: str) -> None:
+    """The child: lines from standard input, the model to standard output."""
+    import sentencepiece
+
+    parent = os.getppid()
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    def texts() -> Iterator[bytes]:
+        for line in sys.stdin.buffer:
+            if line == _END:
+                return
+            if line != b"\n":
+                yield line[:-1]
+        os._exit(1)  # the parent is gone
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    sentencepiece.set_random_generator_seed(int(seed) % 2**32)
+    trainer: Any = sentencepiece.SentencePieceTrainer
+    model = io.BytesIO()
+    trainer.train(
+        sentence_iterator=texts(),
+        model_writer=model,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        max_sentence_length=4 * _TRAINING_CHARACTERS,
+        num_threads=_TRAINING_THREADS,
+        minloglevel=1,
+        **json.loads(options),
+    )
+    sys.stdout.buffer.write(model.getvalue())
+
+
+if __name__ == "__main__":
+    _train(*sys.argv[1:])
