@@ -1,0 +1,138 @@
+"""The corpus: sentences of all constructions, divided into training, validation and test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import accumulate, combinations
+from random import Random
+from typing import Literal
+from zlib import crc32
+
+from nmt.data.phrasebook import complex_sentences as c
+from nmt.data.phrasebook import english, slots
+from nmt.data.phrasebook import sentences as b
+from nmt.data.phrasebook.lexicon import content_lemmas
+from nmt.data.phrasebook.phrase import Example, Phrase, Tokens, example, phrase, words
+from nmt.data.phrasebook.sampler import Sampler
+
+Split = Literal["train", "valid", "test"]
+
+TRAIN_SIZE, HELD_OUT_SIZE = 26_000, 500
+# One in _SHARE pairs of content words is kept out of training.
+_SHARE = 22
+# A held-out sentence may only use words that stand in so many training sentences.
+_KNOWN = 20
+
+_CONSTRUCTIONS: tuple[tuple[Callable[[Sampler], Phrase], int], ...] = (
+    (b.statement, 260), (b.yes_no_question, 90), (b.where_question, 40), (b.what_question, 45),
+    (b.who_question, 15), (b.command, 60), (b.copula, 55), (b.people_copula, 20),
+    (b.comparison, 30), (b.superlative, 15), (b.introduction, 30), (b.profession, 15),
+    (b.position, 35), (b.placement, 35), (b.located, 10), (b.body_care, 12),
+    (c.that_clause, 45), (c.whether_clause, 30), (c.place_question, 8), (c.because, 30),
+    (c.although, 15), (c.condition, 30), (c.story, 30), (c.purpose, 22), (c.trying, 22),
+    (c.subject_relative, 25), (c.object_relative, 25), (c.antecedent, 35),
+    (c.two_statements, 25), (c.joined, 15), (slots.slotted, 110), (slots.addressed, 16),
+    (slots.fixed, 4), (slots.numbered, 45), (slots.calendar, 35), (slots.skills, 30),
+    (slots.body, 18),
+)  # fmt: skip
+
+
+def content_words(text: str) -> set[str]:
+    """The lemmas of the nouns, adjectives and verbs of an English sentence."""
+    lemmas = content_lemmas()
+    return {lemmas[word] for word in map(str.lower, words(text)) if word in lemmas} | {
+        lemmas[word] for word in words(text) if word in lemmas
+    }
+
+
+@lru_cache(maxsize=1 << 18)
+def _pair_split(pair: tuple[str, str]) -> Split:
+    """The split that a pair of lemmas (in alphabetical order) belongs to."""
+    lot = crc32("|".join(pair).encode()) % (2 * _SHARE)
+    return "valid" if lot == 0 else "test" if lot == 1 else "train"
+
+
+def _split(text: str) -> Split | None:
+    """Training if all pairs of content words are; None if pairs of both other splits occur."""
+    found = {_pair_split(pair) for pair in combinations(sorted(content_words(text)), 2)}
+    found.discard("train")
+    if not found:
+        return "train"
+    return found.pop() if len(found) == 1 else None
+
+
+def _addressed(sampler: Sampler, whole: Phrase) -> Phrase:
+    """Add by name or title whom one speaks to, where the German address asks for it."""
+    if not sampler.addressed or sampler.said_so:
+        return whole
+    end = whole.en[-1][0]
+    if sampler.address == "du" and sampler.chance(0.6):
+        return whole
+    if sampler.address == "Sie" and end == "?" and sampler.chance(0.3):
+        return phrase("excuse me ,", "Entschuldigung ,") + whole
+    name = sampler.vocative()
+    several = sum(text in ".?!" for text, _ in whole.en) > 1
+    comma = phrase(",", ",")
+    if not several and sampler.chance(0.4):
+        tail = Phrase(whole.en[-1:], whole.de[-1:])
+        return Phrase(whole.en[:-1], whole.de[:-1]) + comma + name + tail
+    return name + comma + whole
+
+
+def _write(sampler: Sampler, construction: Callable[[Sampler], Phrase]) -> Example:
+    sampler.begin()
+    whole = _addressed(sampler, construction(sampler))
+    write = english.contract if sampler.chance(0.35) else english.join_cannot
+    en: Tokens = write(whole.en)
+    return example(Phrase(en, whole.de))
+
+
+def _vocabulary(pair: Example) -> set[tuple[str, str]]:
+    """Both sides' words, lower-cased, each with its side."""
+    source, target = words(pair.source.lower()), words(pair.target.lower())
+    return {("en", word) for word in source} | {("de", word) for word in target}
+
+
+@lru_cache(maxsize=2)
+def _corpus(seed: int) -> dict[Split, tuple[Example, ...]]:
+    random = Random(seed)
+    sampler = Sampler(random)
+    functions = [function for function, _ in _CONSTRUCTIONS]
+    weights = list(accumulate(weight for _, weight in _CONSTRUCTIONS))
+    pools: dict[Split, list[Example]] = {"train": [], "valid": [], "test": []}
+    seen: dict[str, str] = {}
+    while len(pools["train"]) < TRAIN_SIZE:
+        (construction,) = random.choices(functions, cum_weights=weights)
+        pair = _write(sampler, construction)
+        known = seen.setdefault(pair.source, pair.target)
+        if known is not pair.target:
+            assert known == pair.target, f"{pair.source!r}: {known!r} or {pair.target!r}"
+            continue
+        split = _split(pair.source)
+        if split:
+            pools[split].append(pair)
+    counts: Counter[tuple[str, str]] = Counter()
+    for pair in pools["train"]:
+        counts.update(_vocabulary(pair))
+    result: dict[Split, tuple[Example, ...]] = {"train": tuple(pools["train"])}
+    held_out: tuple[Split, ...] = ("valid", "test")
+    for name in held_out:
+        familiar = [
+            pair
+            for pair in pools[name]
+            if all(counts[word] >= _KNOWN for word in _vocabulary(pair))
+        ]
+        assert len(familiar) >= HELD_OUT_SIZE, (name, len(familiar), len(pools[name]))
+        result[name] = tuple(familiar[:HELD_OUT_SIZE])
+    return result
+
+
+def generate(split: Split, seed: int = 1) -> Iterator[Example]:
+    """The pairs of one split, English to German, in an order given by the seed.
+
+    Every valid and test sentence holds two content words that no training sentence has together,
+    while each of its words is known from training.
+    """
+    yield from _corpus(seed)[split]

@@ -1,0 +1,265 @@
+"""Noun phrases and pronouns in both languages, aligned, in any case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from nmt.data.phrasebook import english, german
+from nmt.data.phrasebook.german import Case, Gender
+from nmt.data.phrasebook.phrase import Tokens, link_tokens, new_link
+
+
+class NounEntry(NamedTuple):
+    """A noun of the lexicon; ``plural`` of a mass noun is empty."""
+
+    singular: tuple[str, ...]
+    plural: tuple[str, ...]
+    german: german.Noun
+    classes: frozenset[str]
+
+    @property
+    def mass(self) -> bool:
+        """Whether it has no plural of its own."""
+        return not self.german.plural
+
+
+class AdjectiveEntry(NamedTuple):
+    """An adjective; the lists hold positive, comparative, superlative (only the first if ``-``)."""
+
+    english: tuple[tuple[str, ...], ...]
+    german: tuple[str, ...]
+    classes: frozenset[str]
+
+
+class Determiner(NamedTuple):
+    """A determiner: English singular and plural words, German stem ("" for none)."""
+
+    singular: str
+    plural: str
+    german: str
+
+
+DETERMINERS = {
+    "the": Determiner("the", "the", "der"),
+    "a": Determiner("a", "", "ein"),
+    "no": Determiner("no", "no", "kein"),
+    "any": Determiner("any", "any", "kein"),  # under negation
+    "not a": Determiner("a", "", "kein"),  # under negation
+    "this": Determiner("this", "these", "dies"),
+    "every": Determiner("every", "", "jed"),
+    "which": Determiner("which", "which", "welch"),
+    "some": Determiner("some", "some", "einig"),
+    "some mass": Determiner("some", "some", "etwas"),
+    "many": Determiner("", "many", "viel"),
+    "two": Determiner("", "two", "zwei"),
+    "three": Determiner("", "three", "drei"),
+    "four": Determiner("", "four", "vier"),
+    "five": Determiner("", "five", "fünf"),
+    "my": Determiner("my", "my", "mein"),
+    "your": Determiner("your", "your", "dein"),
+    "your ihr": Determiner("your", "your", "euer"),
+    "your Sie": Determiner("your", "your", "Ihr"),
+    "his": Determiner("his", "his", "sein"),
+    "her": Determiner("her", "her", "ihr"),
+    "our": Determiner("our", "our", "unser"),
+    "their": Determiner("their", "their", "ihr"),
+    "": Determiner("", "", ""),
+}
+
+_CONTRACTED = {
+    ("in", "dem"): "im", ("in", "das"): "ins", ("an", "dem"): "am", ("an", "das"): "ans",
+    ("zu", "dem"): "zum", ("zu", "der"): "zur", ("bei", "dem"): "beim", ("von", "dem"): "vom",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NP:
+    """A noun phrase.
+
+    ``index`` chooses the German verb form (ich, du, er, wir, ihr, sie/Sie), ``agreement`` the
+    English one (0: I, 1: he, 2: all others).
+    """
+
+    index: int
+    agreement: int
+    gender: Gender
+    subject: Tokens
+    object: Tokens
+    german: Callable[[Case], Tokens]
+    pronoun: bool = False
+    definite: bool = True
+    article: bool = False
+
+    def followed_by(self, en: Tokens, de: Tokens) -> NP:
+        """The phrase with an attribute (a relative clause, "in the garden") behind it."""
+        inner = self.german
+        return NP(
+            self.index, self.agreement, self.gender, self.subject + en, self.object + en,
+            lambda case: inner(case) + de, False, self.definite, self.article,
+        )  # fmt: skip
+
+
+class _Pronoun(NamedTuple):
+    subject: str
+    object: str
+    cases: dict[str, str]
+    form: int
+    agreement: int
+    gender: Gender
+    possessive: str
+
+
+def _pronoun(en: str, de: str, index: int, agreement: int, gender: Gender, own: str) -> _Pronoun:
+    subject, object_ = en.split()
+    nominative, accusative, dative = de.split()
+    cases = {"nom": nominative, "acc": accusative, "dat": dative}
+    return _Pronoun(subject, object_, cases, index, agreement, gender, own)
+
+
+PRONOUNS = {
+    "I": _pronoun("I me", "ich mich mir", 0, 0, "m", "my"),
+    "du": _pronoun("you you", "du dich dir", 1, 2, "m", "your"),
+    "he": _pronoun("he him", "er ihn ihm", 2, 1, "m", "his"),
+    "she": _pronoun("she her", "sie sie ihr", 2, 1, "f", "her"),
+    "it": _pronoun("it it", "es es ihm", 2, 1, "n", "his"),
+    "we": _pronoun("we us", "wir uns uns", 3, 2, "p", "our"),
+    "ihr": _pronoun("you you", "ihr euch euch", 4, 2, "p", "your ihr"),
+    "they": _pronoun("they them", "sie sie ihnen", 5, 2, "p", "their"),
+    "Sie": _pronoun("you you", "Sie Sie Ihnen", 5, 2, "p", "your Sie"),
+    "it m": _pronoun("it it", "er ihn ihm", 2, 1, "m", "his"),
+    "it f": _pronoun("it it", "sie sie ihr", 2, 1, "f", "her"),
+    "who": _pronoun("who who", "wer wen wem", 2, 1, "m", "his"),
+}
+
+REFLEXIVE = {
+    "acc": ("mich", "dich", "sich", "uns", "euch", "sich"),
+    "dat": ("mir", "dir", "sich", "uns", "euch", "sich"),
+}
+
+
+def pronoun(key: str) -> NP:
+    """A personal pronoun (or "who")."""
+    entry, link = PRONOUNS[key], new_link()
+    return NP(
+        entry.form, entry.agreement, entry.gender, [(entry.subject, link)],
+        [(entry.object, link)], lambda case: [(entry.cases[case], link)], pronoun=True,
+    )  # fmt: skip
+
+
+def you_plural(english_word: str, german_words: dict[str, str]) -> NP:
+    """ "You two" and "you all": a plural "you" that says so itself."""
+    base, link = pronoun("ihr"), new_link()
+    extra: Tokens = [(english_word, link)]
+    return NP(
+        4, 2, "p", base.subject + extra, base.object + extra,
+        lambda case: [*base.german(case), (german_words[case], link)], pronoun=True,
+    )  # fmt: skip
+
+
+def name(text: str, gender: Gender, title: tuple[str, str] | None = None) -> NP:
+    """A person's name, with a title ("Mrs", "Frau") if given."""
+    link, before = new_link(), new_link()
+    en: Tokens = [(title[0], before)] if title else []
+
+    def inflected(case: Case) -> Tokens:
+        shown = text + "s" if case == "gen" else text
+        if not title:
+            return [(shown, link)]
+        word = title[1] + "n" if title[1] == "Herr" and case != "nom" else title[1]
+        return [(word, before), (shown, link)]
+
+    en = [*en, (text, link)]
+    return NP(2, 1, gender, en, en, inflected)
+
+
+@cache
+def _german(
+    noun: german.Noun, plural: bool, stem: str, adjective: str, case: Case
+) -> tuple[str, str, str]:
+    gender: Gender = "p" if plural else noun.gender
+    shown = german.inflect(adjective, stem, gender, case) if adjective else ""
+    article = german.determiner(stem, gender, case) if stem else ""
+    return article, shown, german.decline(noun, plural, case)
+
+
+def noun_phrase(
+    noun: NounEntry,
+    determiner: str,
+    plural: bool = False,
+    adjective: AdjectiveEntry | None = None,
+    degree: int = 0,
+    negation: tuple[int, ...] = (),
+) -> NP:
+    """Determiner, adjective (degree 0, 1, 2) and noun.
+
+    ``negation``: the link of the English "not" that German expresses by this phrase's "kein".
+    """
+    entry = DETERMINERS[determiner]
+    plural_en = plural or "pluralmass" in noun.classes
+    det_link, adj_link, noun_link = new_link(), new_link(), new_link()
+    adjective_en = adjective.english[degree] if adjective else ()
+    adjective_de = adjective.german[degree] if adjective else ""
+    noun_en = noun.plural if plural_en else noun.singular
+    article = entry.plural if plural_en else entry.singular
+    if article == "a":
+        article = english.indefinite((adjective_en or noun_en)[0])
+    en: Tokens = [(article, det_link)] if article else []
+    en += link_tokens(adjective_en, adj_link) + link_tokens(noun_en, noun_link)
+    stem = entry.german or ("kein" if negation else "")
+    stem_links = (det_link if article else ()) + negation
+
+    def inflected(case: Case) -> Tokens:
+        det, adj, word = _german(noun.german, plural, stem, adjective_de, case)
+        tokens: Tokens = [(det, stem_links)] if det else []
+        if adj:
+            tokens.append((adj, adj_link))
+        tokens.append((word, noun_link))
+        return tokens
+
+    return NP(
+        5 if plural else 2, 2 if plural_en else 1, "p" if plural else noun.german.gender, en, en,
+        inflected, definite=stem not in ("", "ein", "kein", "einig", "etwas", "viel"),
+        article=stem == "der",
+    )  # fmt: skip
+
+
+def possessed(owner: NP, noun: NounEntry, plural: bool = False) -> NP:
+    """ "My brother's car": German puts the owner behind in the genitive, a name before."""
+    thing = noun_phrase(noun, "", plural)
+    mark = new_link()
+    text, links = owner.object[-1]
+    en = [*owner.object[:-1], (text + ("'" if text.endswith("s") else "'s"), links + mark)]
+    en += thing.object
+    gender = thing.gender
+    if len(owner.object) == 1:  # a name
+        return NP(
+            thing.index, thing.agreement, gender, en, en,
+            lambda case: owner.german("gen") + thing.german(case),
+        )  # fmt: skip
+    return NP(
+        thing.index, thing.agreement, gender, en, en,
+        lambda case: [
+            (german.determiner("der", gender, case), mark),
+            *thing.german(case),
+            *owner.german("gen"),
+        ],
+        article=True,
+    )  # fmt: skip
+
+
+def prepositional(en: str, de: str, np: NP, case: Case) -> tuple[Tokens, Tokens]:
+    """Preposition and noun phrase; German contracts "in dem" to "im". ``-``: no preposition."""
+    link = new_link()
+    tokens = np.german(case)
+    en_tokens = np.object if en == "-" else link_tokens(tuple(en.split("_")), link) + np.object
+    if de == "-":
+        return en_tokens, tokens
+    if en == "-":
+        link = ()
+    short = _CONTRACTED.get((de, tokens[0][0])) if np.article else None
+    if short:
+        return en_tokens, [(short, link + tokens[0][1]), *tokens[1:]]
+    return en_tokens, [(de, link), *tokens]

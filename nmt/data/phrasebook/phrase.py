@@ -1,0 +1,182 @@
+"""Aligned phrases: English and German words that remember which of them belong together.
+
+A word is a token ``(text, links)``; two words are aligned when they share a link. Phrases are
+composed by concatenating token lists, so the word alignment of a whole sentence comes for free.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from functools import cache
+from typing import NamedTuple
+
+Token = tuple[str, tuple[int, ...]]
+Tokens = list[Token]
+
+# Links only have to differ from one another: their values never reach the output.
+_BLOCK = 64
+_blocks = itertools.count(1)
+
+_WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
+_PART = re.compile(r"\{([^}]*)\}|([\w'-]+)(?::(\w+))?|([.,!?])")
+_ENDS = frozenset(".?!")
+_MARKS = frozenset(".,?!")
+
+
+class Example(NamedTuple):
+    """One English-German pair.
+
+    ``alignment`` holds sorted pairs (source_word, target_word) of 0-based indices into
+    ``words(source)`` and ``words(target)``.
+    """
+
+    source: str
+    target: str
+    alignment: tuple[tuple[int, int], ...]
+
+
+class Phrase(NamedTuple):
+    """An English and a German token list with common links."""
+
+    en: Tokens
+    de: Tokens
+
+    def __add__(self, other: object) -> Phrase:
+        if not isinstance(other, Phrase):
+            return NotImplemented
+        return Phrase(self.en + other.en, self.de + other.de)
+
+
+class Part(NamedTuple):
+    """A word of a template with its local links, or a slot (``slot`` is its name and request)."""
+
+    text: str
+    links: tuple[int, ...]
+    slot: tuple[str, str] | None
+
+
+class Template(NamedTuple):
+    """A compiled pair of template sides; see `template`."""
+
+    en: tuple[Part, ...]
+    de: tuple[Part, ...]
+
+
+def words(text: str) -> list[str]:
+    """Split into words and punctuation marks, each mark by itself.
+
+    An apostrophe or a hyphen between letters belongs to the word: ``don't``, ``twenty-one``.
+    """
+    return _WORD.findall(text)
+
+
+def new_block() -> int:
+    """The first of a block of links that no other word has."""
+    return next(_blocks) * _BLOCK
+
+
+def new_link() -> tuple[int, ...]:
+    """A link that no other word has."""
+    return (new_block(),)
+
+
+def _side(text: str) -> list[tuple[str, str, str]]:
+    """(word or mark, label, slot) of every part of one side of a template."""
+    return [(m[2] or m[4] or "", m[3] or "", m[1] or "") for m in _PART.finditer(text)]
+
+
+@cache
+def template(en: str, de: str) -> Template:
+    """Compile the two sides of a template.
+
+    ``word:ab`` has the labels a and b and is aligned with the words that have one of them on the
+    other side. Words without label are aligned in order if both sides have as many of them, and
+    otherwise all with all. Marks are aligned in order if both sides have as many of that mark.
+    ``{name request}`` is a slot, filled by the caller.
+    """
+    sides = (_side(en), _side(de))
+    numbers: dict[str, int] = {}
+    plain = [
+        [1 for word, label, _ in s if word not in _MARKS and word and not label] for s in sides
+    ]
+    in_order = len(plain[0]) == len(plain[1])
+    result: list[tuple[Part, ...]] = []
+    for side, other in (sides, sides[::-1]):
+        parts: list[Part] = []
+        seen: dict[str, int] = {}
+        for word, label, slot in side:
+            if slot:
+                name, _, request = slot.partition(" ")
+                parts.append(Part("", (), (name, request)))
+                continue
+            if word in _MARKS:
+                if sum(p[0] == word for p in side) != sum(p[0] == word for p in other):
+                    parts.append(Part(word, (), None))
+                    continue
+                keys = [f"{word}{seen.get(word, 0)}"]
+                seen[word] = seen.get(word, 0) + 1
+            elif label:
+                keys = list(label)
+            else:
+                keys = [f"plain{seen.get('', 0) if in_order else ''}"]
+                seen[""] = seen.get("", 0) + 1
+            links = tuple(numbers.setdefault(key, len(numbers)) for key in keys)
+            parts.append(Part(word, links, None))
+        result.append(tuple(parts))
+    return Template(result[0], result[1])
+
+
+def phrase(en: str, de: str) -> Phrase:
+    """A fixed phrase in template notation, with fresh links."""
+    compiled = template(en, de)
+    base = new_block()
+    return Phrase(
+        [(part.text, tuple(base + n for n in part.links)) for part in compiled.en],
+        [(part.text, tuple(base + n for n in part.links)) for part in compiled.de],
+    )
+
+
+def link_tokens(words_: tuple[str, ...], links: tuple[int, ...]) -> Tokens:
+    """Tokens that all carry the same links."""
+    return [(word, links) for word in words_]
+
+
+def _finish(tokens: Tokens) -> tuple[str, Tokens]:
+    """Drop commas before another mark, capitalise sentence starts and join to text."""
+    kept: Tokens = []
+    for token in tokens:
+        if kept and kept[-1][0] == "," and token[0] in _MARKS:
+            kept.pop()
+        kept.append(token)
+    text: list[str] = []
+    start = True
+    for index, (word, links) in enumerate(kept):
+        if word in _MARKS:
+            start = word in _ENDS
+        else:
+            if start:
+                word = word[0].upper() + word[1:]
+                kept[index] = (word, links)
+                start = False
+            if text:
+                text.append(" ")
+        text.append(word)
+    return "".join(text), kept
+
+
+def example(whole: Phrase) -> Example:
+    """Turn a finished phrase into text and alignment."""
+    source, en = _finish(whole.en)
+    target, de = _finish(whole.de)
+    places: dict[int, list[int]] = {}
+    for index, (_, links) in enumerate(en):
+        for link in links:
+            places.setdefault(link, []).append(index)
+    pairs = {
+        (place, index)
+        for index, (_, links) in enumerate(de)
+        for link in links
+        for place in places.get(link, ())
+    }
+    return Example(source, target, tuple(sorted(pairs)))
