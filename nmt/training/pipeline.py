@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -25,8 +26,6 @@ from nmt.training.trainer import Setting, train
 from nmt.training.validation import Validation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
     from nmt.data.corpus import Corpus, PreparedData
@@ -82,7 +81,11 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
             f"{run.tokenizer_folder} is damaged: it is not the one the run was begun with",
             "bring it back, or --restart to begin anew",
         )
-    data = prepare_data(config, run.data_folder, run.tokenizer_folder, progress.say, stop.check)
+    try:
+        data = prepare_data(config, run.data_folder, run.tokenizer_folder, progress.say, stop.check)
+    except NmtError:
+        stop.check()  # Ctrl-C also reaches the child process that trains the tokenizer
+        raise
     facts = _facts(run, config, data, device)
     found = newest_valid(run, progress.warn)
     for before in (recorded, found and found[1]["fingerprints"]):
@@ -172,9 +175,10 @@ def write_final_model(
 
 def _check_folder(run: Run) -> None:
     """Refuse a folder that holds something else: nothing foreign is ever moved or written over."""
-    ours = {path.name for path in vars(run).values()} | {"fingerprints.json"}
+    ours = {path.name for path in vars(run).values() if isinstance(path, Path)}
     try:
-        names = {path.name for path in run.path.iterdir()} if run.path.exists() else set()
+        found = run.path.iterdir() if run.path.exists() else ()
+        names = {path.name for path in found if not path.name.startswith(storage.TEMPORARY)}
     except OSError as error:
         raise StorageError(f"cannot use {run.path} as a run folder: {error.strerror}") from error
     if names and not run.config_file.exists() and names - ours:

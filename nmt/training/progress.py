@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -38,7 +39,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line that stays, on standard error and in train.log."""
-        tqdm.write(text, file=sys.stderr)
+        with suppress(OSError, ValueError):  # the terminal may be gone
+            tqdm.write(text, file=sys.stderr)
         self.log(text)
 
     def log(self, text: str) -> None:
@@ -88,7 +90,8 @@ class Progress:
         if self._total and step > first:
             left = (time.monotonic() - begun) / (step - first) * (self._total - step)
             parts.append(f"{duration(left)} left")
-        print(" | ".join(parts), file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):
+            print(" | ".join(parts), file=sys.stderr, flush=True)
 
     def record(self, record: dict[str, Any]) -> None:
         """Append to metrics.jsonl, and draw its numbers in TensorBoard."""
@@ -132,7 +135,8 @@ class Progress:
                 self._board = None
             if what not in self._warned:
                 self._warned.add(what)
-                print(f"warning: cannot write {what}: {error}", file=sys.stderr)
+                with suppress(OSError, ValueError):
+                    print(f"warning: cannot write {what}: {error}", file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

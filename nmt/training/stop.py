@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from nmt.errors import Stopped
@@ -46,5 +47,6 @@ class StopSignal:
             os._exit(128 + number)
         if self.received is None:
             self.received = number
-            # Not print: the handler may have interrupted a print.
-            os.write(2, b"\nStopping: saving the state (Ctrl-C again leaves at once) ...\n")
+            with suppress(OSError):  # the terminal may be gone, that is what SIGHUP tells
+                # Not print: the handler may have interrupted a print.
+                os.write(2, b"\nStopping: saving the state (Ctrl-C again leaves at once) ...\n")

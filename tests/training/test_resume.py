@@ -187,3 +187,12 @@ def test_an_update_of_many_batches_is_that_of_their_union(tmp_path: Path) -> Non
         weights.append(storage.read_tensors(folder / "optimizer.safetensors"))
     for key in weights[0]:
         torch.testing.assert_close(weights[0][key], weights[1][key], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.slow  # threads that wait for a busy core wait long
+def test_two_threads_give_the_same_weights_twice(tmp_path: Path) -> None:
+    """(But not always those of one thread.)"""
+    torch.set_num_threads(2)
+    for name in ("a", "b"):
+        go_on(tmp_path / name, max_steps=4)
+    assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
