@@ -1,0 +1,337 @@
+"""What all experiments share: train variants through `nmt.training`, measure, write and draw.
+
+A variant is trained once: its run folder is named by data, steps and name, and a program that is
+started again, or another one that needs the same variant, takes the finished run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nmt.config_file import load_config
+from nmt.data.text import clean_line
+from nmt.decoding.translator import Translator
+from nmt.evaluation.metrics import corpus_scores
+from nmt.evaluation.report import LengthRow, scores_by_length
+from nmt.runs import Run
+from nmt.storage import tensor_shapes
+from nmt.training.pipeline import run_training
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = Path(__file__).with_name("base.yaml")
+COLOURS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#5c5c5c")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model of an experiment: the base config with overrides, perhaps altered code."""
+
+    name: str
+    """Name of the run folder; variants of the same name must be the same in all experiments."""
+    overrides: tuple[str, ...] = ()
+    """`KEY=VALUE` as for `nmt train --set`."""
+    label: str = ""
+    """Name in tables and plots, if another one."""
+    altered: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Context in which the model differs from the one that nmt ships."""
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+
+TRANSFORMER = Variant("transformer", label="Transformer")
+# Wider and shallower, so that it has about as many parameters as the Transformer.
+RECURRENT = (
+    "model.architecture=rnn",
+    "model.d_model=256",
+    "model.encoder_layers=1",
+    "model.decoder_layers=1",
+    "training.learning_rate=0.001",
+)
+FIXED_VECTOR = Variant("rnn", RECURRENT, "RNN, fixed vector")
+RNN_ATTENTION = Variant(
+    "rnn-attention", (*RECURRENT, "model.attention=additive"), "RNN with attention"
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a variant."""
+
+    title: str
+    parameters: int
+    bleu: float
+    """Mixed-case BLEU of the test set with beam search, and the half-width of its 95 % interval."""
+    bleu_interval: float
+    chrf: float
+    lengths: list[LengthRow]
+    """BLEU by source length in words."""
+    tokens_per_second: float
+    """Median over the training, target tokens; other work on the machine shows in it."""
+    training: list[dict[str, float]] = field(repr=False)
+    """Records of metrics.jsonl: step, nll (with dropout), ..."""
+    validation: list[dict[str, float]] = field(repr=False)
+    """Records of metrics.jsonl: step, loss (without dropout), bleu (greedy), ..."""
+
+    @property
+    def last_training_loss(self) -> float:
+        """Mean of the last five records, nats a token."""
+        return statistics.fmean(record["nll"] for record in self.training[-5:])
+
+    @property
+    def lowest_validation_loss(self) -> float:
+        return min(record["loss"] for record in self.validation)
+
+    @property
+    def last_validation_loss(self) -> float:
+        return self.validation[-1]["loss"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures that a page or a plot needs, rounded."""
+        keep = {
+            "training": [(r["step"], round(r["nll"], 4)) for r in self.training],
+            "validation": [
+                (r["step"], round(r["loss"], 4), round(r["bleu"], 2)) for r in self.validation
+            ],
+        }
+        return rounded({**asdict(self), **keep})
+
+
+def rounded(value: Any) -> Any:
+    """Floats to four digits after the point, inside lists and dicts too."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def arguments_for(doc: str | None, *, data: bool = True) -> argparse.ArgumentParser:
+    """The options that all experiments have."""
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n\n")[0])
+    if data:
+        parser.add_argument(
+            "--data",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help="folder with train.en, train.de, val.*, test*.* (or .gz)",
+        )
+        parser.add_argument("--steps", type=int, default=2000, help="updates a variant")
+        parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="results/ and images/")
+    return parser
+
+
+def files(folder: Path, split: str) -> tuple[Path, Path]:
+    """The English and the German file of a split whose names begin with `split`."""
+    found = []
+    for language in ("en", "de"):
+        name = f"{split}*.{language}"
+        paths = sorted([*folder.glob(name), *folder.glob(f"{name}.gz")])
+        if not paths:
+            sys.exit(f"error: no {name} or {name}.gz in {folder}")
+        found.append(paths[0])
+    return found[0], found[1]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, plain or .gz."""
+    import gzip
+
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [clean_line(line.decode()) for line in raw.removesuffix(b"\n").split(b"\n")]
+
+
+def train(variant: Variant, arguments: argparse.Namespace) -> Run:
+    """Train the variant, or go on, or take the finished run."""
+    overrides = []
+    for split, prefix in (("train", "train"), ("valid", "val")):
+        source, target = files(arguments.data, prefix)
+        overrides += [f"data.{split}.source={source}", f"data.{split}.target={target}"]
+    overrides += [
+        f"training.max_steps={arguments.steps}",
+        f"training.valid_every={max(1, arguments.steps // 8)}",
+        f"training.threads={arguments.threads}",
+        *variant.overrides,
+    ]
+    folder = arguments.runs / f"{arguments.data.name}-{arguments.steps}" / variant.name
+    return run_training(load_config(BASE, overrides), folder, restart=False)
+
+
+def measure(variant: Variant, arguments: argparse.Namespace) -> Outcome:
+    """Train the variant and translate the test set with it (once: the translations are kept)."""
+    print(f"== {variant.title}", file=sys.stderr)
+    with variant.altered():
+        run = train(variant, arguments)
+        source, target = files(arguments.data, "test")
+        sources, references = read_lines(source), read_lines(target)
+        kept = run.path.with_suffix(".test.json")
+        if not kept.exists():
+            translations = Translator.load(run, "cpu").translate(sources)
+            kept.write_text(json.dumps(translations, ensure_ascii=False), encoding="utf-8")
+    translations = json.loads(kept.read_text(encoding="utf-8"))
+    scores = corpus_scores(translations, [references], confidence=True)
+    records = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    training = [record for record in records if record["event"] == "train"]
+    shapes = tensor_shapes(run.weights())
+    return Outcome(
+        title=variant.title,
+        parameters=sum(torch.Size(shape).numel() for shape in shapes.values()),
+        bleu=scores.bleu.value,
+        bleu_interval=scores.bleu.interval or 0.0,
+        chrf=scores.chrf.value,
+        lengths=scores_by_length(sources, [translations], [references]),
+        tokens_per_second=statistics.median(r["tokens_per_second"] for r in training),
+        training=training,
+        validation=[record for record in records if record["event"] == "valid"],
+    )
+
+
+def save(
+    experiment: str,
+    arguments: argparse.Namespace,
+    tables: Sequence[str],
+    outcomes: Sequence[Outcome] = (),
+    **more: Any,
+) -> None:
+    """Print the tables, write docs/results/EXPERIMENT.json and fill in docs/why-attention.md."""
+    print("\n\n".join(tables))
+    program = Path(sys.argv[0]).name
+    document = {
+        "command": " ".join(["python", f"scripts/experiments/{program}", *sys.argv[1:]]),
+        "machine": f"{_processor()}, {arguments.threads} thread(s), torch {torch.__version__}",
+        "tables": list(tables),
+        **more,
+        "variants": [outcome.to_dict() for outcome in outcomes],
+    }
+    path = arguments.docs / "results" / f"{experiment}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(rounded(document), ensure_ascii=False, separators=(",", ":"))
+    # A line for each variant, so that a difference can be read.
+    path.write_text(text.replace('{"title"', '\n{"title"') + "\n", encoding="utf-8")
+    print(f"wrote {path}", file=sys.stderr)
+    _fill_in(arguments.docs / "why-attention.md", experiment, document)
+
+
+def _fill_in(page: Path, experiment: str, document: dict[str, Any]) -> None:
+    """Put tables, plot and command between the page's comments `EXPERIMENT` and `end`."""
+    begin, end = f"<!-- {experiment} -->\n", "<!-- end -->"
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    if not found:
+        print(f"{page} has no place for {experiment}", file=sys.stderr)
+        return
+    parts = [
+        *document["tables"],
+        f"![{experiment}](images/{experiment}.svg)",
+        f"`{document['command']}` on {document['machine']}; [figures](results/{experiment}.json).",
+    ]
+    after = rest.partition(end)[2]
+    text = before + begin + "\n".join(f"{part}\n" for part in parts) + end + after
+    page.write_text(text, encoding="utf-8")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns but the first are aligned to the right."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rule, *rows))
+
+
+def score_table(outcomes: Sequence[Outcome]) -> str:
+    """The table that most experiments have in common."""
+    return table(
+        ("", "BLEU", "chrF++", "training loss", "validation loss", "parameters"),
+        [
+            (
+                o.title,
+                f"{o.bleu:.1f} ± {o.bleu_interval:.1f}",
+                f"{o.chrf:.1f}",
+                f"{o.last_training_loss:.2f}",
+                f"{o.lowest_validation_loss:.2f}",
+                f"{o.parameters / 1e6:.2f}M",
+            )
+            for o in outcomes
+        ],
+    )
+
+
+def figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure with so many plots side by side, and no frame around them."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # Text as text keeps the file small; a fixed salt gives the same file for the same figures.
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "nmt", "font.family": "sans-serif"}
+    )
+    import matplotlib.pyplot as plt
+
+    made, axes = plt.subplots(1, columns, figsize=(1.2 + 4.4 * columns, 3.6), squeeze=False)
+    made.patch.set_facecolor("white")
+    for axis in axes[0]:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+        axis.set_prop_cycle(color=COLOURS)
+    return made, list(axes[0])
+
+
+def save_figure(made: Figure, experiment: str, arguments: argparse.Namespace) -> None:
+    """Write docs/images/EXPERIMENT.svg."""
+    path = arguments.docs / "images" / f"{experiment}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.tight_layout()
+    made.savefig(path, metadata={"Date": None})
+    print(f"wrote {path} ({path.stat().st_size / 1000:.0f} KB)", file=sys.stderr)
+
+
+def draw_curves(axis: Axes, outcomes: Sequence[Outcome], figure_of: str) -> None:
+    """Training `nll`, or `loss` or `bleu` of validation, by step."""
+    for outcome in outcomes:
+        records = outcome.training if figure_of == "nll" else outcome.validation
+        axis.plot(
+            [record["step"] for record in records],
+            [record[figure_of] for record in records],
+            label=outcome.title,
+            linewidth=1.4,
+        )
+    names = {"nll": "training loss (nats)", "loss": "validation loss (nats)"}
+    axis.set(xlabel="updates", ylabel=names.get(figure_of, "validation BLEU (greedy)"))
+
+
+def draw_scores(axis: Axes, outcomes: Sequence[Outcome]) -> None:
+    """Test BLEU as bars with 95 % intervals."""
+    places = range(len(outcomes))
+    axis.barh(
+        places,
+        [o.bleu for o in outcomes],
+        xerr=[o.bleu_interval for o in outcomes],
+        color=[COLOURS[i % len(COLOURS)] for i in places],
+        height=0.6,
+    )
+    axis.set_yticks(places, [o.title for o in outcomes])
+    axis.invert_yaxis()
+    axis.set(xlabel="test BLEU")

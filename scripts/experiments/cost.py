@@ -1,0 +1,98 @@
+"""Time and memory of attention by length: the formula as written against torch's fused kernel.
+
+    python scripts/experiments/cost.py
+
+Forward and backward pass, one sentence, 4 heads, d_k = 64, float32. Each figure comes from a
+process of its own: memory is what its peak grew by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import common
+import torch
+
+from nmt.model.attention import Kernel, scaled_dot_product_attention
+
+HEADS, D_K = 4, 64
+KERNELS: tuple[Kernel, ...] = ("formula", "fused")
+
+
+def peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def run_once(kernel: Kernel, length: int) -> float:
+    """Seconds of a forward and backward pass."""
+    q, k, v = (torch.randn(1, HEADS, length, D_K, requires_grad=True) for _ in range(3))
+    upstream = torch.randn(1, HEADS, length, D_K)
+    begin = time.perf_counter()
+    scaled_dot_product_attention(q, k, v, kernel=kernel).backward(upstream)
+    return time.perf_counter() - begin
+
+
+def measure_here(kernel: Kernel, length: int, repetitions: int) -> dict[str, Any]:
+    run_once(kernel, 32)  # loads what is loaded only once
+    before = peak_megabytes()
+    seconds = min(run_once(kernel, length) for _ in range(repetitions))
+    return {"seconds": seconds, "megabytes": peak_megabytes() - before}
+
+
+def measure_apart(kernel: Kernel, length: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--measure", kernel, str(length)]
+    command += ["--threads", str(arguments.threads), "--repetitions", str(arguments.repetitions)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=-1, check=True).stdout)
+    return found
+
+
+def main() -> None:
+    parser = common.arguments_for(__doc__, data=False)
+    parser.add_argument("--longest", type=int, default=4096)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.measure:
+        kernel, length = arguments.measure
+        print(json.dumps(measure_here(kernel, int(length), arguments.repetitions)))
+        return
+    lengths = [2**k for k in range(6, arguments.longest.bit_length())]
+    results = {
+        kernel: [measure_apart(kernel, length, arguments) for length in lengths]
+        for kernel in KERNELS
+    }
+    rows = [
+        (
+            str(length),
+            *(f"{results[kernel][i]['seconds'] * 1000:,.1f}" for kernel in KERNELS),
+            *(f"{results[kernel][i]['megabytes']:,.0f}" for kernel in KERNELS),
+        )
+        for i, length in enumerate(lengths)
+    ]
+    table = common.table(
+        ("length", "formula, ms", "fused, ms", "formula, MB", "fused, MB"),
+        rows,
+    )
+    made, axes = common.figure(2)
+    for axis, what, scale in zip(axes, ("seconds", "megabytes"), (1000, 1), strict=True):
+        for kernel in KERNELS:
+            figures = [row[what] * scale for row in results[kernel]]
+            axis.plot(lengths, figures, "o-", label=kernel)
+        axis.set(xlabel="length (tokens)", xscale="log", yscale="log")
+        axis.set_xticks(lengths, [str(length) for length in lengths], minor=False)
+    axes[0].set(ylabel="forward and backward (ms)")
+    axes[1].set(ylabel="peak memory (MB)")
+    axes[0].legend(frameon=False)
+    common.save_figure(made, "cost", arguments)
+    common.save("cost", arguments, [table], heads=HEADS, d_k=D_K, lengths=lengths, results=results)
+
+
+if __name__ == "__main__":
+    main()

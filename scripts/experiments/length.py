@@ -1,0 +1,46 @@
+"""BLEU against the length of the source: one fixed vector, attention, Transformer.
+
+python scripts/experiments/length.py --data multi30k-en-de
+python scripts/experiments/length.py --data runs/long-lines --name length-long
+"""
+
+from __future__ import annotations
+
+import common
+
+
+def main() -> None:
+    parser = common.arguments_for(__doc__)
+    parser.add_argument("--name", default="length", help="name of the result")
+    arguments = parser.parse_args()
+    variants = (common.FIXED_VECTOR, common.RNN_ATTENTION, common.TRANSFORMER)
+    outcomes = [common.measure(variant, arguments) for variant in variants]
+
+    spans = [(row.first, row.last) for row in outcomes[0].lengths]
+    names = [f"{first}+" if last is None else f"{first}-{last}" for first, last in spans]
+    heads = ("", *names, "all", "tokens/s", "parameters")
+    rows = [
+        (
+            o.title,
+            *(f"{row.bleu[0]:.1f}" for row in o.lengths),
+            f"{o.bleu:.1f} ± {o.bleu_interval:.1f}",
+            f"{o.tokens_per_second:,.0f}",
+            f"{o.parameters / 1e6:.2f}M",
+        )
+        for o in outcomes
+    ]
+    sizes = ("sentences", *(str(row.sentences) for row in outcomes[0].lengths), "", "", "")
+    table = common.table(heads, [*rows, sizes])
+
+    made, (by_length, curves) = common.figure(2)
+    for outcome in outcomes:
+        by_length.plot(names, [row.bleu[0] for row in outcome.lengths], "o-", label=outcome.title)
+    by_length.set(xlabel="source length (words)", ylabel="test BLEU", ylim=(0, None))
+    by_length.legend(frameon=False)
+    common.draw_curves(curves, outcomes, "bleu")
+    common.save_figure(made, arguments.name, arguments)
+    common.save(arguments.name, arguments, [table], outcomes)
+
+
+if __name__ == "__main__":
+    main()

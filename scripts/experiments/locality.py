@@ -1,0 +1,65 @@
+"""Locality: self-attention in a window, and a learned bias by distance.
+
+python scripts/experiments/locality.py --data multi30k-en-de
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import common
+import torch
+
+from nmt.model.transformer import Transformer
+from nmt.runs import Run, load_model
+
+RELATIVE = common.Variant(
+    "positions-relative", ("model.positions=relative",), "everywhere, bias by distance"
+)
+
+
+def learned_bias(run: Run, reach: int = 12) -> dict[str, list[list[float]]]:
+    """Bias of each head by distance key - query, -reach to reach, of encoder and decoder."""
+    model = load_model(run, torch.device("cpu"))
+    assert isinstance(model, Transformer)
+    found = {}
+    for part, rule in (("encoder", model.encoder_rule), ("decoder", model.decoder_rule)):
+        assert rule is not None
+        query = torch.tensor([reach])
+        bias = rule.bias(query, torch.arange(2 * reach + 1))
+        assert bias is not None
+        found[part] = bias.detach()[:, 0].tolist()
+    return found
+
+
+def main() -> None:
+    arguments: argparse.Namespace = common.arguments_for(__doc__).parse_args()
+    variants = [
+        common.Variant(common.TRANSFORMER.name, label="everywhere"),
+        *(
+            common.Variant(f"window-{w}", (f"model.attention_window={w}",), f"window {w}")
+            for w in (1, 2, 4)
+        ),
+        RELATIVE,
+        common.Variant(
+            "relative-window-2",
+            ("model.positions=relative", "model.attention_window=2"),
+            "window 2, bias by distance",
+        ),
+    ]
+    outcomes = [common.measure(variant, arguments) for variant in variants]
+    bias = learned_bias(common.train(RELATIVE, arguments))
+    made, (scores, distances) = common.figure(2)
+    common.draw_scores(scores, outcomes)
+    reach = len(bias["encoder"][0]) // 2
+    for head, row in enumerate(bias["encoder"], 1):
+        distances.plot(range(-reach, reach + 1), row, label=f"head {head}")
+    distances.set(xlabel="distance of key and query", ylabel="learned bias (encoder)")
+    distances.legend(frameon=False)
+    common.save_figure(made, "locality", arguments)
+    tables = [common.score_table(outcomes)]
+    common.save("locality", arguments, tables, outcomes, learned_bias=bias)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Attention without the division by sqrt(d_k): what it does to gradients, and to training.
+
+python scripts/experiments/scaling.py --data multi30k-en-de
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from unittest import mock
+
+import common
+import torch
+from torch import Tensor
+
+from nmt.model import attention
+
+FORMULA = "model.attention_kernel=formula"
+Weights = Callable[[Tensor, Tensor], Tensor]
+
+
+def unscaled_attention_weights(
+    query: Tensor, key: Tensor, mask: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
+    """softmax(QK^T): the paper's formula without its scale."""
+    return scaled_attention_weights(query * math.sqrt(query.shape[-1]), key, mask, bias)
+
+
+scaled_attention_weights = attention.attention_weights
+
+
+def unscaled() -> AbstractContextManager[object]:
+    """Context in which the formula of `nmt.model.attention` does not scale."""
+    return mock.patch.object(attention, "attention_weights", unscaled_attention_weights)
+
+
+def largest_weight_and_gradient(weights_of: Weights, d_k: int) -> tuple[float, float]:
+    """For random queries and keys of variance 1 over 20 keys: the mean of the largest weight,
+    and the root mean square of d(output) / d(query) with random values."""
+    torch.manual_seed(1)
+    query = torch.randn(1, 1, 2000, d_k, requires_grad=True)
+    key, value = torch.randn(1, 1, 20, d_k), torch.randn(1, 1, 20, 1)
+    weights = weights_of(query, key)
+    (gradient,) = torch.autograd.grad((weights @ value).sum(), query)
+    return weights.max(dim=-1).values.mean().item(), gradient.pow(2).mean().sqrt().item()
+
+
+def main() -> None:
+    arguments = common.arguments_for(__doc__).parse_args()
+    sizes = [2**k for k in range(2, 10)]
+    both: list[tuple[str, Weights]] = [
+        ("with 1/sqrt(d_k)", scaled_attention_weights),
+        ("without", unscaled_attention_weights),
+    ]
+    at_start = [
+        {"title": title, "figures": [largest_weight_and_gradient(weights, d_k) for d_k in sizes]}
+        for title, weights in both
+    ]
+    start_table = common.table(
+        ("largest of 20 weights", *(f"d_k = {d_k}" for d_k in sizes)),
+        [(row["title"], *(f"{largest:.2f}" for largest, _ in row["figures"])) for row in at_start],
+    )
+    variants = []
+    for heads in (4, 1):
+        d_k = 128 // heads
+        name = f"unscaled-{heads}"
+        plain = common.TRANSFORMER.name if heads == 4 else "heads-1"
+        setting = () if heads == 4 else ("model.heads=1",)
+        variants += [
+            common.Variant(plain, setting, f"scaled, d_k = {d_k}"),
+            common.Variant(name, (FORMULA, *setting), f"unscaled, d_k = {d_k}", unscaled),
+        ]
+    outcomes = [common.measure(variant, arguments) for variant in variants]
+    made, (start, curves) = common.figure(2)
+    for row in at_start:
+        start.plot(sizes, [largest for largest, _ in row["figures"]], "o-", label=row["title"])
+    start.set(xlabel="d_k", ylabel="largest of 20 weights, random q and k", xscale="log")
+    start.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+    start.set_ylim(0, 1)
+    start.legend(frameon=False)
+    common.draw_curves(curves, outcomes, "loss")
+    curves.legend(frameon=False)
+    common.save_figure(made, "scaling", arguments)
+    tables = [start_table, common.score_table(outcomes)]
+    common.save("scaling", arguments, tables, outcomes, d_k=sizes, at_start=at_start)
+
+
+if __name__ == "__main__":
+    main()

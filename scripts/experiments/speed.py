@@ -1,0 +1,118 @@
+"""Training speed by sentence length: recurrent steps wait for each other, attention does not.
+
+    python scripts/experiments/speed.py [--device cuda]
+
+No training and no data: random ids, forward and backward pass. Beside tokens a second the
+program gives the rate of arithmetic, for the models do not compute the same amount a token.
+"""
+
+from __future__ import annotations
+
+import time
+
+import common
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nmt.config import Config
+from nmt.config_file import load_config
+from nmt.model import Model, build_model
+from nmt.precision import keep_freed_memory
+from nmt.training.loss import linear_cross_entropy
+
+VOCAB = 4000
+VARIANTS = (common.FIXED_VECTOR, common.RNN_ATTENTION, common.TRANSFORMER)
+
+
+def config_of(variant: common.Variant) -> Config:
+    return load_config(common.BASE, variant.overrides)
+
+
+def update(model: Model, ids: torch.Tensor) -> None:
+    """Forward and backward pass of a batch whose target is its source."""
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    hidden = model.decode(ids, model.encode(ids, mask)).flatten(0, 1)
+    loss, _ = linear_cross_entropy(hidden, model.output_weight, ids.flatten(), 0.1)
+    loss.backward()
+    if ids.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def main() -> None:
+    parser = common.arguments_for(__doc__, data=False)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch-tokens", type=int, default=2048, help="target tokens a batch")
+    parser.add_argument("--longest", type=int, default=256)
+    parser.add_argument("--repetitions", type=int, default=5)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
+    lengths = [2**k for k in range(3, arguments.longest.bit_length())]
+    models = []
+    for variant in VARIANTS:
+        torch.manual_seed(1)
+        model = build_model(config_of(variant).model, VOCAB, VOCAB, shared_vocab=True)
+        models.append(model.to(arguments.device))  # type: ignore[attr-defined]
+
+    seconds: dict[tuple[int, int], list[float]] = {}
+    flops: dict[tuple[int, int], int] = {}
+    for length in lengths:
+        ids = torch.randint(4, VOCAB, (max(1, arguments.batch_tokens // length), length))
+        ids = ids.to(arguments.device)
+        for number, model in enumerate(models):
+            with FlopCounterMode(display=False) as counter:
+                update(model, ids)
+            flops[number, length] = counter.get_total_flops()
+        # In turn, so that other work on the machine slows all of them alike.
+        for _ in range(arguments.repetitions):
+            for number, model in enumerate(models):
+                begin = time.perf_counter()
+                update(model, ids)
+                seconds.setdefault((number, length), []).append(time.perf_counter() - begin)
+
+    results = []
+    for number, variant in enumerate(VARIANTS):
+        best = [min(seconds[number, length]) for length in lengths]
+        tokens = [max(1, arguments.batch_tokens // length) * length for length in lengths]
+        results.append(
+            {
+                "title": variant.title,
+                "tokens_per_second": [t / s for t, s in zip(tokens, best, strict=True)],
+                "gflop_per_second": [
+                    flops[number, length] / s / 1e9 for length, s in zip(lengths, best, strict=True)
+                ],
+            }
+        )
+    table = common.table(
+        ("target tokens/s (GFLOP/s)", *(f"{length} tokens" for length in lengths)),
+        [
+            (
+                result["title"],
+                *(
+                    f"{t:,.0f} ({g:.0f})"
+                    for t, g in zip(
+                        result["tokens_per_second"], result["gflop_per_second"], strict=True
+                    )
+                ),
+            )
+            for result in results
+        ],
+    )
+    made, (speed, rate) = common.figure(2)
+    for result in results:
+        speed.plot(lengths, result["tokens_per_second"], "o-", label=result["title"])
+        rate.plot(lengths, result["gflop_per_second"], "o-")
+    speed.set(xlabel="sentence length (tokens)", ylabel="target tokens/s", xscale="log")
+    rate.set(xlabel="sentence length (tokens)", ylabel="GFLOP/s", xscale="log")
+    for axis in (speed, rate):
+        axis.set_xticks(lengths, [str(length) for length in lengths], minor=False)
+        axis.set_ylim(0)
+    speed.legend(frameon=False)
+    name = "speed" if arguments.device == "cpu" else f"speed-{arguments.device}"
+    common.save_figure(made, name, arguments)
+    where = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
+    common.save(name, arguments, [table], device=where, lengths=lengths, results=results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The training of the recurrent model goes on where it stopped, with the same bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_resume
+from test_resume import go_on, outcome
+from tiny import tiny_config
+
+from nmt.config import Config, ModelConfig
+
+
+@pytest.mark.parametrize("attention", ["none", "additive"])
+def test_resume_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attention: Any) -> None:
+    model = ModelConfig(
+        architecture="rnn",
+        attention=attention,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=2,
+        dropout=0.1,
+    )
+
+    def rnn_config(**training: Any) -> Config:
+        return tiny_config(**training).model_copy(update={"model": model})
+
+    monkeypatch.setattr(test_resume, "tiny_config", rnn_config)
+    go_on(tmp_path / "through")
+    for step in (1, 7):
+        path = tmp_path / f"stopped-{step}"
+        go_on(path, stop_after=step)
+        go_on(path)
+        assert outcome(path) == outcome(tmp_path / "through")
