@@ -132,18 +132,23 @@ def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str,
 
 
 def prune(run: Run, state: TrainState, keep: int, average: int) -> None:
-    """Delete all checkpoints but the `keep` newest, the best, and the `average` best-scoring."""
+    """Delete all checkpoints but the `keep` newest, the best, and the `average` best-scoring.
+
+    Those of a stop between validations are over and above, and go with the next save. Newer ones
+    than the state are damaged (or training would have gone on from there) and stay as they are.
+    """
     needed = set(state.best_steps(average))
-    place = -1
+    newest = 0
     for folder in run.checkpoints():
-        step = int(folder.name.split("-")[1])
-        stopped = folder.name.endswith("-stopped")
-        if step > state.step:  # damaged, or training would have gone on from there
+        step, stopped = int(folder.name.split("-")[1]), folder.name.endswith("-stopped")
+        if step > state.step:
             continue
-        place += 1
-        if place < keep and not (stopped and step <= state.validated):
-            continue
-        if stopped or step not in needed:
+        if stopped:
+            keep_it = step == state.step > state.validated
+        else:
+            newest += 1
+            keep_it = newest <= keep or step in needed
+        if not keep_it:
             with storage.storage_errors(f"cannot delete {folder}", run.checkpoints_folder):
                 storage.remove(folder)
 
