@@ -85,13 +85,7 @@ class DataReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, which from_dict reads again; shares are added for the reader."""
-        values = dataclasses.asdict(self)
-        for name, split in self.splits.items():
-            for side in ("source", "target"):
-                report: SideReport = getattr(split, side)
-                shares = {"coverage": report.coverage, "unknown_rate": report.unknown_rate}
-                values["splits"][name][side].update(shares)
-        return values
+        return {**vars(self), "splits": {n: _split_values(s) for n, s in self.splits.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataReport:
@@ -159,6 +153,14 @@ def side_report(lengths: np.ndarray, counts: np.ndarray, spelt: np.ndarray, unk:
         lengths=[int(length) for length in percentiles],
         pieces_used=int(np.count_nonzero(counts)),
     )
+
+
+def _split_values(split: SplitReport) -> dict[str, Any]:
+    def side(report: SideReport) -> dict[str, Any]:
+        shares = {"coverage": report.coverage, "unknown_rate": report.unknown_rate}
+        return {**vars(report), **shares}
+
+    return {**vars(split), "source": side(split.source), "target": side(split.target)}
 
 
 def _split(values: Mapping[str, Any]) -> SplitReport:

@@ -1,0 +1,243 @@
+"""What is dropped from the training pairs and what is only noticed, counted by reason.
+
+Two passes: `collect` reads the pairs, judges what needs no tokenizer and keeps the texts in a
+file; `too_long` judges them by subword length once they are encoded. Valid and test pairs are
+all kept, so that line N stays line N. Texts are compared by 64-bit hashes in arrays: 40 MB for
+5 million pairs, among which a false match has a chance of one in a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from nmt.data.sources import Pair
+
+if TYPE_CHECKING:
+    from nmt.config import DataConfig
+    from nmt.data.report import SplitReport
+
+EMPTY = "empty"
+LONG = "too long"
+RATIO = "length ratio"
+COPY = "target equals source"
+DUPLICATE = "duplicates"
+LEAKED = "in valid or test"
+IN_TRAIN = "source in train"
+
+_CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
+_LONGEST_PIECE = 16  # characters; SentencePiece's default
+_SCHEMA = pa.schema(
+    {"source": pa.string(), "target": pa.string(), "origin": pa.int32(), "line": pa.int64()}
+)
+
+
+class Chunk(NamedTuple):
+    """Some of the collected pairs."""
+
+    sources: list[str]
+    targets: list[str]
+    places: list[str]
+    """Where each stands: file:line."""
+
+
+class Collected:
+    """The cleaned pairs of a split, in a file, in order."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.dropped = np.zeros(0, dtype=bool)
+        """(count,): pairs that later findings dropped. `chunks` leaves them out."""
+        self._files: list[str] = []
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The pairs that are left, in chunks of bounded size."""
+        first = 0
+        # Read, not mapped: pages of a mapped file would count as resident memory.
+        with pa.OSFile(str(self.path), "rb") as file, pa.ipc.open_stream(file) as reader:
+            for batch in reader:
+                dropped = self.dropped[first : first + len(batch)]
+                first += len(batch)
+                if dropped.any():
+                    batch = batch.filter(pa.array(~dropped))
+                sources, targets, origins, lines = (c.to_pylist() for c in batch.columns)
+                names = (self._files[origin] for origin in origins)
+                places = [f"{name}:{line}" for name, line in zip(names, lines, strict=True)]
+                yield Chunk(sources, targets, places)
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """The pairs that are left, one by one."""
+        for chunk in self.chunks():
+            yield from zip(chunk.sources, chunk.targets, strict=True)
+
+    def _write(self, chunks: Iterable[Sequence[Pair]]) -> None:
+        origins: dict[str, int] = {}
+        with self.path.open("xb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:
+            for pairs in chunks:
+                self.count += len(pairs)
+                columns = [
+                    [pair.source for pair in pairs],
+                    [pair.target for pair in pairs],
+                    [origins.setdefault(pair.path, len(origins)) for pair in pairs],
+                    [pair.line for pair in pairs],
+                ]
+                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        self._files = list(origins)
+        self.dropped = np.zeros(self.count, dtype=bool)
+
+
+class HeldOut:
+    """The source sentences of valid and test, to find them in the training data."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, np.ndarray] = {}
+        self._found = np.zeros(0, dtype=np.uint64)
+
+    def collect(
+        self,
+        split: str,
+        pairs: Iterator[Pair],
+        path: Path,
+        report: SplitReport,
+        check_stop: Callable[[], None],
+    ) -> Collected:
+        """Keep all pairs of a held-out split."""
+        hashes = []
+
+        def chunks() -> Iterator[list[Pair]]:
+            for chunk in _chunks(pairs):
+                check_stop()
+                report.lines += len(chunk)
+                hashes.append(_hashes([pair.source for pair in chunk if pair.source]))
+                yield chunk
+
+        collected = Collected(path)
+        collected._write(chunks())
+        self._sources[split] = np.concatenate([*hashes, self._found[:0]])
+        return collected
+
+    def find(self, sources: np.ndarray) -> np.ndarray:
+        """Which of the hashed training sources, (n,) uint64, are held out: (n,) bool."""
+        leaked = np.isin(sources, np.concatenate([*self._sources.values(), self._found[:0]]))
+        if leaked.any():
+            self._found = np.union1d(self._found, sources[leaked])
+        return leaked
+
+    def leaks(self, split: str) -> int:
+        """How many sentences of a split `find` has found so far."""
+        return int(np.isin(self._sources[split], self._found).sum())
+
+
+def collect_training(
+    pairs: Iterator[Pair],
+    path: Path,
+    data: DataConfig,
+    held_out: HeldOut,
+    report: SplitReport,
+    check_stop: Callable[[], None],
+) -> Collected:
+    """Keep the training pairs that pass all checks but those of subword length."""
+    # No piece is longer, so such a text has more tokens than allowed however it is split; the
+    # factor 4 is for normalization, which may shorten the text.
+    longest = 4 * _LONGEST_PIECE * data.max_tokens
+    hashes = []
+
+    def judge(option: bool, reason: str, pair: Pair) -> bool:
+        """Count, and say whether the pair is dropped."""
+        (report.drop if option else report.notice)(reason, f"{pair.path}:{pair.line}")
+        return option
+
+    def chunks() -> Iterator[list[Pair]]:
+        for chunk in _chunks(pairs):
+            check_stop()
+            report.lines += len(chunk)
+            kept = []
+            for pair in chunk:
+                if not pair.source or not pair.target:
+                    report.drop(EMPTY, f"{pair.path}:{pair.line}")
+                elif len(pair.source) > longest or len(pair.target) > longest:
+                    report.drop(LONG, f"{pair.path}:{pair.line}")
+                elif pair.source != pair.target or not judge(data.drop_copies, COPY, pair):
+                    kept.append(pair)
+            sources = _hashes([pair.source for pair in kept])
+            targets = _hashes([pair.target for pair in kept])
+            leaked = held_out.find(sources)
+            stays = np.ones(len(kept), dtype=bool)
+            for i in np.flatnonzero(leaked):
+                stays[i] = not judge(data.drop_leaked, LEAKED, kept[i])
+            # Any odd factor keeps (a, b) and (b, a) apart and loses nothing.
+            hashes.append((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays])
+            yield [pair for pair, stay in zip(kept, stays, strict=True) if stay]
+
+    collected = Collected(path)
+    collected._write(chunks())
+    repeated = _repeated(np.concatenate([*hashes, np.zeros(0, dtype=np.uint64)]))
+    if repeated.any():
+        _judge_duplicates(collected, repeated, data.drop_duplicates, report)
+    return collected
+
+
+def too_long(
+    source_lengths: np.ndarray, target_lengths: np.ndarray, data: DataConfig
+) -> list[tuple[str, np.ndarray]]:
+    """Reasons to drop training pairs of these lengths in tokens, each with its pairs, (n,) bool.
+
+    A text without any token (nothing is left of it by normalization) counts as empty.
+    """
+    shorter = np.minimum(source_lengths, target_lengths)
+    longer = np.maximum(source_lengths, target_lengths)
+    empty = shorter == 0
+    long = ~empty & (longer > data.max_tokens)
+    return [
+        (EMPTY, empty),
+        (LONG, long),
+        (RATIO, ~empty & ~long & (longer > data.max_length_ratio * shorter)),
+    ]
+
+
+def _judge_duplicates(
+    collected: Collected, repeated: np.ndarray, drop: bool, report: SplitReport
+) -> None:
+    first = 0
+    for chunk in collected.chunks():
+        for i in np.flatnonzero(repeated[first : first + len(chunk.places)]):
+            (report.drop if drop else report.notice)(DUPLICATE, chunk.places[i])
+        first += len(chunk.places)
+    if drop:
+        collected.dropped = repeated
+
+
+def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    """Lists of pairs, bounded in number and characters."""
+    chunk: list[Pair] = []
+    characters = 0
+    while few := list(islice(pairs, 64)):
+        chunk += few
+        characters += sum(len(pair.source) + len(pair.target) for pair in few)
+        if len(chunk) >= _CHUNK_PAIRS or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _hashes(texts: Sequence[str]) -> np.ndarray:
+    """64 bits of each text: (n,) uint64."""
+    digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
+    return np.frombuffer(digests, dtype=np.uint64)
+
+
+def _repeated(hashes: np.ndarray) -> np.ndarray:
+    """Which values stood earlier in the array already: (n,) bool."""
+    order = np.argsort(hashes, kind="stable")
+    ascending = hashes[order]
+    repeated = np.zeros(len(hashes), dtype=bool)
+    repeated[order[1:]] = ascending[1:] == ascending[:-1]
+    return repeated

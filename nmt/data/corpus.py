@@ -1,0 +1,392 @@
+"""Token ids on disk, memory-mapped; and all that leads to them: `prepare_data`.
+
+A corpus is one Arrow file with the columns source_ids, target_ids (without bos and eos), source
+and target (the texts). It is built once, in chunks, and reused as long as sources, cleaning and
+tokenizer are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from nmt import storage
+from nmt.data.cleaning import (
+    IN_TRAIN,
+    Collected,
+    HeldOut,
+    collect_training,
+    too_long,
+)
+from nmt.data.report import DataReport, SplitReport, side_report
+from nmt.data.sources import BAD_UTF8, Counts, Split, content_key, read_pairs
+from nmt.errors import DataError, StorageError
+from nmt.tokenizer import UNK, Tokenizer, train_tokenizer
+
+if TYPE_CHECKING:
+    from nmt.config import Config, DataConfig
+
+_FORMAT = 1  # of the cache; another number is built anew
+_CACHE = "cache.json"
+_SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+class _Column(NamedTuple):
+    """A list or string column of one record batch, on the mapped file."""
+
+    offsets: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, array: Any) -> _Column:
+        if pa.types.is_list(array.type):
+            bits = array.type.value_type.bit_width
+            values = array.values.buffers()[1]
+            dtype = np.dtype(f"u{bits // 8}")
+        else:
+            values, dtype = array.buffers()[2], np.dtype("u1")
+        offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)
+        offsets = offsets[array.offset : array.offset + len(array) + 1]
+        return cls(offsets, np.frombuffer(values or b"", dtype=dtype))
+
+    def row(self, row: int) -> np.ndarray:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+
+class Corpus:
+    """Pairs as token ids and as texts; they stay on disk until read."""
+
+    def __init__(self, path: Path, fingerprint: str, tokenizer: Tokenizer, sampling: float) -> None:
+        """`sampling`: strength of subword sampling (Vocabulary.sample_batch)."""
+        self.fingerprint = fingerprint
+        """SHA-256 of texts and ids."""
+        self._tokenizer = tokenizer
+        self._sampling = sampling
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        self._parts = [tuple(_Column.of(column) for column in b.columns) for b in batches]
+        self._starts = np.cumsum([0, *map(len, batches)])
+        self.source_lengths, self.target_lengths = (
+            np.concatenate(
+                [np.diff(part[side].offsets) for part in self._parts]
+                + [np.zeros(0, dtype=np.int32)]
+            )
+            for side in (0, 1)
+        )
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(
+        self, indices: Sequence[int] | np.ndarray, sampling_seed: int | None = None
+    ) -> list[tuple[list[int], list[int]]]:
+        """Ids of the pairs, without bos and eos. With a seed they are segmented anew at random: a
+        pure function of texts and seed."""
+        if sampling_seed is None:
+            return [
+                (part[0].row(row).tolist(), part[1].row(row).tolist())
+                for part, row in self._find(indices)
+            ]
+        sides = zip(*self.texts(indices), strict=True)
+        sampled = (
+            vocabulary.sample_batch(texts, self._sampling, 2 * sampling_seed + side)
+            for side, (vocabulary, texts) in enumerate(
+                zip((self._tokenizer.source, self._tokenizer.target), sides, strict=True)
+            )
+        )
+        return list(zip(*sampled, strict=True))
+
+    def texts(self, indices: Sequence[int] | np.ndarray) -> list[tuple[str, str]]:
+        """The cleaned texts of the pairs."""
+        return [
+            (part[2].row(row).tobytes().decode(), part[3].row(row).tobytes().decode())
+            for part, row in self._find(indices)
+        ]
+
+    def _find(self, indices: Sequence[int] | np.ndarray) -> list[tuple[tuple[_Column, ...], int]]:
+        indices = np.asarray(indices, dtype=np.int64)
+        parts = np.searchsorted(self._starts, indices, side="right") - 1
+        rows = indices - self._starts[parts]
+        return [
+            (self._parts[part], row)
+            for part, row in zip(parts.tolist(), rows.tolist(), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """All that training needs of the data."""
+
+    train: Corpus
+    valid: Corpus
+    test: Corpus | None
+    tokenizer: Tokenizer
+    report: DataReport
+
+
+def prepare_data(
+    config: Config,
+    folder: Path,
+    tokenizer_folder: Path,
+    say: Callable[[str], None],
+    check_stop: Callable[[], None],
+) -> PreparedData:
+    """Read, check and clean the data, train the tokenizer if there is none, encode.
+
+    The corpora are kept in `folder` and reused if nothing changed. `say` is given lines for the
+    user; `check_stop` is called often and may raise. Needs less than 1 GB of memory whatever
+    the size of the data. Raises DataError, ConfigError (vocabulary), StorageError.
+    """
+    with storage.storage_errors(f"cannot write {folder}", folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        storage.remove_leftovers(folder)
+        key = _content_key(config)
+        tokenizer = Tokenizer.load(tokenizer_folder) if tokenizer_folder.exists() else None
+        cached = tokenizer and _read_cache(folder, key, tokenizer)
+        if not cached:
+            tokenizer, cached = _build(config, folder, tokenizer_folder, key, say, check_stop)
+    assert tokenizer is not None
+    fingerprints, report = cached
+    say(report.summary())
+    corpora = {
+        split: Corpus(_file(folder, split), fingerprint, tokenizer, config.tokenizer.sampling)
+        for split, fingerprint in fingerprints.items()
+    }
+    return PreparedData(corpora["train"], corpora["valid"], corpora.get("test"), tokenizer, report)
+
+
+class _Encoder:
+    """Collected texts to a corpus file, in chunks."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.vocabularies = (tokenizer.source, tokenizer.target)
+        self.spelt = [vocabulary.spelt() for vocabulary in self.vocabularies]
+
+    def write(
+        self,
+        collected: Collected,
+        path: Path,
+        report: SplitReport,
+        limits: DataConfig | None,
+        check_stop: Callable[[], None],
+    ) -> str:
+        """Write the file, complete the report, and return the fingerprint of the content.
+
+        limits: pairs beyond them are dropped; None: every pair is kept.
+        """
+        lengths: list[list[np.ndarray]] = [[], []]
+        counts = [np.zeros(len(vocabulary), dtype=np.int64) for vocabulary in self.vocabularies]
+        # A digest for each column, so that the fingerprint does not depend on the chunks.
+        digests = [hashlib.sha256() for _ in range(4)]
+        id_types = [pa.uint16() if len(v) <= 1 << 16 else pa.uint32() for v in self.vocabularies]
+        schema = pa.schema(
+            [
+                pa.field("source_ids", pa.list_(id_types[0])),
+                pa.field("target_ids", pa.list_(id_types[1])),
+                pa.field("source", pa.string()),
+                pa.field("target", pa.string()),
+            ]
+        )
+        with _writing(path) as file, pa.ipc.new_file(file, schema) as writer:
+            for chunk in collected.chunks():
+                check_stop()
+                texts = [chunk.sources, chunk.targets]
+                ids = [v.encode_arrays(t) for v, t in zip(self.vocabularies, texts, strict=True)]
+                if limits is not None:
+                    keep = _within(limits, ids, chunk.places, report)
+                    texts = [[side[i] for i in keep] for side in texts]
+                    ids = [[side[i] for i in keep] for side in ids]
+                columns = []
+                for side, arrays in enumerate(ids):
+                    values = np.concatenate([*arrays, np.zeros(0, dtype=np.int32)])
+                    sizes = np.array([len(a) for a in arrays], dtype=np.int32)
+                    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+                    columns.append(
+                        pa.ListArray.from_arrays(offsets, pa.array(values, id_types[side]))
+                    )
+                    digests[side].update(sizes.astype("<i4").tobytes())
+                    digests[side].update(values.astype("<i4").tobytes())
+                    lengths[side].append(sizes)
+                    counts[side] += np.bincount(values, minlength=len(counts[side]))
+                for side, lines in enumerate(texts, 2):
+                    columns.append(pa.array(lines, pa.string()))
+                    digests[side].update("\n".join([*lines, ""]).encode())
+                writer.write_batch(pa.record_batch(columns, schema=schema))
+                report.kept += len(texts[0])
+        report.source, report.target = (
+            side_report(np.concatenate([*lengths[i], np.zeros(0, int)]), counts[i], spelt, UNK)
+            for i, spelt in enumerate(self.spelt)
+        )
+        return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
+
+
+def _within(
+    limits: DataConfig, ids: list[list[np.ndarray]], places: list[str], report: SplitReport
+) -> np.ndarray:
+    """Indices of the pairs within the limits; the others are counted as dropped."""
+    sizes = [np.array([len(a) for a in side], dtype=np.int64) for side in ids]
+    keep = np.ones(len(places), dtype=bool)
+    for reason, pairs in too_long(sizes[0], sizes[1], limits):
+        for i in np.flatnonzero(pairs):
+            report.drop(reason, places[i])
+        keep &= ~pairs
+    return np.flatnonzero(keep)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that appears under its name when it is whole and on the disk."""
+    temporary = path.with_name(f"{storage.TEMPORARY}{path.name}")
+    storage.operation("create", temporary)
+    with temporary.open("wb") as file:
+        yield file
+        file.flush()
+        storage.operation("sync", temporary)
+        os.fsync(file.fileno())
+    storage.operation("rename", path)
+    temporary.rename(path)
+
+
+def _build(
+    config: Config,
+    folder: Path,
+    tokenizer_folder: Path,
+    key: str,
+    say: Callable[[str], None],
+    check_stop: Callable[[], None],
+) -> tuple[Tokenizer, _Cached]:
+    collected, reports = _collect(config.data, folder, say, check_stop)
+    if tokenizer_folder.exists():
+        tokenizer = Tokenizer.load(tokenizer_folder)
+    else:
+        kind, size = config.tokenizer.type, config.tokenizer.vocab_size
+        say(f"tokenizer: training SentencePiece ({kind}, {size:,} pieces)")
+        tokenizer = train_tokenizer(
+            collected["train"].texts,
+            config.tokenizer,
+            config.training.seed,
+            tokenizer_folder,
+            check_stop,
+        )
+    say("data: encoding")
+    encoder = _Encoder(tokenizer)
+    fingerprints: dict[str, str] = {}
+    for split, texts in collected.items():
+        limits = config.data if split == "train" else None
+        fingerprints[split] = encoder.write(
+            texts, _file(folder, split), reports[split], limits, check_stop
+        )
+        texts.path.unlink()
+        if not reports[split].kept:
+            raise _nothing_left(split, reports[split])
+    report = DataReport(reports, len(tokenizer.source), len(tokenizer.target))
+    _write_cache(folder, key, tokenizer, fingerprints, report)
+    return tokenizer, (fingerprints, report)
+
+
+def _collect(
+    data: DataConfig,
+    folder: Path,
+    say: Callable[[str], None],
+    check_stop: Callable[[], None],
+) -> tuple[dict[str, Collected], dict[str, SplitReport]]:
+    """Read all splits, the held-out ones first: training is searched for their sentences."""
+    say("data: reading")
+    collected: dict[str, Collected] = {}
+    reports: dict[str, SplitReport] = {}
+    held_out = HeldOut()
+    in_order: tuple[Split, ...] = ("valid", "test", "train")
+    for split in in_order:
+        sources = getattr(data, split)
+        if sources is None:
+            continue
+        report = reports[split] = SplitReport()
+        counts = Counts(report.repaired, report.drop)
+        pairs = read_pairs(sources, split, bad_utf8=data.bad_utf8, counts=counts)
+        path = folder / f"{storage.TEMPORARY}{split}.texts"
+        if split == "train":
+            collected[split] = collect_training(pairs, path, data, held_out, report, check_stop)
+            report.lines += report.dropped[BAD_UTF8]
+        else:
+            collected[split] = held_out.collect(split, pairs, path, report, check_stop)
+    ordered = [split for split in _SPLITS if split in collected]
+    for split in ordered:
+        if split != "train" and (leaks := held_out.leaks(split)):
+            reports[split].noticed[IN_TRAIN] = leaks
+        if not collected[split].count:
+            raise _nothing_left(split, reports[split])
+    return {split: collected[split] for split in ordered}, {s: reports[s] for s in ordered}
+
+
+def _nothing_left(split: str, report: SplitReport) -> DataError:
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in report.dropped.items())
+    return DataError(
+        f"data.{split} has no pairs"
+        + (f": {report.lines:,} read, all dropped ({reasons})" if report.lines else ""),
+        "check the files and the limits under `data`",
+    )
+
+
+_Cached = tuple[dict[str, str], DataReport]
+"""Fingerprint of each split, and the report."""
+
+
+def _content_key(config: Config) -> str:
+    """Changes when sources, cleaning or vocabulary settings do."""
+    data = config.data
+    sources = {
+        split: content_key(getattr(data, split), split)
+        for split in _SPLITS
+        if getattr(data, split) is not None
+    }
+    cleaning = data.model_dump(exclude={"train", "valid", "test"})
+    facts = {"format": _FORMAT, "sources": sources, "cleaning": cleaning}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _models(tokenizer: Tokenizer) -> list[str]:
+    return [hashlib.sha256(v.model).hexdigest() for v in (tokenizer.source, tokenizer.target)]
+
+
+def _file(folder: Path, split: str) -> Path:
+    return folder / f"{split}.arrow"
+
+
+def _write_cache(
+    folder: Path,
+    key: str,
+    tokenizer: Tokenizer,
+    fingerprints: dict[str, str],
+    report: DataReport,
+) -> None:
+    cache = {
+        "key": key,
+        "tokenizer": _models(tokenizer),
+        "fingerprints": fingerprints,
+        "sha256": {split: storage.file_sha256(_file(folder, split)) for split in fingerprints},
+        "report": report.to_dict(),
+    }
+    storage.replace_file(folder / _CACHE, json.dumps(cache, indent=1).encode())
+
+
+def _read_cache(folder: Path, key: str, tokenizer: Tokenizer) -> _Cached | None:
+    """What the cache holds, if it is of these sources and this tokenizer, and undamaged."""
+    try:
+        cache = json.loads((folder / _CACHE).read_bytes())
+        if (cache["key"], cache["tokenizer"]) != (key, _models(tokenizer)):
+            return None
+        for split, sha256 in cache["sha256"].items():
+            if storage.file_sha256(_file(folder, split)) != sha256:
+                return None
+        return cache["fingerprints"], DataReport.from_dict(cache["report"])
+    except (OSError, StorageError, ValueError, KeyError, TypeError, AttributeError):
+        return None
