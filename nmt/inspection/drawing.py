@@ -61,7 +61,7 @@ def heat_maps(
     )
     with settings, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=(width * shrink, height * shrink), layout="constrained")
+        figure = Figure(figsize=(width * shrink, height * shrink), layout="compressed")
         grid = figure.subplots(len(layers), across, squeeze=False)
         axes: list[Axes] = list(grid.flat)
         for i, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
