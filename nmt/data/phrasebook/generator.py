@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate, combinations
 from random import Random
 from typing import Literal
@@ -13,7 +14,7 @@ from zlib import crc32
 from nmt.data.phrasebook import complex_sentences as c
 from nmt.data.phrasebook import english, slots
 from nmt.data.phrasebook import sentences as b
-from nmt.data.phrasebook.lexicon import content_lemmas
+from nmt.data.phrasebook.lexicon import all_nouns, content_lemmas, phrases, places, rows
 from nmt.data.phrasebook.phrase import Example, Phrase, Tokens, example, phrase, words
 from nmt.data.phrasebook.sampler import Sampler
 
@@ -34,8 +35,8 @@ _CONSTRUCTIONS: tuple[tuple[Callable[[Sampler], Phrase], int], ...] = (
     (c.although, 15), (c.condition, 30), (c.story, 30), (c.purpose, 22), (c.trying, 22),
     (c.subject_relative, 25), (c.object_relative, 25), (c.antecedent, 35),
     (c.two_statements, 25), (c.joined, 15), (slots.slotted, 110), (slots.addressed, 16),
-    (slots.fixed, 4), (slots.numbered, 45), (slots.calendar, 35), (slots.skills, 30),
-    (slots.body, 18),
+    (slots.fixed, 4), (slots.numbered, 45), (slots.calendar, 35), (slots.skills, 38),
+    (slots.body, 28),
 )  # fmt: skip
 
 
@@ -47,16 +48,32 @@ def content_words(text: str) -> set[str]:
     }
 
 
+@cache
+def _fixed_pairs() -> frozenset[tuple[str, str]]:
+    """Pairs of lemmas of compound nouns and of single templates: they cannot be held out."""
+    texts = [" ".join(noun.singular) for noun in all_nouns()]
+    texts += [" ".join(place[0].singular) for place in places()]
+    for table in (phrases.FIXED, phrases.ADDRESSED, phrases.SLOTTED):
+        texts += [re.sub(r"\{[^}]*\}|:\w+", "", row[0]) for row in rows(table)]
+    return frozenset(pair for text in texts for pair in _pairs(text))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    return combinations(sorted(content_words(text)), 2)
+
+
 @lru_cache(maxsize=1 << 18)
 def _pair_split(pair: tuple[str, str]) -> Split:
     """The split that a pair of lemmas (in alphabetical order) belongs to."""
+    if pair in _fixed_pairs():
+        return "train"
     lot = crc32("|".join(pair).encode()) % (2 * _SHARE)
     return "valid" if lot == 0 else "test" if lot == 1 else "train"
 
 
 def _split(text: str) -> Split | None:
     """Training if all pairs of content words are; None if pairs of both other splits occur."""
-    found = {_pair_split(pair) for pair in combinations(sorted(content_words(text)), 2)}
+    found = set(map(_pair_split, _pairs(text)))
     found.discard("train")
     if not found:
         return "train"

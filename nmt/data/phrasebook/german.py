@@ -136,7 +136,8 @@ def relative_pronoun(gender: Gender, case: Case) -> str:
 
 def _needs_e(stem: str) -> bool:
     """Stems like arbeit-, öffn-, zeichn- take an e before endings."""
-    return stem[-1] in "td" or (stem[-1] in "mn" and stem[-2] not in "aeiouäöülrmnhy")
+    cluster = stem[-1] in "mn" and (stem[-2] not in "aeiouäöülrmnhy" or stem[-3:-1] == "ch")
+    return cluster or stem[-1] in "td"
 
 
 def _by_person(stem: str, ich: str, du: str, er: str, plural: str, ihr: str) -> tuple[str, ...]:

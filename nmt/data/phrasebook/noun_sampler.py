@@ -220,7 +220,7 @@ class NounSampler:
         """A definite determiner that goes with the noun."""
         if "related" in noun.classes and "person" not in noun.classes:
             return self.possessive()
-        own = ("own", "clothing", "pair", "small", "luggage", "pet", "home", "job")
+        own = ("own", "clothing", "pair", "small", "luggage", "pet", "home")
         if not noun.classes.isdisjoint(own) and self.chance(0.5):
             return self.possessive()
         return "the" if noun.mass or "pair" in noun.classes or self.chance(0.8) else "this"

@@ -250,15 +250,18 @@ def possessed(owner: NP, noun: NounEntry, plural: bool = False) -> NP:
     )  # fmt: skip
 
 
-def prepositional(en: str, de: str, np: NP, case: Case) -> tuple[Tokens, Tokens]:
-    """Preposition and noun phrase; German contracts "in dem" to "im". ``-``: no preposition."""
-    link = new_link()
+def prepositional(
+    en: str, de: str, np: NP, case: Case, link: tuple[int, ...] = ()
+) -> tuple[Tokens, Tokens]:
+    """Preposition and noun phrase; German contracts "in dem" to "im".
+
+    ``-``: no preposition; then the other one belongs to the verb, whose link is given.
+    """
+    link = link or new_link()
     tokens = np.german(case)
     en_tokens = np.object if en == "-" else link_tokens(tuple(en.split("_")), link) + np.object
     if de == "-":
         return en_tokens, tokens
-    if en == "-":
-        link = ()
     short = _CONTRACTED.get((de, tokens[0][0])) if np.article else None
     if short:
         return en_tokens, [(short, link + tokens[0][1]), *tokens[1:]]

@@ -97,10 +97,8 @@ def template(en: str, de: str) -> Template:
     """
     sides = (_side(en), _side(de))
     numbers: dict[str, int] = {}
-    plain = [
-        [1 for word, label, _ in s if word not in _MARKS and word and not label] for s in sides
-    ]
-    in_order = len(plain[0]) == len(plain[1])
+    plain = [sum(word not in _MARKS and not label + slot for word, label, slot in s) for s in sides]
+    in_order = plain[0] == plain[1]
     result: list[tuple[Part, ...]] = []
     for side, other in (sides, sides[::-1]):
         parts: list[Part] = []

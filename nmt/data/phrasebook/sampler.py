@@ -150,7 +150,8 @@ class Sampler(NounSampler):
             np = self.someone(clause.subject.index)
         else:
             np = self.thing(classes, clause.subject.index, known=bool(clause.negation))
-        en_tokens, de_tokens = prepositional(en, de, np, case)
+        link = clause.verb_link if "-" in (en, de) else ()
+        en_tokens, de_tokens = prepositional(en, de, np, case, link)
         if de == "-":
             rank = Rank.DATIVE_PRONOUN if np.pronoun else Rank.DATIVE
             if case == "acc":

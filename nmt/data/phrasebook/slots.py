@@ -80,17 +80,12 @@ def _slot(s: Sampler, request: str) -> _Slot:
         case "way":
             noun = s.pick(lexicon.places())[0]
             np = noun_phrase(noun, "the")
-            en, _de = prepositional("to", "zu", np, "dat")
-            return _Slot(np=_with_english(np, en))
+            return _Slot(Phrase(*prepositional("to", "zu", np, "dat")))
     return _Slot(np=_noun_phrase(s, kind, rest))
 
 
 def _there(np: NP, en: str, de: str) -> tuple[Tokens, Tokens]:
     return prepositional(en, de, np, "dat")
-
-
-def _with_english(np: NP, en: Tokens) -> NP:
-    return NP(np.index, np.agreement, np.gender, en, en, np.german, article=np.article)
 
 
 def _noun_phrase(s: Sampler, kind: str, classes: str) -> NP:

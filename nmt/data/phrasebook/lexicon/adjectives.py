@@ -18,7 +18,7 @@ beautiful more | schön schöner schönst | reading clothing plant town building
 ugly uglier ugliest | hässlich | building clothing furniture picture hanging town
 expensive more | teuer teurer teuerst | vehicle device clothing furniture food meal drink home trip thing pair
 cheap cheaper cheapest | billig | vehicle device clothing furniture food meal drink home thing pair ticket
-long longer longest | lang länger längst | reading event trip show way nature task bill
+long longer longest | lang länger längst | menu reading event trip show way nature task bill
 short shorter shortest | kurz kürzer kürzest | reading event trip show way task clothing
 heavy heavier heaviest | schwer | luggage furniture device machine
 light lighter lightest | leicht | luggage furniture

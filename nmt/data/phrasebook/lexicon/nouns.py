@@ -84,10 +84,10 @@ chocolate | die Schokolade - | mass meal solid
 soup | die Suppe Suppen | dish food warm
 salad | der Salat Salate | dish food
 pizza | die Pizza Pizzas | dish food warm
-steak | das Steak Steaks | dish food
+steak | das Steak Steaks | dish food warm
 sandwich | das Sandwich Sandwiches | dish food
-schnitzel | das Schnitzel Schnitzel | dish food
-omelette | das Omelett Omeletts | dish food
+schnitzel | das Schnitzel Schnitzel | dish food warm
+omelette | das Omelett Omeletts | dish food warm
 
 water | das Wasser - | mass drink cold
 milk | die Milch - | mass drink cold
@@ -258,7 +258,6 @@ menu | die Speisekarte Speisekarten | menu
 time | die Zeit - | mass abstract
 money | das Geld - | mass abstract
 help | die Hilfe - | mass abstract
-work | die Arbeit - | job
 head | der Kopf Köpfe | body
 back | der Rücken Rücken | body
 belly | der Bauch Bäuche | body

@@ -245,12 +245,12 @@ how:h much:i do:c {1 these fruit} cost:c? | wie:h viel:i kosten:c {1 nom}?
 {1 the dish} costs:c {2 small} euros:e. | {1 nom} kostet:c {2 n} Euro:e.
 it costs:c {1 number} euros:e. | es kostet:c {1 n} Euro:e.
 that:t comes:c to:c {1 number} euros:e. | das:t macht:c {1 n} Euro:e.
-is there:t {1 a place} near:n here:h? | gibt:i es:t hier:h in:n der:n Nähe:n {1 acc}?
+is:i there:t {1 a place} near:n here:h? | gibt:i es:t hier:h in:n der:n Nähe:n {1 acc}?
 where is {1 nearest place}? | wo ist {1 nom}?
 excuse:a me:a, where:w is:i {1 the place}? | Entschuldigung:a, wo:w ist:i {1 nom}?
 where is {1 the place}? | wo ist {1 nom}?
-how:h do:d I:i get:g {1 way place}? | wie:h komme:dg ich:i {1 zu}?
-excuse:a me:a, how:h do:d I:i get:g {1 way place}? | Entschuldigung:a, wie:h komme:dg ich:i {1 zu}?
+how:h do:d I:i get:g {1 way place}? | wie:h komme:dg ich:i {1 n}?
+excuse:a me:a, how:h do:d I:i get:g {1 way place}? | Entschuldigung:a, wie:h komme:dg ich:i {1 n}?
 how:h far:f is:i it:t to:z {1 the place}? | wie:h weit:f ist:i es:t bis:z {1 zu}?
 is:i {1 the place} far:f from:g here:h? | ist:i {1 nom} weit:f von:g hier:h entfernt:f?
 {1 the place} is closed:c on:o {2 weekday}. | {1 nom} ist am:o {2 n} geschlossen:c.
@@ -276,7 +276,7 @@ how:h long:l does:d the:a train:b to:c {1 city} take:d? | wie:h lange:l braucht:
 a:a ticket:b to:c {1 city}, please. | eine:a Fahrkarte:b nach:c {1 n}, bitte.
 {2 few} tickets:b to:c {1 city}, please. | {2 n} Fahrkarten:b nach:c {1 n}, bitte.
 I need:n a:a ticket:b to:c {1 city}. | ich brauche:n eine:a Fahrkarte:b nach:c {1 n}.
-I:i am from:f {1 city}. | ich:i komme:f aus:f {1 n}.
+I:i am:f from:f {1 city}. | ich:i komme:f aus:f {1 n}.
 we:w are:f from:f {1 city}. | wir:w kommen:f aus:f {1 n}.
 I live in {1 city}. | ich wohne in {1 n}.
 my name is {1 name}. | mein Name ist {1 n}.
@@ -290,8 +290,8 @@ a:a table:b for:c {1 few} people:p, please. | einen:a Tisch:b für:c {1 n} Perso
 I would:w like:w to:w reserve:r a:a table:b for:c {1 few} people:p. | ich möchte:w einen:a Tisch:b für:c {1 n} Personen:p reservieren:r.
 I would:w like:w to:w reserve:r a:a room:b for:c {1 few} nights:n. | ich möchte:w ein:a Zimmer:b für:c {1 n} Nächte:n reservieren:r.
 I:i have:h reserved:r a:a room:b for:c {1 few} nights:n. | ich:i habe:h ein:a Zimmer:b für:c {1 n} Nächte:n reserviert:r.
-we:w are:s staying:s for:c {1 few} nights:n. | wir:w bleiben:s {1 n} Nächte:n.
-we:w will:b stay:s for:c {1 few} weeks:n in:i {2 city}. | wir:w werden:b {1 n} Wochen:n in:i {2 n} bleiben:s.
+we:w are:s staying:s for:s {1 few} nights:n. | wir:w bleiben:s {1 n} Nächte:n.
+we:w will:b stay:s for:s {1 few} weeks:n in:i {2 city}. | wir:w werden:b {1 n} Wochen:n in:i {2 n} bleiben:s.
 my:m room:r is:i number:n {1 number}. | mein:m Zimmer:r hat:i die:n Nummer:n {1 n}.
 the:a key:b to:c room:d {1 number}, please. | den:a Schlüssel:b für:c Zimmer:d {1 n}, bitte.
 {1 the machine} in:b my:c room:d does:e not:n work:e. | {1 nom} in:b meinem:c Zimmer:d funktioniert:e nicht:n.
@@ -319,8 +319,8 @@ the:t doctor:d examines:e {1 own body}. | der:t Arzt:d untersucht:e {1 acc}.
 the:t doctor:d has:h examined:e {1 own body}. | der:t Arzt:d hat:h {1 acc} untersucht:e.
 I:i cannot:cn move:m {1 my limb}. | ich:i kann:c {1 acc} nicht:n bewegen:m.
 does:b {1 your body} hurt:b? | tut:b {1 nom} weh:b?
-I:i have:h had:v a:a {1 ache} for:f {2 few} days:d. | ich:i habe:hv seit:f {2 n} Tagen:d {1 n}.
-I:i have:h a:a {1 ache}. | ich:i habe:h {1 n}.
+I:i have:h had:v {1 ache} for:f {2 few} days:d. | ich:i habe:hv seit:f {2 n} Tagen:d {1 n}.
+I:i have:h {1 ache}. | ich:i habe:h {1 n}.
 there:t is:i {1 a flat} {2 on surface}. | {2 in} liegt:it {1 nom}.
 there:t is:i {1 a upright} {2 on surface}. | {2 in} steht:it {1 nom}.
 there:t are:i {1 few} {2 pl furniture} {3 in room}. | {3 in} stehen:it {1 n} {2 nom}.
@@ -333,7 +333,7 @@ does:s {1 person} speak:s {2 language}? | spricht:s {1 n} {2 n}?
 {1 person} speaks {2 language}. | {1 n} spricht {2 n}.
 {1 person} speaks:s very:v good:g {2 language}. | {1 n} spricht:s sehr:v gut:g {2 n}.
 {1 my related} does:s not:n speak:s {2 language}. | {1 nom} spricht:s kein:n {2 n}.
-what:w does {1 this learnable} mean:m in:i {2 language}? | was:w bedeutet:m {1 nom} auf:i {2 n}?
+what:w does:m {1 this learnable} mean:m in:i {2 language}? | was:w bedeutet:m {1 nom} auf:i {2 n}?
 {1 person} plays {2 game}. | {1 n} spielt {2 n}.
 I play {1 game} on:o {2 weekday}. | ich spiele am:o {2 n} {1 n}.
 we often play {1 game}. | wir spielen oft {1 n}.
@@ -353,8 +353,8 @@ I:i take:t {1 the bus} to:b {2 city}. | ich:i fahre:t mit:t {1 dat} nach:b {2 n}
 """
 
 ACHES = """
-headache | Kopfschmerzen
-stomach ache | Bauchschmerzen
-toothache | Zahnschmerzen
-sore throat | Halsschmerzen
+a headache | Kopfschmerzen
+a stomach ache | Bauchschmerzen
+a toothache | Zahnschmerzen
+a sore throat | Halsschmerzen
 """

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Verbs: English | German | frame | arguments.
 
 English and German forms: see `english.parse_verb` and `german.parse_verb`. ``*`` before the English
