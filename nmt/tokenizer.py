@@ -111,6 +111,11 @@ class Vocabulary:
         text: str = self._processor.decode([int(i) for i in ids])
         return text
 
+    def decode_pieces(self, pieces: Sequence[str]) -> str:
+        """The text of pieces; what is no piece of the vocabulary stays as it is."""
+        text: str = self._processor.decode(list(pieces))
+        return text
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces of ids, as SentencePiece writes them (U+2581 for a space)."""
         return [str(self._processor.id_to_piece(int(i))) for i in ids]
