@@ -191,7 +191,8 @@ def condition(s: Sampler) -> Phrase:
     conjunction = word_group(s.pick(("if", "when")), "wenn")
     test = conjunction + phrase(*s.pick(options))
     verb = s.leisure_verb()
-    subject = pronoun("I") if test.en[1][0] == "I" else s.subject()
+    condition_subject = test.en[1][0]
+    subject = pronoun(condition_subject) if condition_subject in ("I", "we") else s.subject()
     clause = s.clause(subject, 0.1, verb=verb, tense=s.pick(("future", "modal", "present")))
     if clause.modal and clause.modal.past:
         clause.modal = WANT
@@ -358,7 +359,7 @@ def antecedent(s: Sampler) -> Phrase:
         return both(first) + STOP + both(second) + STOP
     verb = s.getting_verb(noun)
     first = Clause(subject, verb, s.pick(("past", "perfect", "future")))
-    np = s.described(noun, "a", False, 0.2)
+    np = noun_phrase(noun, "a")
     first.complements.append(Complement(np.object, np.german("acc"), Rank.INDEFINITE))
     if kind == "is":
         second.complements.append(adjective)

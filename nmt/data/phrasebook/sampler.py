@@ -24,8 +24,9 @@ _NO_COMMANDS = frozenset(
 )
 _LEISURE = (
     "swim", "hike", "cook", "dance", "sleep", "read", "watch", "go", "walk", "drive", "travel",
-    "visit", "play", "eat", "drink", "bake", "draw", "wash", "meet", "rest", "photograph", "sing",
+    "visit", "play", "eat", "drink", "bake", "draw", "meet", "rest", "photograph", "sing",
 )  # fmt: skip
+_UNWANTED = frozenset({"lose", "miss", "forget", "wake", "fall"})
 _LASTING = frozenset({"love", "like", "know", "own"})
 _ACTIVE = frozenset({"perfect", "modal"})
 _EVENTS = (
@@ -208,6 +209,8 @@ class Sampler(NounSampler):
         for tense, share in _TENSES:
             roll -= share
             if roll < 0:
+                if tense == "modal" and verb.en.base in _UNWANTED:
+                    return "past"
                 lasting = verb.en.base in _LASTING and tense == "future"
                 return "present" if lasting or (verb.stative and tense in _ACTIVE) else tense
         return "present"
@@ -221,7 +224,7 @@ class Sampler(NounSampler):
         subject = subject or (self.other_subject() if question else self.subject())
         tense = tense or self.tense(verb)
         clause = Clause(subject, verb)
-        if self.chance(negated):
+        if self.chance(negated) and subject.subject[0][0] != "every":
             clause.negation = "nicht"
         if tense == "modal":
             options = ASKED if question else DENIED if clause.negation else STATED
@@ -246,7 +249,8 @@ class Sampler(NounSampler):
             fits = clause.modal is not LIKE
         else:
             key = clause.tense
-            fits = key in phrases.TIMES and not (clause.verb.stative and key == "present")
+            unusual = clause.verb.stative or clause.negation
+            fits = key in phrases.TIMES and not (unusual and key == "present")
         roll = self._random()
         if roll < 0.35 and fits:
             return self.time(key)

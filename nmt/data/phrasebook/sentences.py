@@ -166,6 +166,10 @@ def _predicate(s: Sampler, subject: NP, adjective: AdjectiveEntry) -> Phrase:
     clause = Clause(subject, BE, "past" if s.chance(0.2) else "present")
     degree = s.pick((("", ""), ("", ""), ("very", "sehr"), ("too", "zu"), ("not", "nicht")))
     predicate = described_as(adjective)
+    if degree[0] == "not" and subject.subject[0][0] == "every":
+        return _predicate(s, subject, adjective)
+    if degree[0] in ("very", "too") and len(adjective.english) < 3:
+        degree = ("", "")
     if degree[0] == "not":
         clause.negation = "nicht"
     elif degree[0]:

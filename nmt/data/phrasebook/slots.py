@@ -187,4 +187,4 @@ def skills(s: Sampler) -> Phrase:
 
 def body(s: Sampler) -> Phrase:
     """A phrase about what hurts."""
-    return _spoken(s, _rows(phrases.SLOTTED, "body", "limb", "ache"))
+    return _spoken(s, _rows(phrases.SLOTTED, "body", "limb", "cool", "ache"))

@@ -40,7 +40,7 @@ nervous more | nervös | person
 lazy lazier laziest | faul | person animal
 hard-working more | fleißig | person
 happy happier happiest | glücklich | person related
-sad sadder saddest | traurig | person reading show song
+sad sadder saddest | traurig | person tale show song
 tired more | müde müder müdest | person animal
 ill - | krank | person animal
 healthy healthier healthiest | gesund gesünder gesündest | meal food person animal
@@ -76,7 +76,7 @@ narrow narrower narrowest | eng | way room
 wide wider widest | breit breiter breitest | way furniture opening
 high higher highest | hoch höher höchst | high
 deep deeper deepest | tief | water
-thick thicker thickest | dick | reading cloth person
+thick thicker thickest | dick | reading cloth
 thin thinner thinnest | dünn | reading cloth person
 elegant more | elegant eleganter elegantest | clothing pair
 wonderful more | wunderbar | event trip song show plant picture

@@ -99,16 +99,16 @@ juice | der Saft - | mass drink cold
 lemonade | die Limonade - | mass drink cold
 cocoa | der Kakao - | mass drink hot
 
-car | das Auto Autos | vehicle own
+car | das Auto Autos | vehicle own drivable
 bicycle | das Fahrrad Fahrräder | vehicle own ride
-bus | der Bus Busse | vehicle public bus
+bus | der Bus Busse | vehicle public bus drivable
 train | der Zug Züge | vehicle public bus
 tram | die Straßenbahn Straßenbahnen | vehicle public bus
-taxi | das Taxi Taxis | vehicle
+taxi | das Taxi Taxis | vehicle drivable
 ship | das Schiff Schiffe | vehicle public
 boat | das Boot Boote | vehicle own
 motorcycle | das Motorrad Motorräder | vehicle own ride
-lorry | der Lastwagen Lastwagen | vehicle own
+lorry | der Lastwagen Lastwagen | vehicle own drivable
 plane | das Flugzeug Flugzeuge | vehicle public
 
 book | das Buch Bücher | reading flat thing print
@@ -262,14 +262,14 @@ head | der Kopf Köpfe | body
 back | der Rücken Rücken | body
 belly | der Bauch Bäuche | body
 throat | der Hals Hälse | body
-foot/feet | der Fuß Füße | body limb
-leg | das Bein Beine | body limb
-arm | der Arm Arme | body limb
-hand | die Hand Hände | body limb
-finger | der Finger Finger | body limb
+foot/feet | der Fuß Füße | body limb cool
+leg | das Bein Beine | body limb cool
+arm | der Arm Arme | body limb cool
+hand | die Hand Hände | body limb cool
+finger | der Finger Finger | body limb cool
 tooth/teeth | der Zahn Zähne | body limb
 knee | das Knie Knie | body limb
-ear | das Ohr Ohren | body limb
+ear | das Ohr Ohren | body limb cool
 eye | das Auge Augen | body limb
 """
 
@@ -335,7 +335,7 @@ café | das Café Cafés | in | in in
 school | die Schule Schulen | zu | at in
 university | die Universität Universitäten | zu | at an
 office | das Büro Büros | in | in in
-bank | die Bank Banken | zu | at bei
+bank | die Bank Banken | zu | at in
 post office | die Post - | zu | at bei
 bakery | die Bäckerei Bäckereien | zu | at in
 supermarket | der Supermarkt Supermärkte | in | at in

@@ -314,7 +314,7 @@ when:w does:b {1 the event} end:b? | wann:w endet:b {1 nom}?
 {1 own body} still:v hurts:b. | {1 nom} tut:b immer:v noch:v weh:b.
 {1 own body} has:b been:b hurting:b for:f {2 few} days:d. | {1 nom} tut:b seit:f {2 n} Tagen:d weh:b.
 {1 ownpl limb} hurt:b. | {1 nom} tun:b weh:b.
-{1 ownpl limb} are:w cold:c. | {1 nom} sind:w kalt:c.
+{1 ownpl cool} are:w cold:c. | {1 nom} sind:w kalt:c.
 the:t doctor:d examines:e {1 own body}. | der:t Arzt:d untersucht:e {1 acc}.
 the:t doctor:d has:h examined:e {1 own body}. | der:t Arzt:d hat:h {1 acc} untersucht:e.
 I:i cannot:cn move:m {1 my limb}. | ich:i kann:c {1 acc} nicht:n bewegen:m.

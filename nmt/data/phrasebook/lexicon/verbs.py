@@ -26,7 +26,7 @@ swim/swam/swum | schwimmen schwimmt schwamm geschwommen ist | - | water
 wait | warten | - | place
 cook | kochen | - |
 smoke | rauchen | - | place
-hike | wandern ist | - | wild city
+hike | wandern ist | - | wild
 study | lernen | - | place room city
 rest | sich aus|ruhen | - |
 get/got/got up | auf|stehen steht stand gestanden ist | - |
@@ -84,7 +84,7 @@ open | öffnen | acc | opening container luggage post
 close | schließen schließt schloss geschlossen | acc | opening container luggage
 paint | malen | acc | picture animal plant building
 draw/drew/drawn | zeichnen | acc | animal plant building person
-build/built/built | bauen | acc | building furniture own
+build/built/built | bauen | acc | building furniture home
 carry | tragen trägt trug getragen | acc | luggage furniture thing
 wear/wore/worn | tragen trägt trug getragen | acc | clothing
 ask | fragen | acc | person related
@@ -97,10 +97,11 @@ take/took/taken off | aus|ziehen zieht zog gezogen | acc | clothing pair
 put/put/put on | an|ziehen zieht zog gezogen | acc | clothing pair
 turn/turned/turned on | ein|schalten | acc | machine
 turn/turned/turned off | aus|schalten | acc | machine
-tidy/tidied/tidied up | auf|räumen | acc | room container
+tidy/tidied/tidied up | auf|räumen | acc | room home
 pack | packen | acc | luggage
 photograph | fotografieren | acc | animal building nature person
-drive/drove/driven | fahren fährt fuhr gefahren | acc | own
+drive/drove/driven | fahren fährt fuhr gefahren | acc | drivable
+ride/rode/ridden | fahren fährt fuhr gefahren | acc | ride
 rent | mieten | acc | own home room
 book | buchen | acc | trip course
 sign | unterschreiben unterschreibt unterschrieb unterschrieben | acc | document post
@@ -109,7 +110,6 @@ play | spielen | acc | game song
 watch | sehen sieht sah gesehen | acc | show
 prepare | vor|bereiten bereitet bereitete bereitet | acc | event meal dish
 plan/planned/planned | planen | acc | event trip
-count | zählen | acc | animal toy fruit
 feed/fed/fed | füttern | acc | animal
 plant | pflanzen | acc | plant
 water | gießen gießt goss gegossen | acc | plant ground
