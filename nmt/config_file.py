@@ -28,7 +28,7 @@ KeyPath = tuple[str | int, ...]
 Place = Callable[[Any], str]
 
 MAX_BYTES = 1 << 18
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 MAX_DEPTH = 50
 MAX_ERRORS = 10
 

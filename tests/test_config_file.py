@@ -182,10 +182,10 @@ REFUSED = {
     "escape": ("a: 1\nb: \x1b[2J\n", "control character U+001B in de-en.yaml:2:4"),
     "not UTF-8": (b"a: 1\nb: \xff\n", "not valid UTF-8 in de-en.yaml:2 (byte 8 of the file)"),
     "UTF-16": ("a: 1".encode("utf-16"), "UTF-16"),
-    "larger than 256 KiB": ("# " + "x" * 10_000_000, "larger than 1 MiB"),
+    "larger than 256 KiB": ("# " + "x" * 10_000_000, "larger than 256 KiB"),
     "5000 brackets": ("a: " + "[" * 5000, "nested more than 50 levels deep in de-en.yaml:1:"),
-    "5000 levels": ("".join(" " * i + "a:\n" for i in range(1000)), "nested more than 50 levels"),
-    "100,000 values": ("a: [" + "1," * 100_000 + "]", "more than 20000 values"),
+    "500 levels": ("".join(" " * i + "a:\n" for i in range(500)), "nested more than 50 levels"),
+    "100,000 values": ("a: [" + "1," * 100_000 + "]", "more than 10000 values"),
     "alias": ("a: &x 1\nb: *x\n", "anchors and aliases (&, *) are not allowed in de-en.yaml:1:4"),
     "merge key": ("a: {<<: {b: 1}}\n", "merge keys (<<) are not allowed"),
     "code": (

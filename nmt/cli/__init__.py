@@ -19,9 +19,11 @@ from typer.exceptions import TyperException
 from nmt.cli.align import align
 from nmt.cli.attention import attention
 from nmt.cli.average import average
+from nmt.cli.data import check
 from nmt.cli.evaluate import evaluate
 from nmt.cli.info import info
 from nmt.cli.score import score
+from nmt.cli.tokenize import detokenize, tokenize
 from nmt.cli.train import train
 from nmt.cli.translate import translate
 from nmt.errors import NmtError
@@ -79,6 +81,20 @@ def _nmt(
     """Train neural machine translation models, translate with them, and see how good they are."""
 
 
+data = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@data.callback()
+def _data() -> None:
+    """Look at parallel data before training on it."""
+
+
+data.command(short_help="What the data of a config holds, and what is wrong with it.")(check)
+app.add_typer(
+    data, name="data", rich_help_panel="Train", short_help="What the data holds: `nmt data check`."
+)
+
+
 def _add(panel: str, summary: str, command: Callable[..., None]) -> None:
     app.command(rich_help_panel=panel, short_help=summary)(command)
 
@@ -87,6 +103,8 @@ _add("Train", "Train a model by a config file, or go on with it.", train)
 _add("Train", "Average checkpoints into one model.", average)
 _add("Translate", "Translate text, a file or standard input.", translate)
 _add("Translate", "Log-probability of given translations.", score)
+_add("Translate", "Text to subwords.", tokenize)
+_add("Translate", "Subwords to text.", detokenize)
 _add("Look inside", "BLEU, chrF++ and TER on held-out text; compare systems.", evaluate)
 _add("Look inside", "Config, parameters, training history and scores of a run.", info)
 _add("Look inside", "Attention weights, drawn in the terminal or to a file.", attention)

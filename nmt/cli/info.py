@@ -93,7 +93,7 @@ def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
         shapes = tensor_shapes(run.weights())
     except StorageError as error:
         return {}, error.message
-    parts: dict[str, int] = {}
+    parts = dict.fromkeys(("embedding", "encoder", "decoder"), 0)
     for name, shape in shapes.items():
         part = name.split(".")[0]
         # A tied output projection is the embedding and has no tensor of its own.
