@@ -49,7 +49,7 @@ def decode(line: bytes) -> tuple[str, str | None]:
     try:
         return line.decode(), None
     except UnicodeDecodeError as error:
-        return line.decode(errors="replace"), f"not valid UTF-8 at byte {error.start}, repaired"
+        return line.decode(errors="replace"), f"not valid UTF-8 at byte {error.start + 1}, repaired"
 
 
 @contextmanager

@@ -104,7 +104,8 @@ def beam_search(
 
         # At most one continuation of each open hypothesis is eos, so beam_size others remain.
         others = np.argsort(is_eos, axis=1, kind="stable")[:, :beam_size]
-        top, parents, words = (np.take_along_axis(x, others, 1) for x in (top, parents, words))
+        every = np.arange(len(top))[:, None]
+        top, parents, words = top[every, others], parents[every, others], words[every, others]
         # Log-probabilities only fall, and the longest output is penalized least.
         attainable = top[:, 0] / (limits[sentences] + 1.0) ** penalty
         count = np.array([len(finished[sentence]) for sentence in sentences])

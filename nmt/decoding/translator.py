@@ -172,8 +172,8 @@ class Translator:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[PairScore]:
         """The probability of each given (source, target) pair; an empty target is just eos."""
-        sources = self.tokenizer.source.encode_batch([_clean(source) for source, _ in pairs])
-        targets = self.tokenizer.target.encode_batch([_clean(target) for _, target in pairs])
+        sources = self.tokenizer.source.encode_batch([clean_line(source) for source, _ in pairs])
+        targets = self.tokenizer.target.encode_batch([clean_line(target) for _, target in pairs])
         totals = [0.0] * len(pairs)
         lengths = [max(len(s), len(t)) + 1 for s, t in zip(sources, targets, strict=True)]
         with evaluation_mode(self.model), autocast(self.device, self.precision):
@@ -193,7 +193,7 @@ class Translator:
     ) -> list[list[Translation]]:
         pieces: list[list[int]] = []
         owners: list[int] = []
-        cleaned = [_clean(s) if len(s) <= MAX_CHARACTERS else "" for s in sentences]
+        cleaned = [clean_line(s) if len(s) <= MAX_CHARACTERS else "" for s in sentences]
         for i, sentence in enumerate(sentences):
             if len(sentence) > MAX_CHARACTERS:
                 warn(i, f"longer than {MAX_CHARACTERS:,} characters, not translated")
@@ -301,12 +301,6 @@ def split_text(text: str, fits: Callable[[str], bool]) -> list[str]:
             cut = min(ends, key=lambda end: abs(end - middle))
             break
     return [*split_text(text[:cut].rstrip(), fits), *split_text(text[cut:], fits)]
-
-
-def _clean(text: str) -> str:
-    """The text as training would have seen it; lone surrogates (bytes that were no UTF-8 on a
-    command line) become U+FFFD."""
-    return clean_line(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -96,13 +96,13 @@ def search(
     return beam_search(model, source, mask, options, nbest)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
-def test_wide_beam_equals_brute_force(penalty: float) -> None:
+@pytest.mark.parametrize(("penalty", "models"), [(0.0, 30), (0.6, 30), (1.0, MODELS)])
+def test_wide_beam_equals_brute_force(penalty: float, models: int) -> None:
     model = TreeModel(seed=round(10 * penalty))
     options = OPTIONS.model_copy(
         update={"beam_size": NODES, "length_penalty": penalty, "patience": None}
     )
-    for number, hypotheses in enumerate(search(model, options, nbest=10)):
+    for number, hypotheses in enumerate(search(model, options, 10, models)):
         expected = outputs_of(model.tables[number], penalty)[:10]
         assert [h.tokens for h in hypotheses] == [words for _, words in expected]
         for hypothesis, (score, words) in zip(hypotheses, expected, strict=True):
@@ -239,8 +239,11 @@ def network() -> tuple[torch.nn.Module, Tensor, Tensor]:
     torch.manual_seed(1)
     config = ModelConfig(d_model=32, heads=4, encoder_layers=2, decoder_layers=2, feedforward=64)
     model = build_model(config, 50, 50, shared_vocab=True).eval()
-    with torch.no_grad():
-        model.get_parameter("output_projection.weight")[EOS] += 0.15
+    with torch.no_grad():  # outputs of many kinds and lengths
+        for parameter in model.parameters():
+            parameter *= 2.0
+        model.get_parameter("decoder_layers.1.add_norm_3.layer_norm.bias")[0] += 3.0
+        model.output_weight[EOS, 0] += 1.8
     lengths = np.random.default_rng(1).integers(1, 20, 64)
     mask = torch.arange(20)[None] < torch.from_numpy(lengths)[:, None]
     source = torch.randint(4, 50, (64, 20)).masked_fill(~mask, 0)
@@ -253,7 +256,7 @@ def test_batch_size_and_mates_change_nothing(
     network: tuple[torch.nn.Module, Tensor, Tensor], beam_size: int
 ) -> None:
     model, source, mask = network
-    options = DecodingConfig(beam_size=beam_size, max_length=30)
+    options = DecodingConfig(beam_size=beam_size, max_length=16)
     whole = beam_search(model, source, mask, options, beam_size)  # type: ignore[arg-type]
     for size in (1, 8):
         parts = []
@@ -270,7 +273,8 @@ def test_batch_size_and_mates_change_nothing(
         for one, other in zip(whole, parts, strict=True):
             assert [h.tokens for h in one] == [h.tokens for h in other]
             assert [h.score for h in one] == pytest.approx([h.score for h in other], abs=1e-4)
-    assert len({len(hs[0].tokens) for hs in whole}) > 3
+    assert len({tuple(hs[0].tokens) for hs in whole}) > 20
+    assert sum(not hs[0].at_limit for hs in whole) > 10
 
 
 def forced(

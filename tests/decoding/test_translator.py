@@ -91,7 +91,8 @@ def network(tokenizer: Tokenizer, **how: object) -> Translator:
     with torch.no_grad():  # outputs of many kinds and lengths
         for parameter in model.parameters():
             parameter *= 3.0
-        model.output_weight[3] += 0.5
+        model.get_parameter("decoder_layers.0.add_norm_3.layer_norm.bias")[0] += 3.0
+        model.output_weight[3, 0] += 2.0
     return Translator(model, tokenizer, DecodingConfig(max_length=20, **how))  # type: ignore[arg-type]
 
 
