@@ -157,7 +157,9 @@ def load_translator(
     import torch
 
     from nmt.decoding.translator import Translator
+    from nmt.precision import keep_freed_memory
 
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     return Translator.load(run, device, decoding)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nmt.data.text import clean_line
-from nmt.tokenizer import Tokenizer, train_tokenizer
 from torch import Tensor
 
 import nmt.decoding.translator as translator_module
 from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
+from nmt.data.text import clean_line
 from nmt.decoding.translator import Translator, split_text
 from nmt.errors import ConfigError
 from nmt.model import Memory, build_model
+from nmt.tokenizer import Tokenizer, train_tokenizer
 
 WORDS = ["the", "a", "small", "old", "red", "dog", "cat", "man", "woman", "house", "tree"]
 WORDS += ["runs", "sees", "sleeps", "and", "under", "by"]
@@ -112,6 +112,16 @@ def test_one_out_for_each_in_and_in_order(copier: Translator) -> None:
     assert all(batch * length <= 128 for batch, length in model.batches)
     assert copier.translate([]) == []
     assert list(copier.stream(iter(sentences), group=7)) == expected
+
+
+def test_bf16_runs_and_is_nearly_the_same(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer)
+    pairs = [("the dog runs.", "a cat sees the tree."), ("a man", "the house")]
+    exact = translator.score(pairs)
+    translator.precision = "bf16"
+    for one, other in zip(exact, translator.score(pairs), strict=True):
+        assert one.log_probability == pytest.approx(other.log_probability, rel=0.1)
+    assert len(translator.translate([source for source, _ in pairs])) == 2
 
 
 def test_empty_sentences_never_reach_the_model(copier: Translator) -> None:
