@@ -37,22 +37,27 @@ def resolve_precision(name: Literal["auto", "fp32", "bf16"], device: torch.devic
 
 @functools.cache
 def _cpu_multiplies_faster_in_bf16() -> bool:
-    """Time one training-sized product in both formats (a few milliseconds).
+    """Time a small product in both formats, in turn, on one thread (some milliseconds in all).
 
-    AVX512-BF16 and AMX gain a factor of two and more; elsewhere bf16 is emulated and slower.
+    AVX512-BF16 and AMX gain a factor of two and more; elsewhere bf16 is emulated and slower. The
+    fastest of many short runs is hardly disturbed by other work on the machine.
     """
-
-    def seconds(dtype: torch.dtype) -> float:
-        a, b = torch.ones(1024, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
-        a @ b
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            a @ b
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    return seconds(torch.bfloat16) * 1.3 < seconds(torch.float32)
+    operands = {
+        dtype: (torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype))
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    best = dict.fromkeys(operands, float("inf"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(20):
+            for dtype, (a, b) in operands.items():
+                begin = time.perf_counter()
+                a @ b
+                best[dtype] = min(best[dtype], time.perf_counter() - begin)
+    finally:
+        torch.set_num_threads(threads)
+    return best[torch.bfloat16] * 1.3 < best[torch.float32]
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
