@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from tiny import text_config, write_digits
 
+from nmt.config_file import dump_config
 from nmt.errors import Stopped
 from nmt.training.stop import StopSignal
 
@@ -50,3 +53,37 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
     assert time.monotonic() - begun < 1
     _, told = child.communicate()
     assert b"saving the state" in told
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
+    """The state is saved, the exit code says so, no process stays, and the command goes on."""
+    write_digits(tmp_path)
+    config = tmp_path / "digits.yaml"
+    config.write_text(dump_config(text_config(tmp_path, max_steps=100_000)))
+    program = "from nmt.cli import main; main()"
+    command = [sys.executable, "-c", program, "train", "--config", str(config)]
+    for go_on in (False, True):
+        child = subprocess.Popen(
+            [*command, "--run-dir", str(tmp_path / "run")],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert child.stderr is not None
+        told = []
+        for line in child.stderr:
+            told.append(line)
+            if line.startswith("step "):
+                break
+        child.send_signal(signal.SIGINT)
+        told += child.stderr.readlines()
+        assert child.wait(10) == 130
+        text = "".join(told)
+        assert "the state is saved" in text
+        assert "the same command goes on" in text
+        assert ("going on from step" in text) == go_on
+        assert "\r" not in text
+        assert "\x1b" not in text
+        with pytest.raises(ProcessLookupError):
+            os.killpg(child.pid, 0)
