@@ -1,0 +1,119 @@
+"""What is dropped and what is noticed, counted by reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nmt.config import DataConfig
+from nmt.data.cleaning import HeldOut, collect_training, too_long
+from nmt.data.report import DataReport, SideReport, SplitReport
+from nmt.data.sources import Pair
+
+Texts = list[tuple[str, str]]
+
+
+def data_config(**options: Any) -> DataConfig:
+    source = {"builtin": "phrasebook"}
+    return DataConfig.model_validate({"train": source, "valid": source, **options})
+
+
+def collect(
+    path: Path, texts: Texts, held_out: HeldOut | None = None, **options: Any
+) -> tuple[Texts, SplitReport]:
+    report = SplitReport()
+    pairs = (Pair(s, t, "f", i) for i, (s, t) in enumerate(texts, 1))
+    collected = collect_training(
+        pairs, path / "t", data_config(**options), held_out or HeldOut(), report, lambda: None
+    )
+    assert report.lines == len(texts)
+    return list(collected.texts()), report
+
+
+def test_empty_sides_are_dropped(tmp_path: Path) -> None:
+    texts, report = collect(tmp_path, [("a", "b"), ("", "b"), ("a", ""), ("", "")])
+    assert texts == [("a", "b")]
+    assert report.dropped == {"empty": 3}
+    assert report.examples == {"empty": ["f:2", "f:3", "f:4"]}
+
+
+def test_a_megabyte_is_dropped_before_it_is_tokenized(tmp_path: Path) -> None:
+    texts, report = collect(tmp_path, [("a", "x" * (1 << 20)), ("a", "b")], max_tokens=100)
+    assert texts == [("a", "b")]
+    assert report.dropped == {"too long": 1}
+    assert report.examples == {"too long": ["f:1"]}
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_duplicates_and_copies(tmp_path: Path, drop: bool) -> None:
+    given = [("a", "b"), ("b", "a"), ("a", "b"), ("c", "c"), ("a", "x"), ("a", "b")]
+    texts, report = collect(tmp_path, given, drop_duplicates=drop, drop_copies=drop)
+    found = {"target equals source": 1, "duplicates": 2}
+    if drop:
+        assert texts == [("a", "b"), ("b", "a"), ("a", "x")]
+        assert report.dropped == found
+        assert not report.noticed
+    else:
+        assert texts == given
+        assert report.noticed == found
+        assert not report.dropped
+    assert report.examples["duplicates"] == ["f:3", "f:6"]
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_leakage(tmp_path: Path, drop: bool) -> None:
+    held_out = HeldOut()
+    report = SplitReport()
+    pairs = (Pair(s, "x", "v", 1) for s in ["a", "b", "a", "", "q"])
+    kept = held_out.collect("valid", pairs, tmp_path / "v", report, lambda: None)
+    assert [source for source, _ in kept.texts()] == ["a", "b", "a", "", "q"]
+    given = [("a", "1"), ("", "2"), ("z", "3"), ("b", "4"), ("b", "5")]
+    texts, train = collect(tmp_path, given, held_out, drop_leaked=drop)
+    assert held_out.leaks("valid") == 3  # a, b, a
+    if drop:
+        assert texts == [("z", "3")]
+        assert train.dropped == {"empty": 1, "in valid or test": 3}
+    else:
+        assert len(texts) == 4
+        assert train.noticed == {"in valid or test": 3}
+
+
+def test_order_and_places_over_many_chunks(tmp_path: Path) -> None:
+    given = [(f"s{i % 15_000}", f"t{i % 15_000}") for i in range(20_000)]
+    texts, report = collect(tmp_path, given, drop_duplicates=True)
+    assert texts == given[:15_000]
+    assert report.examples["duplicates"] == ["f:15001", "f:15002", "f:15003"]
+
+
+def test_subword_lengths() -> None:
+    source = np.array([5, 11, 10, 1, 1, 0, 30])
+    target = np.array([5, 1, 10, 9, 10, 3, 0])
+    reasons = dict(too_long(source, target, data_config(max_tokens=10, max_length_ratio=9.0)))
+    assert {name: np.flatnonzero(pairs).tolist() for name, pairs in reasons.items()} == {
+        "empty": [5, 6],
+        "too long": [1],
+        "length ratio": [4],
+    }
+
+
+def test_report_survives_json() -> None:
+    train = SplitReport(lines=9, kept=7, source=SideReport(100, 1, 4, [3, 4, 5, 6], 8))
+    train.drop("empty", "a:1")
+    train.notice("duplicates", "a:2")
+    train.repaired["tabs"] += 3
+    report = DataReport({"train": train, "valid": SplitReport(lines=2, kept=2)}, 16, 16)
+    values = report.to_dict()
+    assert values["splits"]["train"]["source"]["coverage"] == 0.95
+    assert values["splits"]["train"]["source"]["unknown_rate"] == 0.01
+    assert DataReport.from_dict(values) == report
+    assert report.summary().split("\n") == [
+        "train: 9 pairs, 7 kept; dropped: 1 empty; repaired: 3 tabs; noticed: 1 duplicates",
+        "valid: 2 pairs",
+    ]
+    table = report.table()
+    assert "dropped: empty" in table
+    assert "95.000%" in table
+    assert "train, empty: a:1" in table

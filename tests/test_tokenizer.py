@@ -1,0 +1,287 @@
+"""SentencePiece: training in a child, sizes that do not suit, round trips, sampling."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.config import TokenizerConfig
+from nmt.data.text import clean_line
+from nmt.errors import ConfigError, DataError, StorageError
+from nmt.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, train_tokenizer
+
+FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
+SYLLABLES = ["ba", "ko", "ri", "tel", "um", "fa", "sen", "do", "gru", "li", "mä", "ß"]
+
+
+def sentences(count: int, seed: int = 1) -> list[str]:
+    rng = random.Random(seed)
+    words = ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 4))) for _ in range(120)]
+    return [" ".join(rng.choices(words, k=rng.randint(3, 9))) + "." for _ in range(count)]
+
+
+PAIRS = list(zip(sentences(200), sentences(200, 2), strict=True))
+
+
+def train(folder: Path, pairs: list[tuple[str, str]] = PAIRS, **config: Any) -> Tokenizer:
+    settings = TokenizerConfig(**{"type": "bpe", "vocab_size": 400, **config})
+    return train_tokenizer(lambda: iter(pairs), settings, 1, folder)
+
+
+@pytest.fixture(scope="module")
+def bpe(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return train(tmp_path_factory.mktemp("bpe") / "tokenizer")
+
+
+@pytest.fixture(scope="module")
+def unigram(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return train(tmp_path_factory.mktemp("unigram") / "tokenizer", type="unigram")
+
+
+def test_size_and_control_ids(bpe: Tokenizer) -> None:
+    assert len(bpe.source) == 400
+    assert bpe.shared
+    assert bpe.source.pieces([PAD, UNK, BOS, EOS]) == ["<pad>", "<unk>", "<s>", "</s>"]
+    assert int(bpe.source.spelt().sum()) == 256
+    assert bpe.source.encode("") == []
+    assert bpe.source.decode([]) == ""
+
+
+def test_the_same_vocabulary_again(bpe: Tokenizer, unigram: Tokenizer, tmp_path: Path) -> None:
+    assert train(tmp_path / "a").source.model == bpe.source.model
+    assert train(tmp_path / "b", type="unigram").source.model == unigram.source.model
+
+
+def test_one_vocabulary_each(tmp_path: Path) -> None:
+    pairs = [(source, target.upper()) for source, target in PAIRS]
+    trained = train(tmp_path / "tokenizer", pairs, shared=False, vocab_size=350)
+    loaded = Tokenizer.load(tmp_path / "tokenizer")
+    assert not trained.shared
+    assert not loaded.shared
+    assert loaded.target.model == trained.target.model != trained.source.model
+    source, target = pairs[0]
+    assert len(loaded.source.encode(source)) < len(loaded.target.encode(source))
+    assert loaded.target.decode(loaded.target.encode(target)) == target
+
+
+def test_at_most_so_many_lines_evenly(tmp_path: Path) -> None:
+    """20 of the 200 pairs are used, from beginning to end; nothing else is known."""
+    pairs = [(f"a{chr(0x4E00 + i)}", "b") for i in range(200)]
+    tokenizer = train(
+        tmp_path / "tokenizer", pairs, vocab_size=284, max_training_lines=40, byte_fallback=True
+    )
+    known = [i for i in range(200) if not tokenizer.source.spelt()[
+        tokenizer.source.encode(pairs[i][0])].any()]  # fmt: skip
+    assert known == list(range(9, 200, 10))
+
+
+def test_long_lines_are_used_in_part(tmp_path: Path) -> None:
+    long = "wa " * 3000
+    tokenizer = train(tmp_path / "tokenizer", [(long, "xu")] * 2, vocab_size=266)
+    assert UNK not in tokenizer.source.encode("wa")
+    assert not tokenizer.source.spelt()[tokenizer.source.encode("wa")].any()
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_too_large_names_the_largest_possible(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "tokenizer"
+    with pytest.raises(ConfigError, match="vocab_size: 30000") as caught:
+        train(folder, PAIRS[:40], type=kind, vocab_size=30_000)
+    assert not folder.exists()
+    largest = int(caught.value.message.rpartition(" ")[2])
+    assert len(train(folder, PAIRS[:40], type=kind, vocab_size=largest).source) == largest
+    with pytest.raises(ConfigError, match=f"largest possible is {largest}$"):
+        train(folder, PAIRS[:40], type=kind, vocab_size=largest + 1)
+
+
+def test_too_small_names_the_smallest_possible(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="smallest possible is") as caught:
+        train(tmp_path / "tokenizer", vocab_size=100)
+    smallest = int(caught.value.message.rpartition(" ")[2])
+    assert len(train(tmp_path / "tokenizer", vocab_size=smallest).source) == smallest
+
+
+@pytest.mark.parametrize("pairs", [[], [("", "")]])
+def test_no_text(tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(DataError, match="no text"):
+        train(tmp_path / "tokenizer", pairs)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_stops_while_training(tmp_path: Path) -> None:
+    calls = 0
+
+    def check_stop() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:  # 1: the first line; then the child is training
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_tokenizer(
+            lambda: iter(PAIRS), TokenizerConfig(vocab_size=400), 1, tmp_path / "t", check_stop
+        )
+    assert not (tmp_path / "t").exists()
+
+
+def test_the_child_gives_up_without_its_parent() -> None:
+    """Lines that break off mean that the parent was killed: no model of half the text."""
+    child = subprocess.run(
+        [sys.executable, "-m", "nmt.tokenizer", '{"vocab_size": 300}', "1"],
+        input=b"some text\n" * 100, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (child.returncode, child.stdout) == (1, b"")
+
+
+# --- Storage --------------------------------------------------------------------------------
+
+
+def test_damage_is_found(bpe: Tokenizer, tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    bpe.save(folder)
+    assert Tokenizer.load(folder).source.model == bpe.source.model
+    path = folder / "shared.model"
+    whole = path.read_bytes()
+    rng = random.Random(1)
+    for _ in range(50):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(StorageError, match=r"shared\.model is damaged"):
+            Tokenizer.load(folder)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(StorageError, match=r"shared\.model is damaged"):
+        Tokenizer.load(folder)
+    path.unlink()
+    with pytest.raises(StorageError, match=r"shared\.model"):
+        Tokenizer.load(folder)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(RuntimeError):
+        Vocabulary(b"no model")
+
+
+# --- Texts ----------------------------------------------------------------------------------
+
+STRANGE = [
+    "</s>", "<s> <pad> <unk>", "<0x41>", "\u2581", "a \u2581 b", "日本語", "🎉👩‍👩‍👧", "e\u0301 é",
+    "ﬁ Ⅳ ①", "שלום\u200f", "\u200b", "ı ß", "  two  spaces ", "\u00a0", "a" * 3000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STRANGE)
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_round_trip(text: str, kind: str, request: pytest.FixtureRequest) -> None:
+    vocabulary = request.getfixturevalue(kind).source
+    ids = vocabulary.encode(text)
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+    assert vocabulary.decode(ids) == vocabulary.normalize(text)
+    assert vocabulary.decode_pieces(vocabulary.pieces(ids)) == vocabulary.normalize(text)
+    assert vocabulary.encode_batch([text, "x"])[0] == ids
+    assert vocabulary.encode_arrays([text])[0].tolist() == ids
+
+
+@settings(max_examples=FUZZ_CASES)
+@given(text=st.text(st.characters(codec="utf-8"), max_size=40))
+def test_fuzz_round_trip(unigram: Tokenizer, text: str) -> None:
+    vocabulary = unigram.source
+    text = clean_line(text)
+    ids = vocabulary.encode(text)
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+    assert vocabulary.decode(ids) == vocabulary.normalize(text)
+
+
+@settings(max_examples=200)
+@given(ids=st.lists(st.integers(0, 399), max_size=20))
+def test_any_ids_decode(bpe: Tokenizer, ids: list[int]) -> None:
+    bpe.source.decode(ids).encode()
+
+
+# --- Sampling -------------------------------------------------------------------------------
+
+TEXTS = sentences(40, 3)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_sampling_is_a_function_of_its_arguments(kind: str, request: pytest.FixtureRequest) -> None:
+    vocabulary = request.getfixturevalue(kind).source
+    plain = vocabulary.encode_batch(TEXTS)
+    drawn = vocabulary.sample_batch(TEXTS, 0.2, 7)
+    vocabulary.sample_batch(TEXTS[:5], 0.2, 1)
+    vocabulary.encode_batch(TEXTS)
+    assert vocabulary.sample_batch(TEXTS, 0.2, 7) == drawn
+    assert vocabulary.sample_batch(TEXTS, 0.2, 8) != drawn
+    assert drawn != plain
+    for text, ids in zip(TEXTS, drawn, strict=True):
+        assert vocabulary.decode(ids) == text
+    vocabulary.sample_batch(TEXTS, 0.2, 2**40)
+    assert vocabulary.sample_batch([], 0.2, 1) == []
+
+
+def test_sampling_is_the_same_in_another_process(bpe: Tokenizer, tmp_path: Path) -> None:
+    bpe.save(tmp_path / "tokenizer")
+    code = (
+        "import sys, hashlib, pathlib; from nmt.tokenizer import Tokenizer;"
+        "v = Tokenizer.load(pathlib.Path(sys.argv[1])).source;"
+        "print(hashlib.sha256(repr(v.sample_batch(sys.argv[2:], 0.1, 3)).encode()).hexdigest())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "tokenizer"), *TEXTS]
+    there = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    here = repr(bpe.source.sample_batch(TEXTS, 0.1, 3)).encode()
+    assert hashlib.sha256(here).hexdigest() == there
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_sampling_draws_as_sentencepiece_does(kind: str, request: pytest.FixtureRequest) -> None:
+    """The same distribution of lengths; without dropout the segmentation itself."""
+    vocabulary = request.getfixturevalue(kind).source
+    texts = sentences(1500, 4)
+    for strength in (0.1, 0.5):
+        theirs = vocabulary._processor.encode(
+            texts, enable_sampling=True, alpha=strength, nbest_size=-1
+        )
+        ours = vocabulary.sample_batch(texts, strength, 1)
+        lengths = [sum(map(len, ids)) / len(ids) for ids in (theirs, ours)]
+        assert lengths[0] == pytest.approx(lengths[1], rel=0.03)
+    if kind == "bpe":
+        assert vocabulary.sample_batch(texts, 1e-12, 1) == vocabulary.encode_batch(texts)
+
+
+def test_sampling_of_unknown_characters(bpe: Tokenizer, tmp_path: Path) -> None:
+    plain = train(tmp_path / "t", vocab_size=150, byte_fallback=False).source
+    assert plain.sample_batch(["日本"], 1e-12, 1) == plain.encode_batch(["日本"])
+    assert UNK in plain.sample_batch(["日本"], 0.1, 1)[0]
+    for text in STRANGE:
+        [ids] = bpe.source.sample_batch([text], 0.3, 1)
+        assert not {PAD, UNK, BOS, EOS} & set(ids)
+        assert bpe.source.decode(ids) == bpe.source.normalize(text)
+
+
+def test_sampling_strength(bpe: Tokenizer) -> None:
+    def tokens(strength: float) -> int:
+        return sum(map(len, bpe.source.sample_batch(TEXTS, strength, 1)))
+
+    plain = sum(map(len, bpe.source.encode_batch(TEXTS)))
+    assert plain < tokens(0.1) < tokens(0.5)
+
+
+def test_pairs_are_read_anew_for_each_side(tmp_path: Path) -> None:
+    def lines() -> Iterator[tuple[str, str]]:
+        yield from PAIRS
+
+    config = TokenizerConfig(type="bpe", vocab_size=300, shared=False)
+    assert len(train_tokenizer(lines, config, 1, tmp_path / "t").target) == 300
