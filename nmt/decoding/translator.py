@@ -16,6 +16,7 @@ from nmt.config import DecodingConfig
 from nmt.data.text import clean_line
 from nmt.decoding.search import BOS, EOS, Hypothesis, beam_search, sample, target_log_probabilities
 from nmt.errors import ConfigError
+from nmt.model.packing import can_pack, pack_linears
 from nmt.precision import Precision, autocast, resolve_device
 
 if TYPE_CHECKING:
@@ -101,14 +102,13 @@ class Translator:
             room = config.model.max_positions - 1
             max_source_tokens = min(max_source_tokens, room)
             decoding = decoding.model_copy(update={"max_length": min(decoding.max_length, room)})
-        return cls(
-            load_model(run, where),
-            run.tokenizer,
-            decoding,
-            where,
-            resolve_decoding_precision(decoding.precision, where),
-            max_source_tokens,
-        )
+        model = load_model(run, where)
+        precision = resolve_decoding_precision(decoding.precision, where)
+        if can_pack(where):
+            assert isinstance(model, torch.nn.Module)
+            pack_linears(model, precision)
+            precision = "fp32"  # what surrounds the packed products
+        return cls(model, run.tokenizer, decoding, where, precision, max_source_tokens)
 
     def translate(self, sentences: Sequence[str], warn: Warn = warn_in_python) -> list[str]:
         """The best translation of each sentence, in order."""

@@ -7,7 +7,7 @@ Masks are boolean with True = may attend, and broadcast to (batch, heads, query_
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import torch
@@ -136,11 +136,17 @@ class MultiHeadAttention(nn.Module):
         result: Tensor = self.w_o(self.concatenate_heads(self.attend(q, k, v, mask, bias)))
         return result
 
-    def _project_together(self, x: Tensor, *projections: nn.Linear) -> list[Tensor]:
-        """Several projections of the same input as one matrix product, each split into heads."""
-        weight = torch.cat([projection.weight for projection in projections])
-        bias = torch.cat([projection.bias for projection in projections])
-        parts = nn.functional.linear(x, weight, bias).chunk(len(projections), dim=-1)
+    def _project_together(self, x: Tensor, *projections: nn.Module) -> list[Tensor]:
+        """Several projections of the same input, each split into heads; in training as one
+        matrix product, which is faster."""
+        linears = [p for p in projections if isinstance(p, nn.Linear)]
+        parts: Sequence[Tensor]
+        if self.training and len(linears) == len(projections):
+            weight = torch.cat([linear.weight for linear in linears])
+            bias = torch.cat([linear.bias for linear in linears])
+            parts = nn.functional.linear(x, weight, bias).chunk(len(linears), dim=-1)
+        else:
+            parts = [projection(x) for projection in projections]
         return [self.split_heads(part) for part in parts]
 
     def attend(

@@ -181,16 +181,15 @@ class RNNEncoderDecoder(nn.Module):
         self.encoder_layers = nn.ModuleList(
             BidirectionalGRU(d_model) for _ in range(encoder_layers)
         )
-        self.initial_states = nn.Linear(d_model, decoder_layers * d_model)
-        self.source_layer = (
+        self.decoder_start = nn.Linear(d_model, decoder_layers * d_model)
+        first: FixedContextGRU | AttentiveGRU = (
             FixedContextGRU(d_model)
             if attention == "none"
             else AttentiveGRU(d_model, attention_dropout)
         )
-        self.upper_layers = nn.ModuleList(
-            nn.GRU(d_model, d_model, batch_first=True) for _ in range(decoder_layers - 1)
-        )
-        self.readout = nn.Linear(3 * d_model, d_model)
+        upper = [nn.GRU(d_model, d_model, batch_first=True) for _ in range(decoder_layers - 1)]
+        self.decoder_layers = nn.ModuleList([first, *upper])
+        self.decoder_readout = nn.Linear(3 * d_model, d_model)
         self.output_projection = nn.Linear(d_model, target_vocab, bias=False)
         self.dropout = Dropout(dropout)
         self._initialise()
@@ -239,10 +238,11 @@ class RNNEncoderDecoder(nn.Module):
         ends = _take(memory.states, last).squeeze(1)[:, :half], memory.states[:, 0, half:]
         summary = torch.cat(ends, dim=-1) * memory.mask.any(dim=1, keepdim=True)
         # The states run through many steps: under autocast they stay in the weights' precision.
-        states = torch.tanh(self.initial_states(summary))[:, None].to(self.output_weight.dtype)
-        keys = self.source_layer.keys(memory.states)
-        source = Source(summary, keys, memory.states, memory.mask)
-        return source, list(states.chunk(len(self.upper_layers) + 1, dim=-1))
+        states = torch.tanh(self.decoder_start(summary))[:, None].to(self.output_weight.dtype)
+        first = self.decoder_layers[0]
+        assert isinstance(first, FixedContextGRU | AttentiveGRU)
+        source = Source(summary, first.keys(memory.states), memory.states, memory.mask)
+        return source, list(states.chunk(len(self.decoder_layers), dim=-1))
 
     def _advance(
         self, tokens: Tensor, source: Source, states: list[Tensor]
@@ -252,14 +252,15 @@ class RNNEncoderDecoder(nn.Module):
         Returns hidden states (batch, beam, length, d_model) and the layers' new states.
         """
         words = self._embed(self.target_embedding, tokens)
-        x, contexts = self.source_layer(words, states[0], source)
+        first, *upper = self.decoder_layers
+        x, contexts = first(words, states[0], source)
         new_states = [x[:, :, -1]]
-        for layer, state in zip(self.upper_layers, states[1:], strict=True):
+        for layer, state in zip(upper, states[1:], strict=True):
             assert isinstance(layer, nn.GRU)
             x = run_gru(layer, self.dropout(x), state)
             new_states.append(x[:, :, -1])
         together = torch.cat([self.dropout(x), words, contexts], dim=-1)
-        return self.dropout(torch.tanh(self.readout(together))), new_states
+        return self.dropout(torch.tanh(self.decoder_readout(together))), new_states
 
     def decode(self, target_in: Tensor, memory: Memory) -> Tensor:
         """See `Model.decode`."""
