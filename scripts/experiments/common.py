@@ -135,6 +135,9 @@ def arguments_for(doc: str | None, *, data: bool = True) -> argparse.ArgumentPar
         )
         parser.add_argument("--steps", type=int, default=2000, help="updates a variant")
         parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="for all variants"
+        )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="results/ and images/")
     return parser
@@ -169,8 +172,10 @@ def train(variant: Variant, arguments: argparse.Namespace) -> Run:
     overrides += [
         f"training.max_steps={arguments.steps}",
         f"training.valid_every={max(1, arguments.steps // 8)}",
+        f"training.log_every={max(1, arguments.steps // 100)}",
         f"training.threads={arguments.threads}",
         *variant.overrides,
+        *arguments.set,
     ]
     folder = arguments.runs / f"{arguments.data.name}-{arguments.steps}" / variant.name
     return run_training(load_config(BASE, overrides), folder, restart=False)
@@ -234,7 +239,8 @@ def save(
 def _fill_in(page: Path, experiment: str, document: dict[str, Any]) -> None:
     """Put tables, plot and command between the page's comments `EXPERIMENT` and `end`."""
     begin, end = f"<!-- {experiment} -->\n", "<!-- end -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    before, found, rest = text.partition(begin)
     if not found:
         print(f"{page} has no place for {experiment}", file=sys.stderr)
         return

@@ -3,7 +3,8 @@
     python scripts/experiments/cost.py
 
 Forward and backward pass, one sentence, 4 heads, d_k = 64, float32. Each figure comes from a
-process of its own: memory is what its peak grew by.
+process of its own: time is processor time, which other work on the machine changes little;
+memory is what its peak grew by.
 """
 
 from __future__ import annotations
@@ -30,19 +31,21 @@ def peak_megabytes() -> float:
 
 
 def run_once(kernel: Kernel, length: int) -> float:
-    """Seconds of a forward and backward pass."""
+    """Processor seconds of a forward and backward pass."""
     q, k, v = (torch.randn(1, HEADS, length, D_K, requires_grad=True) for _ in range(3))
     upstream = torch.randn(1, HEADS, length, D_K)
-    begin = time.perf_counter()
+    begin = time.process_time()
     scaled_dot_product_attention(q, k, v, kernel=kernel).backward(upstream)
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 def measure_here(kernel: Kernel, length: int, repetitions: int) -> dict[str, Any]:
     run_once(kernel, 32)  # loads what is loaded only once
     before = peak_megabytes()
+    run_once(kernel, length)
+    megabytes = peak_megabytes() - before  # repetitions would add the allocator's left-overs
     seconds = min(run_once(kernel, length) for _ in range(repetitions))
-    return {"seconds": seconds, "megabytes": peak_megabytes() - before}
+    return {"seconds": seconds, "megabytes": megabytes}
 
 
 def measure_apart(kernel: Kernel, length: int, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -86,8 +89,9 @@ def main() -> None:
             figures = [row[what] * scale for row in results[kernel]]
             axis.plot(lengths, figures, "o-", label=kernel)
         axis.set(xlabel="length (tokens)", xscale="log", yscale="log")
-        axis.set_xticks(lengths, [str(length) for length in lengths], minor=False)
-    axes[0].set(ylabel="forward and backward (ms)")
+        axis.set_xticks(lengths, [str(length) for length in lengths])
+        axis.minorticks_off()
+    axes[0].set(ylabel="processor time (ms)")
     axes[1].set(ylabel="peak memory (MB)")
     axes[0].legend(frameon=False)
     common.save_figure(made, "cost", arguments)

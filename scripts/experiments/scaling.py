@@ -76,7 +76,8 @@ def main() -> None:
     for row in at_start:
         start.plot(sizes, [largest for largest, _ in row["figures"]], "o-", label=row["title"])
     start.set(xlabel="d_k", ylabel="largest of 20 weights, random q and k", xscale="log")
-    start.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+    start.set_xticks(sizes, [str(size) for size in sizes])
+    start.minorticks_off()
     start.set_ylim(0, 1)
     start.legend(frameon=False)
     common.draw_curves(curves, outcomes, "loss")

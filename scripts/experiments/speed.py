@@ -105,7 +105,8 @@ def main() -> None:
     speed.set(xlabel="sentence length (tokens)", ylabel="target tokens/s", xscale="log")
     rate.set(xlabel="sentence length (tokens)", ylabel="GFLOP/s", xscale="log")
     for axis in (speed, rate):
-        axis.set_xticks(lengths, [str(length) for length in lengths], minor=False)
+        axis.set_xticks(lengths, [str(length) for length in lengths])
+        axis.minorticks_off()
         axis.set_ylim(0)
     speed.legend(frameon=False)
     name = "speed" if arguments.device == "cpu" else f"speed-{arguments.device}"

@@ -126,8 +126,8 @@ def test_the_config_builds_it() -> None:
     config = ModelConfig(architecture="rnn", d_model=16, attention="additive", decoder_layers=2)
     model = build_model(config, VOCAB, VOCAB, shared_vocab=True)
     assert isinstance(model, RNNEncoderDecoder)
-    assert isinstance(model.source_layer, AttentiveGRU)
-    assert len(model.upper_layers) == 1
+    assert isinstance(model.decoder_layers[0], AttentiveGRU)
+    assert len(model.decoder_layers) == 2
     assert model.source_embedding.weight is model.target_embedding.weight is model.output_weight
 
 
@@ -218,21 +218,22 @@ def test_attention_rows_sum_to_one_and_padding_is_exactly_zero(
     sources: tuple[Tensor, Tensor],
 ) -> None:
     model = make_rnn(attention="additive")
-    assert isinstance(model.source_layer, AttentiveGRU)
+    first = model.decoder_layers[0]
+    assert isinstance(first, AttentiveGRU)
     seen: list[Tensor] = []
     target = torch.randint(4, VOCAB, (3, 6))
     with torch.inference_mode():
         plain = all_logits(model, *sources, target)
-        model.source_layer.attention.watch = seen.append
+        first.attention.watch = seen.append
         assert torch.equal(all_logits(model, *sources, target), plain)
         state = model.start(model.encode(*sources), max_length=4)
         model.step(target[:, :1], state)
         state.select(torch.arange(3), torch.zeros(3, 5, dtype=torch.int64))
         model.step(target[:, 1:2].expand(3, 5), state)
-    whole, first, second = seen
+    whole, one, two = seen
     assert [tuple(w.shape) for w in seen] == [(3, 1, 6, 7), (3, 1, 1, 7), (3, 1, 5, 7)]
-    torch.testing.assert_close(first[:, :, 0], whole[:, :, 0])
-    torch.testing.assert_close(second[:, :, 4], whole[:, :, 1])
+    torch.testing.assert_close(one[:, :, 0], whole[:, :, 0])
+    torch.testing.assert_close(two[:, :, 4], whole[:, :, 1])
     for weights in seen:
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
         mask = sources[1][:, None, None].expand_as(weights)
