@@ -185,8 +185,8 @@ class _Encoder:
         """
         lengths: list[list[np.ndarray]] = [[], []]
         counts = [np.zeros(len(vocabulary), dtype=np.int64) for vocabulary in self.vocabularies]
-        # A digest for each column, so that the fingerprint does not depend on the chunks.
-        digests = [hashlib.sha256() for _ in range(4)]
+        # Lengths, ids and texts of both sides, each by itself: the chunks leave no trace.
+        digests = [hashlib.sha256() for _ in range(6)]
         id_types = [pa.uint16() if len(v) <= 1 << 16 else pa.uint32() for v in self.vocabularies]
         schema = pa.schema(
             [
@@ -214,12 +214,12 @@ class _Encoder:
                         pa.ListArray.from_arrays(offsets, pa.array(values, id_types[side]))
                     )
                     digests[side].update(sizes.astype("<i4").tobytes())
-                    digests[side].update(values.astype("<i4").tobytes())
+                    digests[2 + side].update(values.astype("<i4").tobytes())
                     lengths[side].append(sizes)
                     counts[side] += np.bincount(values, minlength=len(counts[side]))
-                for side, lines in enumerate(texts, 2):
+                for side, lines in enumerate(texts):
                     columns.append(pa.array(lines, pa.string()))
-                    digests[side].update("\n".join([*lines, ""]).encode())
+                    digests[4 + side].update("\n".join([*lines, ""]).encode())
                 writer.write_batch(pa.record_batch(columns, schema=schema))
                 report.kept += len(texts[0])
         report.source, report.target = (

@@ -1,0 +1,288 @@
+"""prepare_data: from files to a corpus on disk, cached, whole after every fault."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nmt import storage
+from nmt.config import Config
+from nmt.data.corpus import PreparedData, prepare_data
+from nmt.errors import ConfigError, DataError, StorageError
+
+WORDS = ["red", "old", "small", "dog", "cat", "tree", "runs", "sees", "sleeps", "under", "by"]
+
+
+class Data:
+    """A folder with text files, and the config that names them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        rng = np.random.default_rng(1)
+        lines = [" ".join(rng.choice(WORDS, rng.integers(2, 8))) + f" {i}" for i in range(120)]
+        self.train = [(line + ".", line.upper() + "!") for line in lines]
+        self.valid = [("the red dog.", "THE RED DOG!"), ("", ""), ("a cat", "")]
+        self.said: list[str] = []
+
+    def config(self, tokenizer: dict[str, Any] | None = None, **options: Any) -> Config:
+        sources = {}
+        for split, pairs in (("train", self.train), ("valid", self.valid)):
+            paths = [self.folder / f"{split}.{side}" for side in ("en", "de")]
+            for side, path in enumerate(paths):
+                text = "".join(f"{pair[side]}\n" for pair in pairs)
+                path.write_text(text, encoding="utf-8", newline="")
+            sources[split] = {"source": str(paths[0]), "target": str(paths[1])}
+        settings = {"type": "bpe", "vocab_size": 330, "sampling": 0.1, **(tokenizer or {})}
+        return Config.model_validate(
+            {"data": {**sources, **options}, "tokenizer": settings, "training": {"max_steps": 1}}
+        )
+
+    def prepare(self, config: Config | None = None, **options: Any) -> PreparedData:
+        self.said.clear()
+        return prepare_data(
+            config or self.config(**options),
+            self.folder / "run" / "data",
+            self.folder / "run" / "tokenizer",
+            self.said.append,
+            lambda: None,
+        )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Data:
+    return Data(tmp_path)
+
+
+def test_ids_texts_and_lengths(data: Data) -> None:
+    prepared = data.prepare()
+    train, tokenizer = prepared.train, prepared.tokenizer
+    assert len(train) == 120
+    assert train.texts(range(120)) == data.train
+    ids = train.read(np.arange(120))
+    for (source, target), (source_ids, target_ids) in zip(data.train, ids, strict=True):
+        assert source_ids == tokenizer.source.encode(source)
+        assert target_ids == tokenizer.target.encode(target)
+    assert train.source_lengths.dtype == train.target_lengths.dtype == np.int32
+    assert train.source_lengths.tolist() == [len(source) for source, _ in ids]
+    assert train.target_lengths.tolist() == [len(target) for _, target in ids]
+    assert train.read([5, 3, 5]) == [ids[5], ids[3], ids[5]]
+    assert prepared.test is None
+
+
+def test_held_out_lines_are_all_kept(data: Data) -> None:
+    data.valid += [(" ".join(WORDS * 200), "x"), ("red dog", "red dog"), ("", "")]
+    prepared = data.prepare(drop_copies=True, drop_duplicates=True, max_tokens=20)
+    assert prepared.valid.texts(range(6)) == data.valid
+    assert prepared.valid.read([1, 5]) == [([], []), ([], [])]
+    assert prepared.report.splits["valid"].kept == 6
+
+
+def test_sampling(data: Data) -> None:
+    train = data.prepare().train
+    plain = train.read(range(50))
+    drawn = train.read(range(50), 7)
+    assert drawn != plain
+    assert train.read(range(50), 7) == drawn
+    assert train.read(range(50), 8) != drawn
+    decode = data.prepare().tokenizer.source.decode
+    assert [(decode(s), decode(t)) for s, t in drawn] == data.train[:50]
+
+
+def test_everything_is_counted(data: Data) -> None:
+    data.train[:4] = [("", "x"), ("red " * 300, "y"), ("a\rb\ufeff", "z"), ("dog", "dog " * 20)]
+    data.train[10] = data.train[11]
+    data.train[12] = ("the red dog.", "...")
+    report = data.prepare(max_tokens=60, drop_duplicates=True).report.splits["train"]
+    assert (report.lines, report.kept) == (120, 116)
+    assert report.dropped == {"empty": 1, "too long": 1, "length ratio": 1, "duplicates": 1}
+    assert report.repaired == {"carriage returns": 1, "byte order marks": 1}
+    assert report.noticed["in valid or test"] == 1
+    assert [p.rpartition("/")[2] for p in report.examples["too long"]] == ["train.en:2"]
+    assert report.kept + report.dropped.total() == report.lines
+    assert report.source.tokens > 0
+    assert report.source.lengths == sorted(report.source.lengths)
+    assert report.source.coverage == 1.0
+    assert any(line.startswith("train: 120 pairs, 116 kept") for line in data.said)
+
+
+def test_bad_utf8_is_counted_as_read_and_dropped(data: Data) -> None:
+    config = data.config(bad_utf8="skip")
+    path = data.folder / "train.en"
+    path.write_bytes(b"\xff\n" + path.read_bytes().partition(b"\n")[2])
+    report = data.prepare(config).report.splits["train"]
+    assert (report.lines, report.kept) == (120, 119)
+    assert report.dropped == {"invalid UTF-8": 1}
+
+
+# --- The cache ------------------------------------------------------------------------------
+
+
+def times(data: Data) -> dict[str, int]:
+    return {p.name: p.stat().st_mtime_ns for p in (data.folder / "run").rglob("*") if p.is_file()}
+
+
+def test_a_second_start_does_nothing_again(data: Data) -> None:
+    first = data.prepare()
+    before = times(data)
+    second = data.prepare()
+    assert times(data) == before
+    assert second.train.fingerprint == first.train.fingerprint
+    assert second.report == first.report
+    assert data.said == [first.report.summary()]
+
+
+def test_changed_data_is_noticed(data: Data) -> None:
+    first = data.prepare()
+    data.train[50] = ("one other line", "X")
+    second = data.prepare()
+    assert second.train.fingerprint != first.train.fingerprint
+    assert second.valid.fingerprint == first.valid.fingerprint
+    assert second.train.texts([50]) == [("one other line", "X")]
+    assert second.tokenizer.source.model == first.tokenizer.source.model
+    third = data.prepare(max_tokens=12)
+    assert len(third.train) < 120
+
+
+def test_a_fingerprint_is_of_the_content_alone(
+    data: Data, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = data.prepare()
+    monkeypatch.setattr("nmt.data.cleaning._CHUNK_PAIRS", 7)
+    moved = prepare_data(
+        data.config(), tmp_path / "b", tmp_path / "run" / "tokenizer", lambda _: None, lambda: None
+    )
+    assert moved.train.fingerprint == first.train.fingerprint
+    indices = np.random.default_rng(1).integers(0, 120, 300)
+    assert moved.train.read(indices) == first.train.read(indices)
+    assert moved.train.texts(indices) == first.train.texts(indices)
+    assert moved.train.read(indices, 3) == first.train.read(indices, 3)
+
+
+@pytest.mark.parametrize("name", ["train.arrow", "valid.arrow", "cache.json"])
+@pytest.mark.parametrize("how", ["flip", "truncate", "remove", "empty"])
+def test_a_damaged_cache_is_built_again(data: Data, name: str, how: str) -> None:
+    first = data.prepare()
+    path = data.folder / "run" / "data" / name
+    content = bytearray(path.read_bytes())
+    if how == "flip":
+        content[len(content) // 3] ^= 4
+        path.write_bytes(content)
+    elif how == "truncate":
+        path.write_bytes(content[:-10])
+    elif how == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    second = data.prepare()
+    assert second.train.fingerprint == first.train.fingerprint
+    assert second.train.texts(range(120)) == data.train
+    assert second.report.to_dict() == first.report.to_dict()
+
+
+def test_a_damaged_tokenizer_is_refused(data: Data) -> None:
+    data.prepare()
+    path = data.folder / "run" / "tokenizer" / "shared.model"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StorageError, match=r"shared\.model is damaged"):
+        data.prepare()
+
+
+class DiesError(Exception):
+    pass
+
+
+def test_dying_at_any_file_operation_leaves_nothing_wrong(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = data.config()
+    count = 0
+    while True:
+        left = count
+
+        def operation(name: str, path: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise DiesError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "operation", operation)
+            try:
+                data.prepare(config)
+                break
+            except DiesError:
+                count += 1
+    assert count >= 8
+    assert data.prepare(config).train.texts(range(120)) == data.train
+    assert not list((data.folder / "run" / "data").glob(".tmp-*"))
+
+
+def test_stopping(data: Data) -> None:
+    config = data.config()
+    for allowed in range(5):
+        calls = iter(range(allowed))
+
+        def check_stop(calls: Any = calls) -> None:
+            if next(calls, None) is None:
+                raise DiesError
+
+        run = data.folder / "run"
+        with pytest.raises(DiesError):
+            prepare_data(config, run / "data", run / "tokenizer", lambda _: None, check_stop)
+    assert len(data.prepare(config).train) == 120
+
+
+# --- Refusals -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("split", "pairs", "message"),
+    [
+        ("train", [], "data.train has no pairs"),
+        ("train", [("", "x"), ("y", "")], "data.train has no pairs: 2 read, all dropped (2 empty)"),
+        ("valid", [], "data.valid has no pairs"),
+    ],
+)
+def test_nothing_left(data: Data, split: str, pairs: Any, message: str) -> None:
+    setattr(data, split, pairs)
+    with pytest.raises(DataError) as caught:
+        data.prepare()
+    assert caught.value.message == message
+
+
+def test_all_too_long(data: Data) -> None:
+    with pytest.raises(DataError, match="120 too long"):
+        data.prepare(max_tokens=1)
+
+
+def test_vocabulary_too_large(data: Data) -> None:
+    with pytest.raises(ConfigError, match="largest possible is"):
+        data.prepare(tokenizer={"vocab_size": 5000})
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_pairs(data: Data, count: int) -> None:
+    data.train = data.train[:count]
+    assert len(data.prepare(tokenizer={"vocab_size": 290}).train) == count
+
+
+def test_separate_vocabularies(data: Data) -> None:
+    prepared = data.prepare(tokenizer={"shared": False, "vocab_size": 300})
+    source, target = data.train[3]
+    found = prepared.train.read([3])[0]
+    assert found[0] == prepared.tokenizer.source.encode(source)
+    assert found[1] == prepared.tokenizer.target.encode(target)
+    drawn = prepared.train.read([3], 1)[0]
+    assert prepared.tokenizer.target.decode(drawn[1]) == target
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/proc").exists(), reason="needs /proc")
+def test_an_unwritable_folder(data: Data) -> None:
+    with pytest.raises(StorageError, match="cannot write"):
+        prepare_data(
+            data.config(), Path("/proc/nmt"), data.folder / "t", lambda _: None, lambda: None
+        )
