@@ -17,7 +17,6 @@ import sys
 import time
 from typing import Any
 
-import common
 import torch
 
 from nmt.model.attention import Kernel, scaled_dot_product_attention
@@ -39,7 +38,8 @@ def run_once(kernel: Kernel, length: int) -> float:
     return time.process_time() - begin
 
 
-def measure_here(kernel: Kernel, length: int, repetitions: int) -> dict[str, Any]:
+def measure_here(kernel: Kernel, length: int, threads: int, repetitions: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
     run_once(kernel, 32)  # loads what is loaded only once
     before = peak_megabytes()
     run_once(kernel, length)
@@ -49,23 +49,20 @@ def measure_here(kernel: Kernel, length: int, repetitions: int) -> dict[str, Any
 
 
 def measure_apart(kernel: Kernel, length: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--measure", kernel, str(length)]
-    command += ["--threads", str(arguments.threads), "--repetitions", str(arguments.repetitions)]
+    numbers = map(str, (length, arguments.threads, arguments.repetitions))
+    command = [sys.executable, __file__, "--measure", kernel, *numbers]
     found: dict[str, Any] = json.loads(subprocess.run(command, stdout=-1, check=True).stdout)
     return found
 
 
 def main() -> None:
+    # The measuring process leaves out the imports that it does not need.
+    import common
+
     parser = common.arguments_for(__doc__, data=False)
     parser.add_argument("--longest", type=int, default=4096)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if arguments.measure:
-        kernel, length = arguments.measure
-        print(json.dumps(measure_here(kernel, int(length), arguments.repetitions)))
-        return
     lengths = [2**k for k in range(6, arguments.longest.bit_length())]
     results = {
         kernel: [measure_apart(kernel, length, arguments) for length in lengths]
@@ -99,4 +96,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--measure"]:
+        measured, *numbers = sys.argv[2:]
+        print(json.dumps(measure_here(measured, *map(int, numbers))))  # type: ignore[arg-type]
+    else:
+        main()
