@@ -35,6 +35,7 @@ ALLOWED = {
     "cli": "config config_file data decoding errors evaluation inspection model precision runs "
     "storage tokenizer training",
     "": "config decoding runs",  # nmt/__init__.py
+    "__main__": "cli",
     # More than its folder may: the only file of the model that knows the config.
     "model/__init__.py": "config errors",
 }
