@@ -6,6 +6,7 @@ goes on at its position, with no iterator state to save.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from nmt.data.corpus import Corpus
 
 PAD, BOS, EOS = 0, 2, 3
+WINDOW = 16
+"""Batches that are cut anew together when subwords are sampled."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +101,49 @@ def plan(
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(source_lengths))
     source, target = source_lengths[order] + 1, target_lengths[order] + 1
-    longest = np.maximum(source, target)
-    # The longest side decides the size of a batch; sorting by target and source within it keeps
-    # the padding of the other side low too.
-    order = order[np.lexsort((source, target, longest))]
-    longest = np.sort(longest)
-    batches = []
+    by_length = _by_length(source, target)
+    longest = np.maximum(source, target)[by_length]
+    batches = [order[by_length[cut]] for cut in _cut(longest, batch_tokens)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _by_length(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The order by longest side, which decides the size of a batch; then by target and source,
+    which keeps the padding of the other side low too."""
+    return np.lexsort((source, target, np.maximum(source, target)))
+
+
+def _cut(longest: np.ndarray, batch_tokens: int) -> list[slice]:
+    """Cut ascending lengths (pairs,) into batches of at most batch_tokens with padding."""
+    cuts = []
     first = 0
-    while first < len(order):
-        # longest[first:] ascends, so the largest n with n * longest[first + n - 1] <= budget
-        # lies where the product passes the budget.
-        ceiling = min(len(order) - first, max(1, batch_tokens // int(longest[first])))
+    while first < len(longest):
+        # The largest n with n * longest[first + n - 1] <= budget lies where the ascending
+        # products pass the budget.
+        ceiling = min(len(longest) - first, max(1, batch_tokens // int(longest[first])))
         sizes = np.arange(1, ceiling + 1) * longest[first : first + ceiling]
         count = max(1, int(np.searchsorted(sizes, batch_tokens, side="right")))
-        batches.append(order[first : first + count])
+        cuts.append(slice(first, first + count))
         first += count
-    return [batches[i] for i in rng.permutation(len(batches))]
+    return cuts
+
+
+def _cut_evenly(longest: np.ndarray, count: int) -> list[slice]:
+    """Cut ascending lengths (pairs,) into exactly `count` batches of about equal size."""
+    low, high = 1, int(len(longest) * longest[-1])
+    while low < high:
+        middle = (low + high) // 2
+        if len(_cut(longest, middle)) <= count:
+            high = middle
+        else:
+            low = middle + 1
+    cuts = _cut(longest, high)
+    while len(cuts) < count:
+        widest = max(range(len(cuts)), key=lambda i: cuts[i].stop - cuts[i].start)
+        first, last = cuts[widest].start, cuts[widest].stop
+        half = (first + last) // 2
+        cuts[widest : widest + 1] = [slice(first, half), slice(half, last)]
+    return cuts
 
 
 def collate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], indices: np.ndarray) -> Batch:
@@ -150,19 +180,38 @@ def training_batches(
 ) -> Iterator[Batch]:
     """The batches of a plan from number `first` on, prepared ahead in a thread.
 
-    sampling_seed gives the seed of subword sampling of batch number n; None: no sampling.
+    sampling_seed gives the seed of subword sampling of window number n; None: no sampling.
+    Sampling changes the lengths, so the pairs of each WINDOW batches are sorted and cut anew,
+    into as many batches: batch n is still a function of the plan, the seeds and n.
     """
 
-    def make(number: int) -> Batch:
-        seed = None if sampling_seed is None else sampling_seed(number)
-        return collate(corpus.read(batches[number], seed), batches[number])
+    def prepared() -> Iterator[Batch]:
+        if sampling_seed is None:
+            for indices in batches[first:]:
+                yield collate(corpus.read(indices), indices)
+            return
+        for begin in range(first - first % WINDOW, len(batches), WINDOW):
+            seed = sampling_seed(begin // WINDOW)
+            window = _sampled(corpus, batches[begin : begin + WINDOW], seed)
+            yield from itertools.islice(window, max(0, first - begin), None)
 
-    return _in_background((make, range(first, len(batches))), ahead)
+    return _in_background(prepared(), ahead)
 
 
-def _in_background(work: tuple[Callable[[int], Batch], range], ahead: int) -> Iterator[Batch]:
-    """Run make(n) for each n in a thread, at most `ahead` results in advance, in order."""
-    make, numbers = work
+def _sampled(corpus: Corpus, batches: Sequence[np.ndarray], seed: int) -> Iterator[Batch]:
+    """The pairs of some batches with sampled subwords, in as many batches."""
+    indices = np.concatenate(batches)
+    pairs = corpus.read(indices, seed)
+    source, target = (np.array([len(pair[side]) + 1 for pair in pairs]) for side in (0, 1))
+    order = _by_length(source, target)
+    cuts = _cut_evenly(np.maximum(source, target)[order], len(batches))
+    for number in np.random.default_rng(seed).permutation(len(cuts)):
+        rows = order[cuts[number]]
+        yield collate([pairs[row] for row in rows], indices[rows])
+
+
+def _in_background(items: Iterator[Batch], ahead: int) -> Iterator[Batch]:
+    """Run an iterator in a thread, at most `ahead` results in advance."""
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
     closed = threading.Event()
 
@@ -176,10 +225,10 @@ def _in_background(work: tuple[Callable[[int], Batch], range], ahead: int) -> It
 
     def produce() -> None:
         try:
-            for number in numbers:
+            for item in items:
+                put(item)
                 if closed.is_set():
                     return
-                put(make(number))
             put(None)
         except BaseException as error:
             put(error)

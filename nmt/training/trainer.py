@@ -185,7 +185,7 @@ def _plan(setting: Setting, epoch: int) -> list[np.ndarray]:
 
 
 def _sampling_seeds(seed: int, epoch: int) -> Callable[[int], int]:
-    return lambda number: derive_seed(seed, "sampling", epoch, number)
+    return lambda window: derive_seed(seed, "sampling", epoch, window)
 
 
 def _gradients(model: Model, batches: Sequence[Batch], step: int, setting: Setting) -> Tensor:

@@ -85,9 +85,9 @@ def ids(batches: list[Batch]) -> list[list[int]]:
 @pytest.mark.parametrize("ahead", [1, 8])
 def test_batches_prepared_ahead_keep_order_start_and_seed(ahead: int) -> None:
     order = [np.array([4, 5]), np.array([6]), np.array([7, 8])]
-    batches = list(training_batches(FakeCorpus(), order, 1, lambda n: 100 + n, ahead))  # type: ignore[arg-type]
+    batches = list(training_batches(FakeCorpus(), order, 1, None, ahead))  # type: ignore[arg-type]
     assert ids(batches) == [[6], [7, 8]]
-    assert batches[0].target_in.tolist() == [[2, 6, 101]]
+    assert batches[0].target_in.tolist() == [[2, 6, 0]]
 
 
 def test_an_error_in_the_thread_reaches_the_reader() -> None:
@@ -99,3 +99,42 @@ def test_a_reader_may_leave_early() -> None:
     batches = training_batches(FakeCorpus(), [np.array([i + 20]) for i in range(100)])  # type: ignore[arg-type]
     assert next(batches).source[0, 0] == 20
     batches.close()  # type: ignore[attr-defined]
+
+
+class SampledCorpus:
+    """Pairs whose length is drawn anew with each seed, as with sampled subwords."""
+
+    def read(
+        self, indices: np.ndarray, sampling_seed: int | None = None
+    ) -> list[tuple[list[int], list[int]]]:
+        assert sampling_seed is not None
+        pairs = []
+        for index in indices:
+            extra = np.random.default_rng((sampling_seed, int(index))).integers(0, 12, 2)
+            length = 5 + int(index) % 20
+            pairs.append(([int(index) + 4] * (length + extra[0]), [9] * (length + extra[1])))
+        return pairs
+
+
+def sampled_batches(first: int = 0) -> list[Batch]:
+    lengths = 5 + np.arange(2000) % 20
+    order = plan(lengths, lengths, 800, 1, 1)
+    return list(training_batches(SampledCorpus(), order, first, lambda n: 50 + n))  # type: ignore[arg-type]
+
+
+def test_sampled_batches_hold_every_pair_once_with_little_padding() -> None:
+    lengths = 5 + np.arange(2000) % 20
+    batches = sampled_batches()
+    assert len(batches) == len(plan(lengths, lengths, 800, 1, 1))
+    assert sorted(i for batch in batches for i in batch.indices) == list(range(2000))
+    assert all((b.source[:, 0] == torch.from_numpy(b.indices) + 4).all() for b in batches)
+    slots = sum(b.target_in.numel() + b.source.numel() for b in batches)
+    assert sum(b.target_tokens + b.source_tokens for b in batches) / slots > 0.8
+
+
+@pytest.mark.parametrize("first", [1, 15, 16, 17, 33])
+def test_sampled_batches_start_anywhere(first: int) -> None:
+    expected, resumed = sampled_batches()[first:], sampled_batches(first)
+    assert len(resumed) == len(expected) > 0
+    for a, b in zip(expected, resumed, strict=True):
+        assert torch.equal(a.source, b.source) and torch.equal(a.target_out, b.target_out)
