@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +35,13 @@ def train(
     Example: nmt train --config configs/demo.yaml --set training.max_steps=500
     """
     from nmt.config_file import load_config
+    from nmt.errors import Stopped
     from nmt.runs import runs_folder
     from nmt.training.pipeline import run_training
 
     loaded = load_config(config, overrides or ())
-    run_training(loaded, run_dir or runs_folder() / config.stem, restart)
+    try:
+        run_training(loaded, run_dir or runs_folder() / config.stem, restart)
+    except Stopped as stopped:  # asked for, so no error
+        print(f"{stopped.message}\n{stopped.hint}", file=sys.stderr)
+        raise typer.Exit(stopped.exit_code) from None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 500
 """Sentences translated between two looks at the stop flag."""
+_SHOWN = 100
+"""Characters shown of an example: an untrained model may repeat itself to the length limit."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ class Figures:
             f"perplexity {perplexity} | BLEU {self.bleu:.2f} | chrF {self.chrf:.2f} | "
             f"{duration(seconds)}{' | best so far' if best else ''}"
         ]
-        for source, reference, now in self.examples:
-            lines += [f"  source     {source}", f"  reference  {reference}", f"  now        {now}"]
+        for example in self.examples:
+            for name, text in zip(("source", "reference", "now"), example, strict=True):
+                shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+                lines.append(f"  {name:9}  {shown}")
         return "\n".join(lines)
 
 

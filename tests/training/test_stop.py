@@ -80,6 +80,8 @@ def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
         told += child.stderr.readlines()
         assert child.wait(10) == 130
         text = "".join(told)
+        assert "\nstopped at step" in text
+        assert "error" not in text
         assert "the state is saved" in text
         assert "the same command goes on" in text
         assert ("going on from step" in text) == go_on
