@@ -168,8 +168,7 @@ def load_model(run: Run, device: torch.device) -> Model:
     """
     weights = run.weights()
     model = build_checked(run.config, run.tokenizer, storage.tensor_shapes(weights), weights)
-    tensors = storage.read_tensors(weights)
-    load_weights(model, tensors)
+    load_weights(model, weights)
     cast("nn.Module", model).to(device)
     model.eval()
     return model
@@ -198,19 +197,25 @@ def build_checked(
     if plausible:
         with torch.device("meta"):
             expected = {name: tuple(p.shape) for name, p in build().named_parameters()}
-    if expected != shapes:
+    if not plausible or expected != shapes:
         wrong = sorted(set(expected.items()) ^ set(shapes.items()))
         name = f" (first difference: {wrong[0][0]})" if plausible else ""
         raise StorageError(f"{weights} does not hold the model that config.yaml describes{name}")
     return build()
 
 
-def load_weights(model: Model, tensors: dict[str, torch.Tensor]) -> None:
-    """Copy tensors into the parameters of the same names, in place."""
+def load_weights(model: Model, path: Path) -> None:
+    """Copy the tensors of a file into the parameters of the same names, in place.
+
+    Raises StorageError if one is of another number format, which copying would convert.
+    """
     import torch
 
+    tensors = storage.read_tensors(path)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
+            if tensors[name].dtype != parameter.dtype:
+                raise StorageError(f"{path}: {name} is {tensors[name].dtype}, not float32")
             parameter.copy_(tensors[name])
 
 

@@ -109,7 +109,7 @@ def restore(
 ) -> tuple[TrainState, list[str]]:
     """Load a verified checkpoint in place; returns the state and the lines of metrics.jsonl."""
     try:
-        load_weights(model, storage.read_tensors(folder / "model.safetensors"))
+        load_weights(model, folder / "model.safetensors")
         _load_moments(model, optimizer, storage.read_tensors(folder / "optimizer.safetensors"))
         if ema is not None:
             averages = storage.read_tensors(folder / "ema.safetensors")

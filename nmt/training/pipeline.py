@@ -15,7 +15,7 @@ import torch
 from nmt import storage
 from nmt.config import Config
 from nmt.config_file import dump_config
-from nmt.errors import ConfigError, DataError, NmtError, StorageError
+from nmt.errors import ConfigError, DataError, NmtError, Stopped, StorageError
 from nmt.precision import Precision, keep_freed_memory, resolve_device, resolve_precision
 from nmt.runs import Run, locked, read_fingerprints, runs_folder, tokenizer_digest
 from nmt.training.averaging import average
@@ -48,6 +48,9 @@ def run_training(config: Config, run_dir: Path, restart: bool = False) -> Run:
         progress = Progress(run)
         try:
             _train_run(run, config, progress, stop)
+        except Stopped as stopped:
+            progress.log(stopped.message)
+            raise
         except NmtError as error:
             progress.log(f"error: {error.message}")
             raise
@@ -174,13 +177,23 @@ def write_final_model(
 
 
 def _check_folder(run: Run) -> None:
-    """Refuse a folder that holds something else: nothing foreign is ever moved or written over."""
-    ours = {path.name for path in vars(run).values() if isinstance(path, Path)}
+    """Refuse a folder that holds something else: nothing foreign is ever moved or written over.
+
+    Nor is anything outside: a link among its parts would be written through.
+    """
+    parts = [path for path in vars(run).values() if isinstance(path, Path) and path != run.path]
+    ours = {path.name for path in parts}
     try:
+        linked = next((path for path in parts if path.is_symlink()), None)
         found = run.path.iterdir() if run.path.exists() else ()
         names = {path.name for path in found if not path.name.startswith(storage.TEMPORARY)}
     except OSError as error:
         raise StorageError(f"cannot use {run.path} as a run folder: {error.strerror}") from error
+    if linked is not None:
+        raise StorageError(
+            f"{linked} is a link; training writes inside the run folder only",
+            "put there what it points to (the run folder as a whole may be a link)",
+        )
     if names and not run.config_file.exists() and names - ours:
         foreign = sorted(names - ours)[0]
         raise StorageError(

@@ -1,0 +1,233 @@
+"""Run folders from a stranger: no code runs, nothing outside is touched, one clear error."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import text_config
+
+from nmt import storage
+from nmt.config_file import dump_config
+from nmt.decoding.translator import Translator
+from nmt.errors import DivergedError, StorageError
+from nmt.runs import Run, find_run, load_model, tokenizer_digest
+from nmt.training.pipeline import run_training
+
+
+class Bomb:
+    """Unpickling it creates the canary."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.canary),)
+
+
+@pytest.fixture
+def hostile(trained: Run, tmp_path: Path) -> Run:
+    """A copy of a run; the tests put something into it, with a manifest that fits."""
+    shutil.copytree(trained.path, tmp_path / "hostile")
+    return Run(tmp_path / "hostile")
+
+
+def replace_weights(run: Run, weights: bytes | dict[str, torch.Tensor]) -> None:
+    facts = storage.read_manifest(run.model_folder)
+    own = {key: value for key, value in facts.items() if key not in ("name", "files")}
+    storage.write_folder(run.model_folder, {"model.safetensors": weights}, own)
+
+
+def test_pickles_are_never_loaded(hostile: Run, digits: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    bomb = pickle.dumps(Bomb(canary))
+    for suffix in ("pt", "pkl", "bin", "ckpt", "npy"):
+        path = tmp_path / f"model.{suffix}"
+        path.write_bytes(bomb)
+        with pytest.raises(StorageError, match="safetensors only"):
+            find_run(path)
+    torch.save(Bomb(canary), tmp_path / "zip.pt")
+    for content in (bomb, (tmp_path / "zip.pt").read_bytes()):
+        replace_weights(hostile, content)
+        with pytest.raises(StorageError, match=r"cannot read .*model\.safetensors"):
+            load_model(hostile, torch.device("cpu"))
+
+    newest = hostile.checkpoints()[0]
+    facts = storage.read_manifest(newest)
+    contents = {name: (newest / name).read_bytes() for name in facts["files"]}
+    own = {key: value for key, value in facts.items() if key not in ("name", "files")}
+    shutil.rmtree(hostile.model_folder)
+    for name in contents:
+        storage.write_folder(newest, {**contents, name: bomb}, own)
+        with pytest.raises(StorageError, match=newest.name):
+            run_training(text_config(digits), hostile.path)
+
+    storage.write_folder(hostile.tokenizer_folder, {"shared.model": bomb}, {})
+    facts = {"tokenizer": tokenizer_digest(hostile.tokenizer_folder)}
+    storage.write_folder(hostile.model_folder, {"model.safetensors": b""}, facts)
+    with pytest.raises(StorageError, match=r"shared\.model is no tokenizer"):
+        _ = Run(hostile.path).tokenizer
+    assert not canary.exists()
+    pickle.loads(bomb)
+    assert canary.exists()  # it would have sung
+
+
+def header(text: str, values: bytes = b"") -> bytes:
+    return len(text).to_bytes(8, "little") + text.encode() + values
+
+
+def changed_header(trained: Run, what: str) -> bytes:
+    """The final weights with another header."""
+    raw = (trained.model_folder / "model.safetensors").read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    tensors = json.loads(raw[8 : 8 + size])
+    names = sorted(tensors, key=lambda name: tensors[name]["data_offsets"])
+    matrix = next(name for name in names if len(set(tensors[name]["shape"])) == 2)
+    if what == "shape":
+        tensors[matrix]["shape"].reverse()
+    elif what == "dtype":
+        tensors[matrix]["dtype"] = "I32"
+    elif what == "name":
+        tensors["other"] = tensors.pop(matrix)
+    elif what == "overlap":
+        tensors[names[1]]["data_offsets"] = tensors[names[0]]["data_offsets"]
+    elif what == "huge":
+        tensors[matrix]["shape"] = [1 << 40, 1 << 40]
+    return header(json.dumps(tensors), raw[8 + size :])
+
+
+@pytest.mark.parametrize(
+    "what", ["shape", "dtype", "name", "overlap", "huge", "none", "long", "deep", "empty"]
+)
+def test_a_strange_header_is_refused(hostile: Run, what: str) -> None:
+    if what == "none":
+        weights = b""
+    elif what == "long":
+        weights = (1 << 62).to_bytes(8, "little") + b"{}"
+    elif what == "deep":
+        weights = header("[" * 100_000)
+    elif what == "empty":
+        weights = header("{}")
+    else:
+        weights = changed_header(hostile, what)
+    replace_weights(hostile, weights)
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match=r"model\.safetensors"):
+        load_model(hostile, torch.device("cpu"))
+    assert time.monotonic() - begun < 2
+
+
+def test_weights_that_are_no_numbers_are_told(hostile: Run) -> None:
+    weights = storage.read_tensors(hostile.model_folder / "model.safetensors")
+    for tensor in weights.values():
+        tensor.fill_(torch.nan)
+    replace_weights(hostile, weights)
+    with pytest.raises(DivergedError, match="not a number"):
+        Translator.load(hostile, "cpu").translate(["one two"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x]\nb: *a\n",
+        "[" * 100_000,
+        "model: !!python/object/apply:os.mkdir [canary]\n",
+        "",
+        "model: {d_model: 1e400}\n",
+        "x" * 10_000_000,
+    ],
+    ids=["alias", "deep", "code", "empty", "number", "large"],
+)
+def test_a_strange_config_is_refused(hostile: Run, text: str) -> None:
+    hostile.config_file.write_text(text)
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="damaged config of a run"):
+        load_model(hostile, torch.device("cpu"))
+    assert time.monotonic() - begun < 2
+    assert not Path("canary").exists()
+
+
+class Watch:
+    """Notes what the interpreter does while `watching`; an audit hook cannot be removed."""
+
+    def __init__(self) -> None:
+        self.watching = False
+        self.seen: list[tuple[str, Any]] = []
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, arguments: Any) -> None:
+        if self.watching and event in (
+            "open", "exec", "compile", "pickle.find_class", "os.system", "subprocess.Popen",
+            "os.fork", "os.posix_spawn", "socket.connect", "os.rename", "os.remove", "os.mkdir",
+            "shutil.rmtree",
+        ):  # fmt: skip
+            self.seen.append((event, arguments))
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    watch = Watch()
+    yield watch
+    watch.watching = False
+
+
+def test_translating_reads_the_run_folder_and_nothing_else(
+    hostile: Run, trained: Run, tmp_path: Path, watch: Watch
+) -> None:
+    """The data that the config names is not opened, nothing is written and no code is run."""
+    Translator.load(Run(trained.path), "cpu").translate(["one"])  # imports what is needed
+    config = hostile.config.model_dump()
+    os.mkfifo(tmp_path / "fifo")  # reading it would never end
+    for split in ("train", "valid", "test"):
+        config["data"][split] = [{"source": str(tmp_path / "fifo"), "target": "/etc/passwd"}]
+    hostile.config_file.write_bytes(
+        dump_config(type(hostile.config).model_validate(config)).encode()
+    )
+    run = Run(hostile.path)
+    watch.watching = True
+    Translator.load(run, "cpu").translate(["one two"])
+    watch.watching = False
+    opened = [arguments for event, arguments in watch.seen if event == "open"]
+    assert {event for event, _ in watch.seen} == {"open"}
+    for path, mode, flags in opened:
+        assert mode in ("r", "rb", None), path
+        assert not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT), path
+        assert Path(os.fsdecode(path)).is_relative_to(hostile.path), path
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", ["lock", "train.log", "config.yaml", "checkpoints", "tensorboard"])
+def test_links_out_of_a_run_are_not_written_through(
+    hostile: Run, digits: Path, tmp_path: Path, name: str, restart: bool
+) -> None:
+    part = hostile.path / name
+    moved = part.rename(tmp_path / "outside")
+    part.symlink_to(moved)
+    before = {path: path.stat().st_mtime_ns for path in (moved, *moved.rglob("*"))}
+    with pytest.raises(StorageError, match=f"{name} is a link"):
+        run_training(text_config(digits), hostile.path, restart)
+    assert {path: path.stat().st_mtime_ns for path in (moved, *moved.rglob("*"))} == before
+
+
+def test_links_in_place_of_temporary_files_are_removed(
+    hostile: Run, digits: Path, tmp_path: Path
+) -> None:
+    """Their names are known beforehand, so a stranger could have put links there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine").write_text("mine")
+    shutil.rmtree(hostile.model_folder)
+    (hostile.checkpoints_folder / ".tmp-x").symlink_to(outside)
+    for name in ("model", "config.yaml", "metrics.jsonl"):
+        (hostile.path / f".tmp-{name}").symlink_to(outside / "mine")
+    run_training(text_config(digits), hostile.path)
+    assert [path.read_text() for path in outside.iterdir()] == ["mine"]
