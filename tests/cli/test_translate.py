@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from nmt.config_file import dump_config
 from nmt.runs import Run, tokenizer_digest
 from nmt.tokenizer import train_tokenizer
 
+FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
 LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
 
 
@@ -194,6 +196,26 @@ def test_bytes_that_are_no_text(nmt: Command) -> None:
     assert "line 1: not valid UTF-8 at byte 9" in result.err
     assert "line 2: not valid UTF-8" in result.err
     assert nmt("translate", os.fsdecode(b"dog \xff"), "two\nlines").out.count(b"\n") == 2
+
+
+PARTS = [b"the dog", b" ", b".", b"\0", b"\r", b"\t", b"\x1b[2J", b"\xff", b"\xe2\x80\xa8",
+         b"\xef\xbb\xbf", b"\xc2\x85", b"\xed\xa0\x80", b"</s>", b"<0x0A>", b"\xe2\x96\x81",
+         b"\xf0\x9f\x8e\x89", b"\xd7\xa9", "日本".encode(), b"\x0b\x0c\x1c"]  # fmt: skip
+
+
+def test_fuzz_bytes(nmt: Command) -> None:
+    """Any bytes: a line out for each line in, all of them text without control characters."""
+    seed = random.randrange(1 << 30)
+    rng = random.Random(seed)
+    lines = []
+    for _ in range(FUZZ_CASES):
+        parts = [*rng.choices(PARTS, k=rng.randrange(6)), rng.randbytes(rng.randrange(20))]
+        lines.append(b"".join(rng.sample(parts, len(parts))).replace(b"\n", b""))
+    result = nmt("translate", "--beam-size", "1", stdin=b"".join(line + b"\n" for line in lines))
+    assert (result.code, len(result.lines)) == (0, len(lines)), f"seed {seed}"
+    for given, line in zip(lines, result.lines, strict=True):
+        assert all(char.isprintable() or ord(char) >= 0xA0 for char in line), (given, line)
+        assert given.strip() or not line
 
 
 def test_very_long_lines(nmt: Command) -> None:

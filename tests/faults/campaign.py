@@ -40,7 +40,7 @@ TIMES = ("seconds", "tokens_per_second")
 KILLS_A_RUN = 4
 VARIANTS: list[dict[str, Any]] = [
     {},
-    {"ema": 0.9, "accumulate": 2},
+    {"ema": 0.9, "accumulate": 2, "sampling": 0.3},
     {"precision": "bf16"},
     {"rdrop": 1.0, "optimizer": "adamw"},
 ]
@@ -97,7 +97,7 @@ class Campaign:
 
     def told(self) -> str:
         """What the last training said."""
-        return (self.folder / "stderr").read_text(errors="replace")[-2000:]
+        return (self.folder / "stderr").read_text(errors="replace")[-5000:]
 
     def finish(self, path: Path, variant: int) -> str | None:
         """Run to the end; None, or how it differs from an undisturbed run."""
@@ -237,11 +237,35 @@ def full_disk(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
     return done, lost
 
 
+def damaged(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
+    """A flipped bit or a cut anywhere in the newest checkpoint of an unfinished run."""
+    campaign.end(0)
+    lost = []
+    for number in range(tries):
+        path = campaign.folder / f"run-{number}"
+        shutil.copytree(campaign.folder / "undisturbed-0", path)
+        shutil.rmtree(path / "model")
+        newest = Run(path).checkpoints()[0]
+        file = campaign.random.choice(sorted(newest.iterdir()))
+        raw = bytearray(file.read_bytes())
+        place = campaign.random.randrange(len(raw))
+        if number % 2:
+            raw[place] ^= 1 << campaign.random.randrange(8)
+        file.write_bytes(raw if number % 2 else raw[:place])
+        problem = campaign.finish(path, 0)
+        if not problem and f"warning: checkpoint {newest.name} is left out" not in campaign.told():
+            problem = "not noticed"
+        if problem:
+            lost.append(f"{file.name} at byte {place}: {problem}")
+    return tries, lost
+
+
 FAULTS = {
     "SIGKILL at a random moment": killed,
     "SIGTERM, SIGINT or SIGHUP at a random moment": stopped,
     "death at the n-th file operation": died_writing,
     "full disk": full_disk,
+    "flipped bit or cut in a checkpoint": damaged,
 }
 
 

@@ -1,4 +1,7 @@
-"""Trainings are killed, stopped and starved of disk; see campaign.py."""
+"""Trainings are killed, stopped, starved of disk and damaged; see campaign.py.
+
+$NMT_TRIES lowers the number of tries of every campaign.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ def can_mount() -> bool:
         pytest.param("SIGTERM, SIGINT or SIGHUP at a random moment", 100, marks=pytest.mark.faults),
         pytest.param("death at the n-th file operation", 1000, marks=pytest.mark.faults),
         pytest.param("full disk", 20, marks=pytest.mark.faults),
+        pytest.param("flipped bit or cut in a checkpoint", 200, marks=pytest.mark.faults),
     ],
 )
 def test_a_training_survives(
@@ -39,6 +43,7 @@ def test_a_training_survives(
 ) -> None:
     if fault == "full disk" and not can_mount():
         pytest.skip("only root can mount a small file system")
+    tries = min(tries, int(os.environ.get("NMT_TRIES", tries)))
     seed = random.randrange(1 << 30)
     done = subprocess.run(
         [sys.executable, str(CAMPAIGN), fault, str(tries), str(seed)],

@@ -117,6 +117,29 @@ def test_an_unfinished_run_goes_on_to_the_same_end(
     assert "going on from step 8" in capfd.readouterr().err
 
 
+def test_sampled_subwords_are_the_same_in_another_process(
+    trained: Run, digits: Path, tmp_path: Path
+) -> None:
+    """Half a training here, half in a process with other hash seeds and another SentencePiece."""
+    config = text_config(digits, sampling=0.3)
+    through = run_training(config, tmp_path / "through")
+    assert weights_of(through) != weights_of(trained)
+    shutil.copytree(through.path, tmp_path / "resumed")
+    resumed = Run(tmp_path / "resumed")
+    unfinish(resumed, 8, 10)
+    file = tmp_path / "digits.yaml"
+    file.write_text(dump_config(config), encoding="utf-8")
+    program = [sys.executable, "-c", "from nmt.cli import main; main()"]
+    subprocess.run(
+        [*program, "train", "--config", str(file), "--run-dir", str(resumed.path)],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        check=True,
+        capture_output=True,
+    )
+    assert weights_of(resumed) == weights_of(through)
+    assert records(resumed) == records(through)
+
+
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"]
 )

@@ -158,8 +158,10 @@ def write_digits(folder: Path) -> None:
             (folder / f"{split}.{side}").write_text(text, encoding="utf-8")
 
 
-def text_config(folder: Path, **training: Any) -> Config:
-    """Training on the files of write_digits: 10 updates, a validation after every fourth."""
+def text_config(folder: Path, *, sampling: float = 0.0, **training: Any) -> Config:
+    """Training on the files of write_digits: 10 updates, a validation after every fourth.
+
+    sampling: strength of subword sampling."""
     config = tiny_config(
         **{"max_steps": 10, "valid_every": 4, "batch_tokens": 400, "average_checkpoints": 2}
         | training
@@ -172,7 +174,7 @@ def text_config(folder: Path, **training: Any) -> Config:
         {
             **config.model_dump(),
             "data": splits,
-            "tokenizer": {"vocab_size": 40, "byte_fallback": False},
+            "tokenizer": {"vocab_size": 40, "byte_fallback": False, "sampling": sampling},
             "decoding": {"beam_size": 2, "max_length": 12},
         }
     )
