@@ -15,9 +15,12 @@ demo: $(INSTALLED)
 	$(BIN)/nmt train --config configs/demo.yaml
 	$(BIN)/nmt evaluate --model runs/demo
 	$(BIN)/nmt translate --model runs/demo \
-	  "The old man is reading a book." \
-	  "Where is the small dog?" \
-	  "I do not want to buy the red car."
+	  "The old man is reading a thick book." \
+	  "I bought a lamp. It is beautiful." \
+	  "Anna, did you call your brother yesterday?" \
+	  "Please open the window, Mrs Keller." \
+	  "I think that she is looking forward to the concert." \
+	  "The train to Vienna leaves at half past seven."
 
 test: lint
 	$(BIN)/python -m pytest
