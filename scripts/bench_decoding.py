@@ -3,7 +3,9 @@
     python scripts/bench_decoding.py --model runs/x --source FILE --against ctranslate2
 
 Every system runs in a process of its own, in turn, over several rounds; the figures are medians,
-and ratios are of the same round. Tokenization counts for all. Outputs are compared line by line.
+and ratios are of the same round. Tokenization counts for all; output tokens are those of the
+output's text tokenized again, and an eos each. Outputs are compared line by line, and --differences
+shows those that are not the same.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def read_lines(path: Path) -> list[str]:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Speed of one system; runs in its own process."""
-    lines = read_lines(arguments.source)
+    lines = read_lines(arguments.source)[: arguments.lines]
     order = sorted(range(len(lines)), key=lambda i: -len(lines[i]))
     groups = [order[i : i + arguments.batch] for i in range(0, len(order), arguments.batch)]
     singles = lines[: arguments.singles]
@@ -125,6 +127,8 @@ def main() -> None:
     parser.add_argument("--length-penalty", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lines", type=int, help="take only so many lines of the source")
+    parser.add_argument("--differences", type=int, default=0, help="show so many of each system")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--measure", choices=SYSTEMS, help=argparse.SUPPRESS)
     parser.add_argument("--converted", type=Path, help=argparse.SUPPRESS)
@@ -148,7 +152,7 @@ def main() -> None:
             for system in systems:
                 command = [sys.executable, __file__, *sys.argv[1:]]
                 command += ["--measure", system, "--converted", str(converted)]
-                done = subprocess.run(command, check=True, capture_output=True)
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
                 rounds.setdefault(system, []).append(json.loads(done.stdout))
 
     first = systems[0]
@@ -164,6 +168,14 @@ def main() -> None:
         same = sum(a == b for a, b in zip(outputs[first], outputs[system], strict=True))
         row[f"outputs as {first}"] = same / len(outputs[first])
         table[system] = row
+        different = [
+            i
+            for i, (a, b) in enumerate(zip(outputs[first], outputs[system], strict=True))
+            if a != b
+        ]
+        for i in different[: arguments.differences]:
+            for name in (first, system):
+                print(f"line {i + 1}, {name}: {outputs[name][i]}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(table))
         return

@@ -1,15 +1,17 @@
 """Measure training speed: tokens a second, its parts, and its share of the machine's limit.
 
-    python scripts/bench_training.py --config configs/multi30k-en-de.yaml --set ...
+    python scripts/bench_training.py --config configs/bench.yaml --set ...
 
-The machine's limit is the time that the matrix products of an update would take at the rate of
-one large matrix product of the same precision, measured in this run. Absolute figures drift on
-shared machines; the share, and ratios of two runs taken in turn, do not.
+Of the parts, `forward` includes the gradients of the output projection, which the chunked loss
+computes on its way. The machine's limit is the time that the matrix products of an update would
+take at the rate of one large matrix product of the same precision, measured in this run. Absolute
+figures drift on shared machines; the share, and ratios of two runs taken in turn, do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import resource
 import statistics
@@ -21,11 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from nmt.data.prepare import prepare_data
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.config_file import load_config
-from nmt.data.batching import plan, training_batches
+from nmt.data.batching import Batch, plan, training_batches
+from nmt.data.corpus import prepare_data
 from nmt.model import build_model
 from nmt.precision import autocast, keep_freed_memory, resolve_device, resolve_precision
 from nmt.training.loss import batch_loss
@@ -66,6 +69,8 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=5, help="updates before measuring")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.warmup < 1:
+        parser.error("--warmup must be at least 1: the FLOP of an update are counted there")
 
     keep_freed_memory()
     config = load_config(arguments.config, arguments.set)
@@ -86,9 +91,17 @@ def main() -> None:
         model.to(device)  # type: ignore[attr-defined]
         optimizer = build_optimizer(model, training)
         count = arguments.warmup + arguments.updates
-        batches = plan(
-            corpus.source_lengths, corpus.target_lengths, training.batch_tokens, training.seed, 1
-        )
+        batches = []
+        for epoch in itertools.count(1):
+            batches += plan(
+                corpus.source_lengths,
+                corpus.target_lengths,
+                training.batch_tokens,
+                training.seed,
+                epoch,
+            )
+            if len(batches) >= count:
+                break
         seconds: dict[str, float] = defaultdict(float)
 
         @contextmanager
@@ -99,31 +112,36 @@ def main() -> None:
             synchronize(device)
             seconds[part] += time.perf_counter() - begin
 
-        def forward_backward(batch: object) -> None:
+        def forward_backward(batch: Batch) -> None:
             with timed("forward"), autocast(device, precision):
-                loss = batch_loss(model, batch, training.label_smoothing, training.rdrop)  # type: ignore[arg-type]
+                loss = batch_loss(model, batch, training.label_smoothing, training.rdrop)
                 objective = loss.objective / loss.tokens
             with timed("backward"):
-                objective.backward()
+                objective.backward()  # type: ignore[no-untyped-call]
 
-        rates = [matrix_rate(device, torch.bfloat16 if precision == "bf16" else torch.float32)]
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        rates = [matrix_rate(device, dtype)]
         model.train()
         stream = training_batches(corpus, batches[:count])
-        updates, tokens, slots, flops = [], [], [], 0
+        updates, tokens, slots = [], [], []
+        flops = counted_tokens = 0
         for number in range(1, count + 1):
             if number == arguments.warmup + 1:
                 seconds.clear()
             begin = time.perf_counter()
             with timed("data"):
                 batch = next(stream).to(device)
-            if number == 1:
+            if number <= arguments.warmup:
                 with FlopCounterMode(display=False) as counter:
                     forward_backward(batch)
-                flops = counter.get_total_flops() / batch.target_tokens
+                flops += counter.get_total_flops()
+                counted_tokens += batch.target_tokens
             else:
                 forward_backward(batch)
             with timed("optimizer"):
-                torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm or 1e9)
+                norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+                if training.clip_norm:
+                    clip_grads_with_norm_(model.parameters(), training.clip_norm, norm)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(number, training)
                 optimizer.step()
@@ -132,11 +150,12 @@ def main() -> None:
                 updates.append(time.perf_counter() - begin)
                 tokens.append(batch.target_tokens)
                 slots.append(batch.target_in.numel())
-        rates.append(matrix_rate(device, torch.bfloat16 if precision == "bf16" else torch.float32))
+        rates.append(matrix_rate(device, dtype))
 
     rate = max(rates)
     per_second = sum(tokens) / sum(updates)
-    limit = rate / flops
+    flops_a_token = flops / counted_tokens
+    limit = rate / flops_a_token
     figures = {
         "target tokens/s": round(per_second),
         "median target tokens/s of an update": round(
@@ -145,7 +164,7 @@ def main() -> None:
         "seconds an update": round(statistics.mean(updates), 4),
         "target tokens an update": round(statistics.mean(tokens)),
         "padding share of target": round(1 - sum(tokens) / sum(slots), 4),
-        "MFLOP a target token": round(flops / 1e6, 1),
+        "MFLOP a target token": round(flops_a_token / 1e6, 1),
         "matrix rate GFLOP/s": round(rate / 1e9, 1),
         "limit target tokens/s": round(limit),
         "share of limit": round(per_second / limit, 3),

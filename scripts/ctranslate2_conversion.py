@@ -75,6 +75,7 @@ def convert(run: Run, folder: Path) -> None:
     spec.config.bos_token, spec.config.eos_token, spec.config.unk_token = "<s>", "</s>", "<unk>"
     spec.config.decoder_start_token = "<s>"
     spec.validate()
+    spec.optimize(quantization="float32")
     spec.save(str(folder))
 
 

@@ -1,0 +1,131 @@
+"""Measure how the cost of decoding grows with beam, batch and length; print and plot it.
+
+    python scripts/bench_growth.py --config configs/bench.yaml --output docs/images
+
+Random weights and sources; every output is made exactly as long as its source (min_length =
+max_length), so the work of a point is known: batch * beam hypotheses through length + 1 steps.
+The times are minima over several repetitions, all points in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from nmt.config import DecodingConfig
+from nmt.config_file import load_config
+from nmt.decoding.search import beam_search
+from nmt.model import build_model
+from nmt.precision import autocast, keep_freed_memory
+
+if TYPE_CHECKING:
+    from nmt.model import Model
+
+BEAM, BATCH, LENGTH = 5, 16, 24
+
+
+class Point(NamedTuple):
+    beam: int = BEAM
+    batch: int = BATCH
+    length: int = LENGTH
+
+
+AXES = {
+    "beam": [Point(beam=n) for n in (1, 2, 3, 5, 8, 12, 20, 32)],
+    "batch": [Point(batch=n) for n in (1, 2, 4, 8, 16, 32, 64, 128)],
+    "length": [Point(length=n) for n in (8, 16, 32, 64, 128, 256)],
+}
+
+
+def seconds(model: Model, point: Point, vocabulary: int, precision: str) -> float:
+    """Time of one search."""
+    source = torch.randint(4, vocabulary, (point.batch, point.length))
+    mask = torch.ones_like(source, dtype=torch.bool)
+    options = DecodingConfig(
+        beam_size=point.beam,
+        max_length=point.length,
+        min_length=point.length,
+        max_length_ratio=1000.0,
+        patience=None,
+    )
+    with autocast(source.device, "bf16" if precision == "bf16" else "fp32"):
+        begin = time.perf_counter()
+        found = beam_search(model, source, mask, options)
+        spent = time.perf_counter() - begin
+    assert all(len(best[0].tokens) == point.length for best in found)
+    return spent
+
+
+def plot(times: dict[Point, float], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "growth"
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(AXES), figsize=(11, 3.4), layout="constrained")
+    for panel, (axis, points) in zip(panels, AXES.items(), strict=True):
+        xs = [getattr(point, axis) for point in points]
+        per_sentence = [1000 * times[point] / point.batch for point in points]
+        panel.loglog(xs, per_sentence, marker="o", color="#1f5fa8")
+        fixed = {"beam": BEAM, "batch": BATCH, "length": LENGTH}
+        del fixed[axis]
+        panel.set_title(", ".join(f"{name} {value}" for name, value in fixed.items()), fontsize=9)
+        panel.set_xlabel(f"{axis} (tokens)" if axis == "length" else axis)
+        panel.set_xticks(xs, [str(x) for x in xs])
+        panel.minorticks_off()
+        panel.grid(visible=True, alpha=0.3)
+    panels[0].set_ylabel("ms a sentence")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--output", type=Path, help="folder for growth-decoding.svg")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(1)
+    config = load_config(arguments.config, arguments.set)
+    vocabulary = config.tokenizer.vocab_size
+    model = build_model(config.model, vocabulary, vocabulary, shared_vocab=True)
+    model.eval()
+
+    times: dict[Point, float] = {}
+    for _ in range(arguments.repetitions):
+        for point in dict.fromkeys(point for points in AXES.values() for point in points):
+            spent = seconds(model, point, vocabulary, arguments.precision)
+            times[point] = min(spent, times.get(point, spent))
+
+    if arguments.output:
+        plot(times, arguments.output / "growth-decoding.svg")
+    if arguments.json:
+        rows = [point._asdict() | {"seconds": spent} for point, spent in times.items()]
+        print(json.dumps(rows))
+        return
+    for axis, points in AXES.items():
+        print(f"| {axis} | ms a sentence | sentences/s | ms a step |")
+        print("|---:|---:|---:|---:|")
+        for point in points:
+            spent = times[point]
+            sentence, step = 1000 * spent / point.batch, 1000 * spent / (point.length + 1)
+            rate = point.batch / spent
+            print(f"| {getattr(point, axis)} | {sentence:.1f} | {rate:.1f} | {step:.2f} |")
+        print()
+
+
+if __name__ == "__main__":
+    main()
