@@ -305,3 +305,13 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig
     decoding: DecodingConfig = DecodingConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        room = self.model.max_positions - 1  # one position is taken by bos or eos
+        if self.model.positions == "learned" and self.data.max_tokens > room:
+            raise ValueError(
+                f"learned positions hold {room} tokens (model.max_positions - 1), "
+                f"but data.max_tokens is {self.data.max_tokens}"
+            )
+        return self

@@ -188,9 +188,10 @@ def build_checked(
 
     model = config.model
     largest = max((size for shape in shapes.values() for size in shape), default=0)
+    inner = model.feedforward if model.architecture == "transformer" else 0
     plausible = (
         model.encoder_layers + model.decoder_layers <= len(shapes)
-        and max(model.d_model, model.feedforward) <= 4 * largest
+        and max(model.d_model, inner) <= 4 * largest
         and (model.positions != "learned" or model.max_positions <= largest)
     )
     expected = {}

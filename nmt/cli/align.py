@@ -42,7 +42,7 @@ def align(
     """
     from nmt.cli import streams
     from nmt.cli.attention import parse_head
-    from nmt.cli.score import _groups_of_pairs
+    from nmt.cli.score import groups_of_pairs
     from nmt.data.text import clean_line
     from nmt.inspection.alignment import choose, word_attention
     from nmt.precision import resolve_device
@@ -58,7 +58,7 @@ def align(
     print(f"aligning by {choice}", file=sys.stderr)
     numbers = itertools.count(1)
     with streams.Warnings() as warnings, streams.open_output(None) as sink:
-        for group in _groups_of_pairs(source, target, warnings):
+        for group in groups_of_pairs(source, target, warnings):
             pairs = [(clean_line(s), clean_line(t)) for s, t in group]
             found = word_attention(network, tokenizer, pairs, data.max_tokens)
             for attention, pair, number in zip(found, pairs, numbers, strict=False):

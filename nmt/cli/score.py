@@ -52,7 +52,7 @@ def score(
     translator = load_translator(model, device, threads, {})
     total, tokens = 0.0, 0
     with streams.Warnings() as warnings, streams.open_output(None) as sink:
-        for pairs in _groups_of_pairs(source, target, warnings):
+        for pairs in groups_of_pairs(source, target, warnings):
             for result in translator.score(pairs):
                 mean = result.log_probability / result.tokens
                 if json:
@@ -68,7 +68,7 @@ def score(
         print(f"{mean:.4f} nats a token, perplexity {math.exp(-mean):.3f}", file=sys.stderr)
 
 
-def _groups_of_pairs(
+def groups_of_pairs(
     source: Path | None, target: Path | None, warnings: Warnings
 ) -> Iterator[list[tuple[str, str]]]:
     from nmt.cli import streams

@@ -46,7 +46,8 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
         return x
     if x.device.type != "cpu":
         return nn.functional.dropout(x, p)
-    result: Tensor = _Dropout.apply(x, round(p * _LEVELS))  # type: ignore[no-untyped-call]
+    dropped_levels = min(round(p * _LEVELS), _LEVELS - 1)
+    result: Tensor = _Dropout.apply(x, dropped_levels)  # type: ignore[no-untyped-call]
     return result
 
 
