@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+MAX_LENGTH = 256  # tokens of an output; CTranslate2 knows no limit by the source's length
 SYSTEMS = ("fp32", "bf16", "int8", "ct2-float32", "ct2-int8")
 
 
@@ -76,6 +77,8 @@ def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
             "beam_size": arguments.beam_size,
             "length_penalty": arguments.length_penalty,
             "precision": arguments.measure,
+            "max_length": MAX_LENGTH,
+            "max_length_ratio": 1000.0,
             "batch_tokens": 1_000_000,
         }
     )
@@ -107,7 +110,7 @@ def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
             [[*pieces, "</s>"] for pieces in source.encode(lines, out_type=str)],
             beam_size=arguments.beam_size,
             length_penalty=arguments.length_penalty,
-            max_decoding_length=256,
+            max_decoding_length=MAX_LENGTH,
             disable_unk=True,
         )
         return [target.decode(result.hypotheses[0]) for result in results]

@@ -76,6 +76,7 @@ def convert(run: Run, folder: Path) -> None:
     spec.config.decoder_start_token = "<s>"
     spec.validate()
     spec.optimize(quantization="float32")
+    folder.mkdir(parents=True, exist_ok=True)
     spec.save(str(folder))
 
 

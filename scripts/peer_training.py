@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 BETAS = (0.9, 0.98)
 RATE, WARMUP = 5e-4, 400
@@ -35,7 +36,7 @@ class Meter:
         self.pending = 0
         self.tokens: list[int] = []
         self.times: list[float] = []
-        torch.optim.optimizer.register_optimizer_step_post_hook(self._stepped)
+        register_optimizer_step_post_hook(self._stepped)
 
     def count(self, tokens: Any) -> None:
         self.pending += int(tokens)
@@ -280,7 +281,8 @@ def joeynmt(job: dict[str, Any], meter: Meter) -> None:
             "normalization": "tokens",
             "label_smoothing": 0.1,
             "batch_type": "token",
-            "batch_size": job["batch_tokens"],
+            # It batches without sorting by length, so that half of a batch is padding.
+            "batch_size": 2 * job["batch_tokens"],
             "epochs": 100,
             "logging_freq": NEVER,
             "validation_freq": NEVER,
