@@ -1,6 +1,7 @@
 """Measure decoding speed, alone or against CTranslate2 with the same weights.
 
-    python scripts/bench_decoding.py --model runs/x --source FILE --against ctranslate2
+    nmt train --config configs/bench.yaml
+    python scripts/bench_decoding.py --against ctranslate2
 
 Every system runs in a process of its own, in turn, over several rounds; the figures are medians,
 and ratios are of the same round. Tokenization counts for all; output tokens are those of the
@@ -34,7 +35,7 @@ def read_lines(path: Path) -> list[str]:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Speed of one system; runs in its own process."""
-    lines = read_lines(arguments.source)[: arguments.lines]
+    lines = read_lines(arguments.source)
     order = sorted(range(len(lines)), key=lambda i: -len(lines[i]))
     groups = [order[i : i + arguments.batch] for i in range(0, len(order), arguments.batch)]
     singles = lines[: arguments.singles]
@@ -120,8 +121,10 @@ def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", required=True, help="run folder")
-    parser.add_argument("--source", type=Path, required=True, help="text to translate, or .gz")
+    parser.add_argument("--model", default="bench", help="name or folder of a run [bench]")
+    parser.add_argument(
+        "--source", type=Path, help="text to translate, or .gz [the run's test or validation data]"
+    )
     parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:3])
     parser.add_argument("--against", choices=["ctranslate2"])
     parser.add_argument("--batch", type=int, default=64, help="sentences a batch")
@@ -140,21 +143,31 @@ def main() -> None:
         json.dump(measure(arguments), sys.stdout)
         return
 
+    from nmt.data.sources import read_pairs
+    from nmt.runs import find_run
+
     systems = list(arguments.precision)
     rounds: dict[str, list[dict[str, Any]]] = {}
+    run = find_run(arguments.model)
+    if arguments.source:
+        lines = read_lines(arguments.source)
+    else:
+        data = run.config.data
+        lines = [pair.source for pair in read_pairs(data.test or data.valid, "test")]
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "model"
+        source = Path(folder) / "source"
+        source.write_text("".join(f"{line}\n" for line in lines[: arguments.lines]))
         if arguments.against:
             from ctranslate2_conversion import convert
 
-            from nmt.runs import find_run
-
-            convert(find_run(arguments.model), converted)
+            convert(run, converted)
             systems += ["ct2-float32", "ct2-int8"]
         for _ in range(arguments.rounds):
             for system in systems:
                 command = [sys.executable, __file__, *sys.argv[1:]]
                 command += ["--measure", system, "--converted", str(converted)]
+                command += ["--model", str(run.path), "--source", str(source)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
                 rounds.setdefault(system, []).append(json.loads(done.stdout))
 

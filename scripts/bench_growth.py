@@ -1,6 +1,6 @@
 """Measure how the cost of decoding grows with beam, batch and length; print and plot it.
 
-    python scripts/bench_growth.py --config configs/bench.yaml --output docs/images
+    python scripts/bench_growth.py --output docs/images
 
 Random weights and sources; every output is made exactly as long as its source (min_length =
 max_length), so the work of a point is known: batch * beam hypotheses through length + 1 steps.
@@ -26,6 +26,7 @@ from nmt.precision import autocast, keep_freed_memory
 if TYPE_CHECKING:
     from nmt.model import Model
 
+BENCH = Path(__file__).parents[1] / "configs" / "bench.yaml"
 BEAM, BATCH, LENGTH = 5, 16, 24
 
 
@@ -87,7 +88,7 @@ def plot(times: dict[Point, float], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=BENCH)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--threads", type=int, default=2)

@@ -1,6 +1,6 @@
 """Compare training speed with other toolkits on the same work, in turn, over several rounds.
 
-    python scripts/bench_peers.py --config configs/bench.yaml --set ... \\
+    python scripts/bench_peers.py --set ... \\
         --peer fairseq=/venvs/fairseq/bin/python --peer eole=/venvs/eole/bin/python
 
 Each peer is given by the Python of an environment that has it (docs/benchmarks.md says how to
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nmt.config import Config
 
 HERE = Path(__file__).resolve().parent
+BENCH = HERE.parent / "configs" / "bench.yaml"
 PEERS = ("fairseq", "opennmt", "eole", "joeynmt", "sockeye", "transformers")
 
 
@@ -110,7 +111,7 @@ def measure_peer(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=BENCH)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--precision", nargs="+", default=["auto", "fp32"], help="of nmt")

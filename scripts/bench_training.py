@@ -1,6 +1,6 @@
 """Measure training speed: tokens a second, its parts, and its share of the machine's limit.
 
-    python scripts/bench_training.py --config configs/bench.yaml --set ...
+    python scripts/bench_training.py [--config configs/bench.yaml] [--set KEY=VALUE ...]
 
 Of the parts, `forward` includes the gradients of the output projection, which the chunked loss
 computes on its way. The machine's limit is the time that the matrix products of an update would
@@ -34,6 +34,8 @@ from nmt.precision import autocast, keep_freed_memory, resolve_device, resolve_p
 from nmt.training.loss import batch_loss
 from nmt.training.optimizer import build_optimizer, learning_rate
 
+BENCH = Path(__file__).parents[1] / "configs" / "bench.yaml"
+
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """FLOP/s of a large product of this precision: the best of several, 2 n^3 for n = 2048."""
@@ -63,7 +65,7 @@ def peak_memory(device: torch.device) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=BENCH)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--updates", type=int, default=30, help="measured updates")
     parser.add_argument("--warmup", type=int, default=5, help="updates before measuring")

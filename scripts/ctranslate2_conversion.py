@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +14,10 @@ from nmt.runs import load_model
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
-
-    from nmt.model.attention import MultiHeadAttention
-    from nmt.model.layers import FeedForward
     from nmt.runs import Run
+    from nmt.tokenizer import Vocabulary
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def convert(run: Run, folder: Path) -> None:
@@ -56,6 +55,7 @@ def convert(run: Run, folder: Path) -> None:
     if config.norm == "pre":
         set_affine(spec.encoder.layer_norm, model.encoder_norm, "gamma", "beta")
         set_affine(spec.decoder.layer_norm, model.decoder_norm, "gamma", "beta")
+    layer: Any
     for layer_spec, layer in zip(spec.encoder.layer, model.encoder_layers, strict=True):
         set_self_attention(layer_spec.self_attention, layer.self_attention)
         set_feed_forward(layer_spec.ffn, layer.feed_forward)
@@ -80,41 +80,42 @@ def convert(run: Run, folder: Path) -> None:
     spec.save(str(folder))
 
 
-def pieces(vocabulary: object) -> list[str]:
+def pieces(vocabulary: Vocabulary) -> list[str]:
     """All pieces of a vocabulary in the order of their ids."""
-    return vocabulary.pieces(range(len(vocabulary)))  # type: ignore[attr-defined, arg-type]
+    return vocabulary.pieces(range(len(vocabulary)))
 
 
-def array(module: nn.Module) -> np.ndarray:
-    return module.weight.detach().float().numpy().copy()  # type: ignore[operator, union-attr]
+def array(module: Any) -> Array:
+    weight: Array = module.weight.detach().float().numpy().copy()
+    return weight
 
 
-def set_affine(spec: object, module: nn.Module, weight: str = "weight", bias: str = "bias") -> None:
+def set_affine(spec: Any, module: Any, weight: str = "weight", bias: str = "bias") -> None:
     setattr(spec, weight, array(module))
-    setattr(spec, bias, module.bias.detach().float().numpy().copy())  # type: ignore[operator, union-attr]
+    setattr(spec, bias, module.bias.detach().float().numpy().copy())
 
 
-def set_norm(spec: object, add_norm: nn.Module) -> None:
-    set_affine(spec.layer_norm, add_norm.layer_norm, "gamma", "beta")  # type: ignore[attr-defined, arg-type]
+def set_norm(spec: Any, add_norm: Any) -> None:
+    set_affine(spec.layer_norm, add_norm.layer_norm, "gamma", "beta")
 
 
-def set_joined(spec: object, *linears: nn.Linear) -> None:
+def set_joined(spec: Any, *linears: Any) -> None:
     """Several projections of one input, one below the other."""
-    spec.weight = np.concatenate([array(linear) for linear in linears])  # type: ignore[attr-defined]
-    spec.bias = np.concatenate([linear.bias.detach().numpy() for linear in linears])  # type: ignore[attr-defined]
+    spec.weight = np.concatenate([array(linear) for linear in linears])
+    spec.bias = np.concatenate([linear.bias.detach().numpy() for linear in linears])
 
 
-def set_self_attention(spec: object, attention: MultiHeadAttention) -> None:
-    set_joined(spec.linear[0], attention.w_q, attention.w_k, attention.w_v)  # type: ignore[attr-defined]
-    set_affine(spec.linear[1], attention.w_o)  # type: ignore[attr-defined]
+def set_self_attention(spec: Any, attention: Any) -> None:
+    set_joined(spec.linear[0], attention.w_q, attention.w_k, attention.w_v)
+    set_affine(spec.linear[1], attention.w_o)
 
 
-def set_cross_attention(spec: object, attention: MultiHeadAttention) -> None:
-    set_affine(spec.linear[0], attention.w_q)  # type: ignore[attr-defined]
-    set_joined(spec.linear[1], attention.w_k, attention.w_v)  # type: ignore[attr-defined]
-    set_affine(spec.linear[2], attention.w_o)  # type: ignore[attr-defined]
+def set_cross_attention(spec: Any, attention: Any) -> None:
+    set_affine(spec.linear[0], attention.w_q)
+    set_joined(spec.linear[1], attention.w_k, attention.w_v)
+    set_affine(spec.linear[2], attention.w_o)
 
 
-def set_feed_forward(spec: object, feed_forward: FeedForward) -> None:
-    set_affine(spec.linear_0, feed_forward.w_1)  # type: ignore[attr-defined]
-    set_affine(spec.linear_1, feed_forward.w_2)  # type: ignore[attr-defined]
+def set_feed_forward(spec: Any, feed_forward: Any) -> None:
+    set_affine(spec.linear_0, feed_forward.w_1)
+    set_affine(spec.linear_1, feed_forward.w_2)
