@@ -427,7 +427,7 @@ def _explain(document: _Document, problem: Any, path: KeyPath) -> tuple[str, str
         where = document.place(path[:-1])
         return f"missing key {quoted(str(path[-1]))} in {where} ({name})", None
     if problem["type"] == "value_error":
-        return f"{problem['ctx']['error']} in {place} ({name})", None
+        return f"{problem['ctx']['error']} in {place}{f' ({name})' if name else ''}", None
     value = _show(problem["input"])
     place = document.values.get(path, place)
     return f"wrong value {value} in {place} ({name}); it must be {_allowed(problem)}", None

@@ -36,7 +36,7 @@ def align(
     of letters and digits (with inner apostrophes and hyphens) and each other visible character.
     Each target word gets at most one link. What is not given of layer, head and state is chosen
     by alignment error rate if the model was trained on the built-in corpus, which knows the
-    truth; otherwise it is the mean of heads of the last layer but one.
+    truth; otherwise it is the mean of heads of the last layer.
 
     Example: nmt align --source test.en --target test.de > test.align
     """

@@ -129,7 +129,7 @@ def test_order_gaps_and_errors(model: Transformer, tokenizer: Any) -> None:
 def test_choosing(model: Transformer, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data: Any = SimpleNamespace(max_tokens=20)
     monkeypatch.setattr(alignment, "has_gold", lambda data: False)
-    assert choose(model, tokenizer, data) == Choice(2, "mean", "reads")
+    assert choose(model, tokenizer, data) == Choice(3, "mean", "predicts")
     assert choose(model, tokenizer, data, 1, 2, "predicts") == Choice(1, 2, "predicts")
     with pytest.raises(UsageError, match="there is no layer 9"):
         choose(model, tokenizer, data, layer=9)
