@@ -215,8 +215,9 @@ class TrainingConfig(Section):
     """Stop after this many updates."""
     max_epochs: PositiveInt | None = None
     """Stop after this many passes over the data."""
-    optimizer: Literal["adam", "adamw"] = "adam"
-    """Adam (Kingma and Ba, 2015), or with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adam"
+    """Adam (Kingma and Ba, 2015); with decoupled weight decay (Loshchilov and Hutter, 2019); or
+    Muon (Jordan et al., 2024), which learns in far fewer updates of some more cost each."""
     beta1: Probability = 0.9
     """Decay of Adam's first moment."""
     beta2: Probability = 0.98

@@ -1,4 +1,4 @@
-"""Adam with its parameter groups, and the learning rate as a function of the step."""
+"""Optimizers with their parameter groups, and the learning rate as a function of the step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
+
+from nmt.training.muon import Muon
 
 if TYPE_CHECKING:
     from nmt.config import TrainingConfig
@@ -13,16 +16,31 @@ if TYPE_CHECKING:
 
 
 def build_optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW in torch's fused form; weight decay acts on matrices only."""
+    """Adam or AdamW in torch's fused form, or Muon; weight decay acts on matrices only.
+
+    Muon is made for the matrices that map one hidden state to another. Embeddings and the output
+    projection, whose rows belong to words, get AdamW with it, as biases and gains do.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    betas = (config.beta1, config.beta2)
+    if config.optimizer == "muon":
+        of_words = {id(p) for module in _embeddings(model) for p in module.parameters()}
+        of_words.add(id(model.output_weight))
+        hidden = [p for p in parameters if p.ndim == 2 and id(p) not in of_words]
+        chosen = {id(p) for p in hidden}
+        others = [p for p in parameters if id(p) not in chosen]
+        return Muon(hidden, others, config.learning_rate, betas, config.weight_decay)
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(
-        groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=1e-9, fused=True
-    )
+    return kind(groups, lr=config.learning_rate, betas=betas, eps=1e-9, fused=True)
+
+
+def _embeddings(model: Model) -> list[nn.Embedding]:
+    assert isinstance(model, nn.Module)
+    return [module for module in model.modules() if isinstance(module, nn.Embedding)]
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:

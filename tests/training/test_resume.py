@@ -119,6 +119,7 @@ def test_a_moved_run_goes_on_the_same(tmp_path: Path, through: tuple[Any, ...]) 
         {"sampling": True},
         {"patience": 2, "valid_every": 1},
         {"optimizer": "adamw", "weight_decay": 0.1, "max_epochs": 2},
+        {"optimizer": "muon", "weight_decay": 0.1, "ema": 0.9},
     ],
     ids=lambda variant: "-".join(variant),
 )

@@ -1,0 +1,122 @@
+"""Muon: momentum whose direction is made orthogonal, for the matrices inside the model.
+
+Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the scale that
+lets it share Adam's learning rate and weight decay is of Liu et al. (2025, arXiv:2502.16982). Two
+things differ from torch.optim.Muon: matrices of one shape are made orthogonal together, in
+float32 (bfloat16 is emulated on most processors), and embeddings and vectors, for which
+the method is not made, get AdamW here, so that one optimizer holds the whole model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the polynomial of Jordan et al., steep at 0, so that five rounds are enough."""
+
+
+def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """Matrices (count, rows, columns) with all singular values moved near 1 (0.7 to 1.2).
+
+    Newton-Schulz iteration: X <- aX + b(XX^T)X + c(XX^T)^2 X keeps the singular vectors and
+    pushes each singular value, scaled into (0, 1] first, towards 1.
+    """
+    a, b, c = _COEFFICIENTS
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    for _ in range(rounds):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Orthogonalized momentum for `matrices`, AdamW for `others`; weight decay is decoupled.
+
+    Args:
+        matrices: parameters (rows, columns) of the layers.
+        others: embeddings, biases, gains.
+        lr: learning rate of both.
+        betas: Adam's; the momentum of the matrices is 0.95 with Nesterov's look ahead.
+        weight_decay: of all parameters with two dimensions.
+    """
+
+    def __init__(
+        self,
+        matrices: Sequence[Tensor],
+        others: Sequence[Tensor],
+        lr: float,
+        betas: tuple[float, float],
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+    ) -> None:
+        adam = {"fused": True, "orthogonal": False}
+        groups: list[dict[str, Any]] = [
+            {"params": list(matrices), "weight_decay": weight_decay, "fused": False, "orthogonal": True},
+            {"params": [p for p in others if p.ndim >= 2], "weight_decay": weight_decay, **adam},
+            {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0, **adam},
+        ]
+        defaults = {"lr": lr, "betas": betas, "momentum": momentum}
+        super().__init__([group for group in groups if group["params"]], defaults)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update all parameters that have a gradient."""
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not group["orthogonal"]:
+                self._adamw(parameters, group)
+                continue
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for parameter in parameters:
+                by_shape.setdefault(parameter.shape, []).append(parameter)
+            for alike in by_shape.values():
+                self._orthogonal(alike, group)
+
+    def _orthogonal(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        momenta = [self.state[p]["momentum"] for p in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        directions = orthogonalize(torch.stack(list(ahead)))
+        # Entries of an orthogonal (m, n) matrix have the root mean square 1/sqrt(max(m, n));
+        # those of Adam's updates about 0.2.
+        scale = 0.2 * math.sqrt(max(parameters[0].shape))
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, list(directions.unbind()), alpha=-group["lr"] * scale)
+
+    def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter].update(
+                    step=torch.zeros((), dtype=torch.float32, device=parameter.device),
+                    exp_avg=torch.zeros_like(parameter),
+                    exp_avg_sq=torch.zeros_like(parameter),
+                )
+        states = [self.state[p] for p in parameters]
+        adamw(
+            parameters,
+            [p.grad for p in parameters if p.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-9,
+            maximize=False,
+        )
