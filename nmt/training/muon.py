@@ -57,13 +57,13 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.95,
     ) -> None:
-        adam = {"fused": True, "orthogonal": False}
+        adam = {"orthogonal": False, "fused": True}
         groups: list[dict[str, Any]] = [
-            {"params": list(matrices), "weight_decay": weight_decay, "fused": False, "orthogonal": True},
-            {"params": [p for p in others if p.ndim >= 2], "weight_decay": weight_decay, **adam},
-            {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0, **adam},
+            {"params": list(matrices), "orthogonal": True, "fused": False},
+            {"params": [p for p in others if p.ndim >= 2], **adam},
+            {"params": [p for p in others if p.ndim < 2], **adam, "weight_decay": 0.0},
         ]
-        defaults = {"lr": lr, "betas": betas, "momentum": momentum}
+        defaults = {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
