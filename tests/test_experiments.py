@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from nmt.evaluation.report import LengthRow
 from nmt.model import attention
 from nmt.model.transformer import Transformer
 
@@ -54,18 +56,32 @@ def test_without_the_causal_mask() -> None:
     assert first_is_the_same()
 
 
-def test_results_are_written_into_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_to_repeat_has_no_folders_of_this_machine(tmp_path: Path) -> None:
+    import common
+
+    parser = common.arguments_for("scripts/experiments/x.py", "What it shows.\n\nMore.")
+    given = ["--data", str(tmp_path / "pairs"), "--runs", str(tmp_path), "--docs", str(tmp_path)]
+    settings = ["--set", "model.d_model=8", "--set", "model.heads=1"]
+    arguments = common.parse(parser, [*given, *settings, "--threads", "2"])
+    assert arguments.command == (
+        "python scripts/experiments/x.py --data pairs "
+        "--set model.d_model=8 --set model.heads=1 --threads 2"
+    )
+    relative = common.parse(parser, ["--data", "runs/pairs"])
+    assert relative.command == "python scripts/experiments/x.py --data runs/pairs"
+
+
+def test_results_are_written_into_the_page(tmp_path: Path) -> None:
     import common
 
     page = tmp_path / "why-attention.md"
     page.write_text("before\n<!-- x -->\nnot run\n<!-- end -->\nafter\n")
-    monkeypatch.setattr(sys, "argv", ["x.py", "--steps", "3"])
-    arguments = argparse.Namespace(docs=tmp_path, threads=1)
+    arguments = argparse.Namespace(docs=tmp_path, threads=1, command="python x.py --steps 3")
     for _ in range(2):
         common.save("x", arguments, [common.table(("", "BLEU"), [("a", "1.0")])], more=1 / 3)
         text = page.read_text()
         assert text.startswith("before\n<!-- x -->\n|  | BLEU |\n| --- | ---: |\n| a | 1.0 |\n")
-        assert "`python scripts/experiments/x.py --steps 3`" in text
+        assert "`python x.py --steps 3`" in text
         assert text.endswith("<!-- end -->\nafter\n")
     assert '"more":0.3333' in (tmp_path / "results" / "x.json").read_text()
 
@@ -80,3 +96,103 @@ def test_the_page_has_a_place_for_every_experiment() -> None:
         block = rest.partition("<!-- end -->")[0]
         result = ROOT / "docs" / "results" / f"{name}.json"
         assert result.exists() != ("not run yet" in block), name
+
+
+TINY = [
+    "model.d_model=16",
+    "model.encoder_layers=1",
+    "model.decoder_layers=1",
+    "model.feedforward=16",
+    "tokenizer.vocab_size=400",
+    "tokenizer.type=bpe",
+    "training.max_steps=4",
+    "training.warmup_steps=1",
+    "training.valid_every=2",
+    "training.log_every=1",
+    "decoding.max_length=10",
+]
+
+
+def test_an_experiment_from_data_to_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains, measures, draws; what is there already is taken, not made again."""
+    pytest.importorskip("matplotlib")
+    import causality
+    import common
+    import long_lines
+
+    few: Any = {"train": ("train", 60), "val": ("valid", 8), "test": ("test", 8)}
+    monkeypatch.setattr(long_lines, "SPLITS", few)
+    long_lines.write(tmp_path / "lines")
+    page = tmp_path / "why-attention.md"
+    page.write_text("<!-- causality -->\nnot run\n<!-- end -->\n")
+    options = ["--data", tmp_path / "lines", "--runs", tmp_path / "runs", "--docs", tmp_path]
+    settings = [word for setting in TINY for word in ("--set", setting)]
+    causality.main([*map(str, options), *settings])
+    result = json.loads((tmp_path / "results" / "causality.json").read_text())
+    with_mask, without = result["variants"]
+    assert [step for step, _, _ in with_mask["validation"]] == [2, 4]
+    assert [step for step, _ in without["training"]] == [1, 2, 3, 4]
+    assert with_mask["parameters"] == without["parameters"]
+    assert with_mask["training"] != without["training"]
+    assert (tmp_path / "images" / "causality.svg").read_text().endswith("</svg>\n")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("translated again")
+
+    monkeypatch.setattr(common, "Translator", never)
+    before = page.read_text()
+    causality.main([*map(str, options), *settings])
+    assert page.read_text() == before
+
+
+def test_long_lines_hold_every_number_of_parts(tmp_path: Path) -> None:
+    import long_lines
+
+    long_lines.write(tmp_path)
+    lines = {path.name: path.read_text().splitlines() for path in tmp_path.iterdir()}
+    assert {name: len(text) for name, text in lines.items()} == {
+        f"{split}.{language}": count
+        for split, (_, count) in long_lines.SPLITS.items()
+        for language in ("en", "de")
+    }
+    assert not set(lines["test.en"]) & set(lines["train.en"])
+
+
+def test_one_name_means_one_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run folders are shared by name, so experiments must agree on what a name stands for."""
+    import all as every
+    import common
+
+    seen: dict[tuple[str, str], tuple[tuple[str, ...], object]] = {}
+    titles: list[str] = []
+
+    def note(variant: common.Variant, arguments: argparse.Namespace) -> common.Outcome:
+        key = (arguments.data.name, variant.name)
+        assert seen.setdefault(key, (variant.overrides, variant.altered)) == (
+            variant.overrides,
+            variant.altered,
+        )
+        titles.append(variant.title)
+        rows = [LengthRow(1, None, 1, [1.0])]
+        records = [{"step": 1.0, "nll": 1.0, "loss": 1.0, "bleu": 1.0}]
+        return common.Outcome(variant.title, 1, 1.0, 0.1, 1.0, rows, records, records)
+
+    pytest.importorskip("matplotlib")
+    import locality
+
+    (tmp_path / "pairs").mkdir()
+    for split in ("train", "val", "test"):
+        for language in ("en", "de"):
+            (tmp_path / "pairs" / f"{split}.{language}").write_text("a\nb\n")
+    monkeypatch.setattr(common, "measure", note)
+    monkeypatch.setattr(common, "train", lambda *_: None)
+    bias = {"encoder": [[0.0] * 25], "decoder": [[0.0] * 25]}
+    monkeypatch.setattr(locality, "learned_bias", lambda run: bias)
+    page = (ROOT / "docs" / "why-attention.md").read_text()
+    (tmp_path / "why-attention.md").write_text(page)
+    options = ["--data", tmp_path / "pairs", "--runs", tmp_path / "runs", "--docs", tmp_path]
+    every.main(list(map(str, options)))
+    assert len(titles) > len(seen) > 20
+    written = {path.stem for path in (tmp_path / "results").iterdir()}
+    names = {path.stem for path in EXPERIMENTS.glob("*.py") if "common.save(" in path.read_text()}
+    assert written == names - {"speed", "cost"} | {"length-long"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,7 +68,8 @@ def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style
         blocks = [range(len(columns))]
     else:
         cells = [1] * len(columns)
-        per_block = room // 2
+        # As many blocks as are needed, each with about as many columns.
+        per_block = math.ceil(len(columns) / math.ceil(len(columns) / (room // 2)))
         blocks = [
             range(len(columns))[begin : begin + per_block]
             for begin in range(0, len(columns), per_block)

@@ -5,6 +5,7 @@ python scripts/experiments/causality.py --data multi30k-en-de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from unittest import mock
 
@@ -32,8 +33,8 @@ def no_causal_mask() -> AbstractContextManager[object]:
     return mock.patch.object(Transformer, "decode", decode_seeing_the_future)
 
 
-def main() -> None:
-    arguments = common.arguments_for(__doc__).parse_args()
+def main(given: Sequence[str] | None = None) -> None:
+    arguments = common.parse(common.arguments_for(__file__, __doc__), given)
     variants = [
         common.Variant(common.TRANSFORMER.name, label="with causal mask"),
         common.Variant("no-causal-mask", label="without", altered=no_causal_mask),
@@ -48,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

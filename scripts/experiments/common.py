@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nmt import storage
 from nmt.config_file import load_config
 from nmt.data.text import clean_line
 from nmt.decoding.translator import Translator
+from nmt.errors import NmtError
 from nmt.evaluation.metrics import corpus_scores
 from nmt.evaluation.report import LengthRow, scores_by_length
 from nmt.runs import Run
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
+VALIDATION_PAIRS = 300
 BASE = Path(__file__).with_name("base.yaml")
 COLOURS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#5c5c5c")
 
@@ -59,10 +62,9 @@ TRANSFORMER = Variant("transformer", label="Transformer")
 # Wider and shallower, so that it has about as many parameters as the Transformer.
 RECURRENT = (
     "model.architecture=rnn",
-    "model.d_model=256",
+    "model.d_model=192",
     "model.encoder_layers=1",
     "model.decoder_layers=1",
-    "training.learning_rate=0.001",
 )
 FIXED_VECTOR = Variant("rnn", RECURRENT, "RNN, fixed vector")
 RNN_ATTENTION = Variant(
@@ -82,8 +84,6 @@ class Outcome:
     chrf: float
     lengths: list[LengthRow]
     """BLEU by source length in words."""
-    tokens_per_second: float
-    """Median over the training, target tokens; other work on the machine shows in it."""
     training: list[dict[str, float]] = field(repr=False)
     """Records of metrics.jsonl: step, nll (with dropout), ..."""
     validation: list[dict[str, float]] = field(repr=False)
@@ -110,7 +110,8 @@ class Outcome:
                 (r["step"], round(r["loss"], 4), round(r["bleu"], 2)) for r in self.validation
             ],
         }
-        return rounded({**asdict(self), **keep})
+        result: dict[str, Any] = rounded({**asdict(self), **keep})
+        return result
 
 
 def rounded(value: Any) -> Any:
@@ -122,9 +123,10 @@ def rounded(value: Any) -> Any:
     return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def arguments_for(doc: str | None, *, data: bool = True) -> argparse.ArgumentParser:
-    """The options that all experiments have."""
-    parser = argparse.ArgumentParser(description=(doc or "").split("\n\n")[0])
+def arguments_for(file: str, doc: str | None, *, data: bool = True) -> argparse.ArgumentParser:
+    """The options that all experiments have; file and doc are those of the program."""
+    description = (doc or "").split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog=Path(file).name, description=description)
     if data:
         parser.add_argument(
             "--data",
@@ -133,7 +135,6 @@ def arguments_for(doc: str | None, *, data: bool = True) -> argparse.ArgumentPar
             metavar="DIR",
             help="folder with train.en, train.de, val.*, test*.* (or .gz)",
         )
-        parser.add_argument("--steps", type=int, default=2000, help="updates a variant")
         parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
         parser.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help="for all variants"
@@ -141,6 +142,31 @@ def arguments_for(doc: str | None, *, data: bool = True) -> argparse.ArgumentPar
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="results/ and images/")
     return parser
+
+
+def parse(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Parsed arguments, with the `command` by which others repeat the experiment: without the
+    options that change no figure, and without the folders above the data."""
+    parsed = parser.parse_args(arguments)
+    words = ["python", f"scripts/experiments/{parser.prog}"]
+    for name, value in vars(parsed).items():
+        if name in ("runs", "docs") or value == parser.get_default(name):
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            short = one.name if isinstance(one, Path) and one.is_absolute() else str(one)
+            words += [f"--{name.replace('_', '-')}", short]
+    parsed.command = " ".join(words)
+    return parsed
+
+
+def run(main: Callable[[], object]) -> None:
+    """Run a program; an error of nmt, or its stop after Ctrl-C, ends it with a line."""
+    try:
+        main()
+    except NmtError as error:
+        sys.exit(f"{error.message}\n{error.hint or ''}".strip())
 
 
 def files(folder: Path, split: str) -> tuple[Path, Path]:
@@ -163,21 +189,32 @@ def read_lines(path: Path) -> list[str]:
     return [clean_line(line.decode()) for line in raw.removesuffix(b"\n").split(b"\n")]
 
 
+def first_lines(arguments: argparse.Namespace, split: str, count: int) -> tuple[Path, Path]:
+    """The English and the German file of the first pairs of a split, below the runs folder."""
+    folder = arguments.runs / arguments.data.name / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for path, language in zip(files(arguments.data, split), ("en", "de"), strict=True):
+        part = folder / f"{split}-{count}.{language}"
+        if not part.exists():
+            lines = "".join(f"{line}\n" for line in read_lines(path)[:count])
+            storage.replace_file(part, lines.encode())
+        made.append(part)
+    return made[0], made[1]
+
+
 def train(variant: Variant, arguments: argparse.Namespace) -> Run:
     """Train the variant, or go on, or take the finished run."""
-    overrides = []
-    for split, prefix in (("train", "train"), ("valid", "val")):
-        source, target = files(arguments.data, prefix)
-        overrides += [f"data.{split}.source={source}", f"data.{split}.target={target}"]
-    overrides += [
-        f"training.max_steps={arguments.steps}",
-        f"training.valid_every={max(1, arguments.steps // 8)}",
-        f"training.log_every={max(1, arguments.steps // 100)}",
+    # A validation translates, which costs as much as many updates: a part of the pairs must do.
+    sides = (*files(arguments.data, "train"), *first_lines(arguments, "val", VALIDATION_PAIRS))
+    names = ("train.source", "train.target", "valid.source", "valid.target")
+    overrides = [
+        *(f"data.{name}={path}" for name, path in zip(names, sides, strict=True)),
         f"training.threads={arguments.threads}",
         *variant.overrides,
         *arguments.set,
     ]
-    folder = arguments.runs / f"{arguments.data.name}-{arguments.steps}" / variant.name
+    folder = arguments.runs / arguments.data.name / variant.name
     return run_training(load_config(BASE, overrides), folder, restart=False)
 
 
@@ -191,7 +228,7 @@ def measure(variant: Variant, arguments: argparse.Namespace) -> Outcome:
         kept = run.path.with_suffix(".test.json")
         if not kept.exists():
             translations = Translator.load(run, "cpu").translate(sources)
-            kept.write_text(json.dumps(translations, ensure_ascii=False), encoding="utf-8")
+            storage.replace_file(kept, json.dumps(translations, ensure_ascii=False).encode())
     translations = json.loads(kept.read_text(encoding="utf-8"))
     scores = corpus_scores(translations, [references], confidence=True)
     records = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
@@ -204,7 +241,6 @@ def measure(variant: Variant, arguments: argparse.Namespace) -> Outcome:
         bleu_interval=scores.bleu.interval or 0.0,
         chrf=scores.chrf.value,
         lengths=scores_by_length(sources, [translations], [references]),
-        tokens_per_second=statistics.median(r["tokens_per_second"] for r in training),
         training=training,
         validation=[record for record in records if record["event"] == "valid"],
     )
@@ -219,9 +255,8 @@ def save(
 ) -> None:
     """Print the tables, write docs/results/EXPERIMENT.json and fill in docs/why-attention.md."""
     print("\n\n".join(tables))
-    program = Path(sys.argv[0]).name
     document = {
-        "command": " ".join(["python", f"scripts/experiments/{program}", *sys.argv[1:]]),
+        "command": arguments.command,
         "machine": f"{_processor()}, {arguments.threads} thread(s), torch {torch.__version__}",
         "tables": list(tables),
         **more,

@@ -34,7 +34,7 @@ def run_once(kernel: Kernel, length: int) -> float:
     q, k, v = (torch.randn(1, HEADS, length, D_K, requires_grad=True) for _ in range(3))
     upstream = torch.randn(1, HEADS, length, D_K)
     begin = time.process_time()
-    scaled_dot_product_attention(q, k, v, kernel=kernel).backward(upstream)
+    scaled_dot_product_attention(q, k, v, kernel=kernel).backward(upstream)  # type: ignore[no-untyped-call]
     return time.process_time() - begin
 
 
@@ -59,10 +59,10 @@ def main() -> None:
     # The measuring process leaves out the imports that it does not need.
     import common
 
-    parser = common.arguments_for(__doc__, data=False)
+    parser = common.arguments_for(__file__, __doc__, data=False)
     parser.add_argument("--longest", type=int, default=4096)
     parser.add_argument("--repetitions", type=int, default=5)
-    arguments = parser.parse_args()
+    arguments = common.parse(parser)
     lengths = [2**k for k in range(6, arguments.longest.bit_length())]
     results = {
         kernel: [measure_apart(kernel, length, arguments) for length in lengths]

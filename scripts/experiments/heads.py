@@ -5,16 +5,16 @@ python scripts/experiments/heads.py --data multi30k-en-de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import common
 
 
-def main() -> None:
-    arguments = common.arguments_for(__doc__).parse_args()
+def main(given: Sequence[str] | None = None) -> None:
+    arguments = common.parse(common.arguments_for(__file__, __doc__), given)
     variants = [
         common.Variant("heads-1", ("model.heads=1",), "1 head, d_k = 128"),
-        common.Variant("heads-2", ("model.heads=2",), "2 heads, d_k = 64"),
         common.Variant(common.TRANSFORMER.name, label="4 heads, d_k = 32"),
-        common.Variant("heads-8", ("model.heads=8",), "8 heads, d_k = 16"),
         common.Variant("heads-16", ("model.heads=16",), "16 heads, d_k = 8"),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
@@ -26,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -6,30 +6,31 @@ python scripts/experiments/length.py --data runs/long-lines --name length-long
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import common
 
 
-def main() -> None:
-    parser = common.arguments_for(__doc__)
+def main(given: Sequence[str] | None = None) -> None:
+    parser = common.arguments_for(__file__, __doc__)
     parser.add_argument("--name", default="length", help="name of the result")
-    arguments = parser.parse_args()
+    arguments = common.parse(parser, given)
     variants = (common.FIXED_VECTOR, common.RNN_ATTENTION, common.TRANSFORMER)
     outcomes = [common.measure(variant, arguments) for variant in variants]
 
     spans = [(row.first, row.last) for row in outcomes[0].lengths]
     names = [f"{first}+" if last is None else f"{first}-{last}" for first, last in spans]
-    heads = ("", *names, "all", "tokens/s", "parameters")
+    heads = ("", *names, "all", "parameters")
     rows = [
         (
             o.title,
             *(f"{row.bleu[0]:.1f}" for row in o.lengths),
             f"{o.bleu:.1f} ± {o.bleu_interval:.1f}",
-            f"{o.tokens_per_second:,.0f}",
             f"{o.parameters / 1e6:.2f}M",
         )
         for o in outcomes
     ]
-    sizes = ("sentences", *(str(row.sentences) for row in outcomes[0].lengths), "", "", "")
+    sizes = ("sentences", *(str(row.sentences) for row in outcomes[0].lengths), "", "")
     table = common.table(heads, [*rows, sizes])
 
     made, (by_length, curves) = common.figure(2)
@@ -43,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -5,7 +5,7 @@ python scripts/experiments/locality.py --data multi30k-en-de
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 
 import common
 import torch
@@ -32,20 +32,15 @@ def learned_bias(run: Run, reach: int = 12) -> dict[str, list[list[float]]]:
     return found
 
 
-def main() -> None:
-    arguments: argparse.Namespace = common.arguments_for(__doc__).parse_args()
+def main(given: Sequence[str] | None = None) -> None:
+    arguments = common.parse(common.arguments_for(__file__, __doc__), given)
     variants = [
         common.Variant(common.TRANSFORMER.name, label="everywhere"),
         *(
             common.Variant(f"window-{w}", (f"model.attention_window={w}",), f"window {w}")
-            for w in (1, 2, 4)
+            for w in (1, 3)
         ),
         RELATIVE,
-        common.Variant(
-            "relative-window-2",
-            ("model.positions=relative", "model.attention_window=2"),
-            "window 2, bias by distance",
-        ),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
     bias = learned_bias(common.train(RELATIVE, arguments))
@@ -62,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

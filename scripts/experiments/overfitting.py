@@ -6,12 +6,12 @@ python scripts/experiments/overfitting.py --data multi30k-en-de
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
 
 import common
 
 # The vocabulary shrinks with the data: a piece that is never seen cannot be learned.
-SIZES = ((1_000, 1_000), (5_000, 2_000), (29_000, 4_000))
+SIZES = {1_000: 1_000, 5_000: 2_000, 29_000: 4_000}
 REGULARIZATION: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("none", ("model.dropout=0.0", "training.label_smoothing=0.0")),
     ("dropout", ("model.dropout=0.3", "training.label_smoothing=0.0")),
@@ -23,37 +23,28 @@ REGULARIZATION: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def subset(arguments: argparse.Namespace, pairs: int) -> tuple[Path, Path]:
-    """Files with the first pairs of the training data, below the runs folder."""
-    folder = arguments.runs / f"{arguments.data.name}-first-{pairs}"
-    folder.mkdir(parents=True, exist_ok=True)
-    made = []
-    for path, language in zip(common.files(arguments.data, "train"), ("en", "de"), strict=True):
-        part = folder / f"train.{language}"
-        lines = common.read_lines(path)[:pairs]
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        made.append(part)
-    return made[0], made[1]
+def variant(arguments: argparse.Namespace, pairs: int, number: int) -> common.Variant:
+    """A row of the table: a model of SIZES and one of REGULARIZATION."""
+    title, overrides = REGULARIZATION[number]
+    source, target = common.first_lines(arguments, "train", pairs)
+    settings = (
+        f"data.train.source={source}",
+        f"data.train.target={target}",
+        f"tokenizer.vocab_size={SIZES[pairs]}",
+        *overrides,
+    )
+    return common.Variant(f"pairs-{pairs}-{number}", settings, f"{pairs:,} pairs, {title}")
 
 
-def main() -> None:
-    arguments = common.arguments_for(__doc__).parse_args()
-    groups = []
-    for pairs, vocab in SIZES:
-        source, target = subset(arguments, pairs)
-        files = (f"data.train.source={source}", f"data.train.target={target}")
-        outcomes = [
-            common.measure(
-                common.Variant(
-                    f"pairs-{pairs}-{number}",
-                    (*files, f"tokenizer.vocab_size={vocab}", *overrides),
-                    f"{pairs:,} pairs, {title}",
-                ),
-                arguments,
-            )
-            for number, (title, overrides) in enumerate(REGULARIZATION)
+def main(given: Sequence[str] | None = None) -> None:
+    arguments = common.parse(common.arguments_for(__file__, __doc__), given)
+    groups = [
+        [
+            common.measure(variant(arguments, pairs, n), arguments)
+            for n in range(len(REGULARIZATION))
         ]
-        groups.append(outcomes)
+        for pairs in SIZES
+    ]
     table = common.table(
         ("", "training loss", "lowest validation loss", "last validation loss", "BLEU"),
         [
@@ -69,7 +60,7 @@ def main() -> None:
         ],
     )
     made, axes = common.figure(len(groups))
-    for axis, outcomes, (pairs, _) in zip(axes, groups, SIZES, strict=True):
+    for axis, outcomes, pairs in zip(axes, groups, SIZES, strict=True):
         for outcome, (title, _), colour in zip(
             outcomes, REGULARIZATION, common.COLOURS, strict=False
         ):
@@ -95,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -1,19 +1,20 @@
-"""Word order: no positional encoding, sinusoids, rotated queries and keys, a bias by distance.
+"""Word order: no positional encoding, sinusoids, a learned bias by distance.
 
 python scripts/experiments/positions.py --data multi30k-en-de
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import common
 
 
-def main() -> None:
-    arguments = common.arguments_for(__doc__).parse_args()
+def main(given: Sequence[str] | None = None) -> None:
+    arguments = common.parse(common.arguments_for(__file__, __doc__), given)
     variants = [
         common.Variant("positions-none", ("model.positions=none",), "none"),
         common.Variant(common.TRANSFORMER.name, label="sinusoidal"),
-        common.Variant("positions-rotary", ("model.positions=rotary",), "rotary"),
         common.Variant("positions-relative", ("model.positions=relative",), "relative"),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
@@ -25,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

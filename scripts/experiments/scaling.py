@@ -6,8 +6,9 @@ python scripts/experiments/scaling.py --data multi30k-en-de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 from unittest import mock
 
 import common
@@ -46,14 +47,14 @@ def largest_weight_and_gradient(weights_of: Weights, d_k: int) -> tuple[float, f
     return weights.max(dim=-1).values.mean().item(), gradient.pow(2).mean().sqrt().item()
 
 
-def main() -> None:
-    arguments = common.arguments_for(__doc__).parse_args()
+def main(given: Sequence[str] | None = None) -> None:
+    arguments = common.parse(common.arguments_for(__file__, __doc__), given)
     sizes = [2**k for k in range(2, 10)]
     both: list[tuple[str, Weights]] = [
         ("with 1/sqrt(d_k)", scaled_attention_weights),
         ("without", unscaled_attention_weights),
     ]
-    at_start = [
+    at_start: list[dict[str, Any]] = [
         {"title": title, "figures": [largest_weight_and_gradient(weights, d_k) for d_k in sizes]}
         for title, weights in both
     ]
@@ -88,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -9,6 +9,7 @@ program gives the rate of arithmetic, for the models do not compute the same amo
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import common
 import torch
@@ -33,18 +34,18 @@ def update(model: Model, ids: torch.Tensor) -> None:
     mask = torch.ones_like(ids, dtype=torch.bool)
     hidden = model.decode(ids, model.encode(ids, mask)).flatten(0, 1)
     loss, _ = linear_cross_entropy(hidden, model.output_weight, ids.flatten(), 0.1)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     if ids.device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def main() -> None:
-    parser = common.arguments_for(__doc__, data=False)
+    parser = common.arguments_for(__file__, __doc__, data=False)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch-tokens", type=int, default=2048, help="target tokens a batch")
     parser.add_argument("--longest", type=int, default=256)
     parser.add_argument("--repetitions", type=int, default=5)
-    arguments = parser.parse_args()
+    arguments = common.parse(parser)
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     lengths = [2**k for k in range(3, arguments.longest.bit_length())]
@@ -70,7 +71,7 @@ def main() -> None:
                 update(model, ids)
                 seconds.setdefault((number, length), []).append(time.perf_counter() - begin)
 
-    results = []
+    results: list[dict[str, Any]] = []
     for number, variant in enumerate(VARIANTS):
         best = [min(seconds[number, length]) for length in lengths]
         tokens = [max(1, arguments.batch_tokens // length) * length for length in lengths]

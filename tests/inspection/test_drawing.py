@@ -132,6 +132,11 @@ def test_labels_on_end_read_downwards() -> None:
     assert lines[3].startswith("x ▓ ▓ ▓ ")
 
 
+def test_blocks_are_about_as_wide() -> None:
+    text = text_map(["row"], ["key"] * 19, torch.full((1, 19), 0.5), Style(40))
+    assert [block.count("▓") for block in text.split("\n\n")] == [10, 9]
+
+
 def test_colour_only_when_asked_and_nothing_else_escapes() -> None:
     weights = torch.tensor([[0.5, 0.5]])
     labels = ["\x1b[31mred", "\x07"]

@@ -1,0 +1,40 @@
+"""All experiments that train, one after the other; started again, it goes on where it stopped.
+
+    python scripts/experiments/all.py --data multi30k-en-de
+
+A model that several experiments need is trained once. speed.py and cost.py are left out: they
+measure time, and want a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import causality
+import common
+import heads
+import length
+import locality
+import long_lines
+import overfitting
+import positions
+import scaling
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    parser = common.arguments_for(__file__, __doc__)
+    arguments = parser.parse_args(given)
+    options = ["--runs", arguments.runs, "--docs", arguments.docs, "--threads", arguments.threads]
+    for setting in arguments.set:
+        options += ["--set", setting]
+    shared = [*map(str, options), "--data"]
+    long = arguments.runs / "long-lines"
+    long_lines.write(long)
+    length.main([*shared, str(arguments.data)])
+    length.main([*shared, str(long), "--name", "length-long"])
+    for experiment in (heads, positions, scaling, causality, locality, overfitting):
+        experiment.main([*shared, str(arguments.data)])
+
+
+if __name__ == "__main__":
+    common.run(main)
