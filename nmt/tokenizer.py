@@ -16,12 +16,11 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -290,16 +289,17 @@ def _train_in_child(
         "byte_fallback": config.byte_fallback,
         "normalization_rule_name": config.normalization,
     }
-    with tempfile.TemporaryFile() as model, tempfile.TemporaryFile() as messages:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "nmt.tokenizer", json.dumps(options), str(seed)],
-            stdin=subprocess.PIPE,
-            stdout=model,
-            stderr=messages,
-            start_new_session=True,  # Ctrl-C is the parent's to handle; the child ends with it
-        )
+    with subprocess.Popen(
+        [sys.executable, "-m", "nmt.tokenizer", json.dumps(options), str(seed)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is the parent's to handle; the child ends with it
+    ) as child:
+        assert child.stdin and child.stdout and child.stderr
+        # Pipes, not files: a full disk cannot cut the model short.
+        model, messages = _Drain(child.stdout), _Drain(child.stderr)
         try:
-            assert child.stdin is not None
             # A broken pipe: the child failed, and says why in its messages.
             with contextlib.suppress(BrokenPipeError), child.stdin:
                 for number, text in enumerate(texts):
@@ -312,12 +312,28 @@ def _train_in_child(
                 time.sleep(0.02)
         finally:
             child.kill()
-            child.wait()
-        for file in (model, messages):
-            file.seek(0)
-        if child.returncode == 0:
-            return model.read()
-        raise _explained(messages.read().decode(errors="replace"), config.vocab_size)
+        if child.wait() == 0:
+            return model.all()
+        told = messages.all().decode(errors="replace").strip()
+        raise _explained(told or f"exit status {child.returncode}", config.vocab_size)
+
+
+class _Drain(threading.Thread):
+    """Reads a pipe to its end, so that who writes into it never waits."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._pipe = pipe
+        self._content = b""
+        self.start()
+
+    def run(self) -> None:
+        self._content = self._pipe.read()
+
+    def all(self) -> bytes:
+        """What was written, once the other end is closed."""
+        self.join()
+        return self._content
 
 
 def _explained(messages: str, size: int) -> NmtError:
@@ -336,7 +352,7 @@ def _explained(messages: str, size: int) -> NmtError:
         )
     if "sentences_.empty" in messages:
         return DataError("there is no text to train the tokenizer on")
-    last = messages.strip().rpartition("\n")[2]
+    last = messages.rpartition("\n")[2]
     return DataError(f"SentencePiece could not train on this text: {last[:300]}")
 
 
@@ -375,6 +391,7 @@ def _train(options: str, seed: str) -> None:
         **json.loads(options),
     )
     sys.stdout.buffer.write(model.getvalue())
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

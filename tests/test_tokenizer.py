@@ -137,6 +137,22 @@ def test_stops_while_training(tmp_path: Path) -> None:
     assert not (tmp_path / "t").exists()
 
 
+def test_a_child_that_was_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does when memory runs out."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    class Child(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            children.append(self)
+
+    monkeypatch.setattr("nmt.tokenizer.subprocess.Popen", Child)
+    with pytest.raises(DataError, match="exit status -9"):
+        train_tokenizer(
+            lambda: iter(PAIRS), TokenizerConfig(), 1, tmp_path / "t", lambda: children[0].kill()
+        )
+
+
 def test_the_child_gives_up_without_its_parent() -> None:
     """Lines that break off mean that the parent was killed: no model of half the text."""
     child = subprocess.run(
