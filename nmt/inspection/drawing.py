@@ -80,7 +80,9 @@ def heat_maps(
         # Without a date the file depends on its content only.
         metadata = {"Date": None} if file_type == "svg" else {"Software": None}
         file = io.BytesIO()
-        figure.savefig(file, format=file_type, dpi=150, metadata=metadata)
+        figure.savefig(
+            file, format=file_type, dpi=150, metadata=metadata, bbox_inches="tight", pad_inches=0.1
+        )
     return file.getvalue()
 
 

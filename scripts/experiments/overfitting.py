@@ -12,6 +12,8 @@ import common
 
 # The vocabulary shrinks with the data: a piece that is never seen cannot be learned.
 SIZES = {1_000: 1_000, 5_000: 2_000, 29_000: 4_000}
+# Enough to overfit; this is less than the base, because so many variants are trained.
+UPDATES = ("training.max_steps=300", "training.warmup_steps=45", "training.valid_every=50")
 REGULARIZATION: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("none", ("model.dropout=0.0", "training.label_smoothing=0.0")),
     ("dropout", ("model.dropout=0.3", "training.label_smoothing=0.0")),
@@ -31,6 +33,7 @@ def variant(arguments: argparse.Namespace, pairs: int, number: int) -> common.Va
         f"data.train.source={source}",
         f"data.train.target={target}",
         f"tokenizer.vocab_size={SIZES[pairs]}",
+        *UPDATES,
         *overrides,
     )
     return common.Variant(f"pairs-{pairs}-{number}", settings, f"{pairs:,} pairs, {title}")
