@@ -28,7 +28,8 @@ from nmt import storage
 from nmt.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     import torch
     from torch import nn
@@ -97,24 +98,34 @@ class Run:
         """
         if self.finished:
             storage.verify(self.model_folder)
-            return self.model_folder / "model.safetensors"
+            return validated_weights(self.model_folder)
         damaged: StorageError | None = None
         for newest in self.checkpoints():
             try:
                 storage.verify(newest)
-                state = json.loads((newest / "state.json").read_bytes())
+                state = json.loads(storage.read_file(newest / "state.json"))
                 best = self.checkpoints_folder / f"step-{state['best_step']:08d}"
                 chosen = best if best.exists() else newest
                 storage.verify(chosen)
+                return validated_weights(chosen)
             except StorageError as error:
                 damaged = damaged or error
-                continue
-            ema = chosen / "ema.safetensors"
-            return ema if ema.exists() else chosen / "model.safetensors"
+            except (ValueError, KeyError, TypeError, RecursionError):
+                damaged = damaged or StorageError(f"{newest / 'state.json'} is damaged")
         raise damaged or StorageError(
             f"{self.path} holds no model yet",
             "it appears with the first validation of `nmt train`",
         )
+
+
+def validated_weights(folder: Path) -> Path:
+    """The weights in a verified folder that validation measured: the moving average if there is
+    one. Raises StorageError if its manifest names none: other files are not read."""
+    files = storage.read_manifest(folder)["files"]
+    for name in ("ema.safetensors", "model.safetensors"):
+        if name in files:
+            return folder / name
+    raise StorageError(f"{folder / storage.MANIFEST} names no weights")
 
 
 def find_run(name: str | Path | None) -> Run:
@@ -177,32 +188,77 @@ def load_model(run: Run, device: torch.device) -> Model:
 def build_checked(
     config: Config, tokenizer: Tokenizer, shapes: dict[str, tuple[int, ...]], weights: Path
 ) -> Model:
-    """A model of the config, built only if it has exactly the parameters of the file `weights`."""
-    import torch
+    """A model of the config, if it has exactly the parameters of the file `weights`.
 
+    Their values are not set. Nothing is allocated for them before their shapes are known to agree.
+    """
     from nmt.model import build_model
 
-    def build() -> Model:
-        source, target = len(tokenizer.source), len(tokenizer.target)
-        return build_model(config.model, source, target, tokenizer.shared)
-
     model = config.model
-    largest = max((size for shape in shapes.values() for size in shape), default=0)
-    inner = model.feedforward if model.architecture == "transformer" else 0
-    plausible = (
-        model.encoder_layers + model.decoder_layers <= len(shapes)
-        and max(model.d_model, inner) <= 4 * largest
-        and (model.positions != "learned" or model.max_positions <= largest)
-    )
+    sizes = {size for shape in shapes.values() for size in shape}
+    needed = {model.d_model}
+    if model.architecture == "transformer":
+        needed.add(model.feedforward)
+    if model.positions == "learned":
+        needed.add(model.max_positions)
+    # Without storage the model is small, unless numbers of the config that are not the file's
+    # make it large.
+    plausible = needed <= sizes and model.encoder_layers + model.decoder_layers <= len(shapes)
     expected = {}
     if plausible:
-        with torch.device("meta"):
-            expected = {name: tuple(p.shape) for name, p in build().named_parameters()}
+        with _without_storage():
+            source, target = len(tokenizer.source), len(tokenizer.target)
+            built = build_model(model, source, target, tokenizer.shared)
+        expected = {name: tuple(p.shape) for name, p in built.named_parameters()}
     if not plausible or expected != shapes:
         wrong = sorted(set(expected.items()) ^ set(shapes.items()))
         name = f" (first difference: {wrong[0][0]})" if plausible else ""
         raise StorageError(f"{weights} does not hold the model that config.yaml describes{name}")
-    return build()
+    _give_storage(cast("nn.Module", built))
+    return built
+
+
+def _without_storage() -> AbstractContextManager[object]:
+    """Context in which modules make their parameters on the device `meta` and do not fill them.
+
+    All else is made as usual. `torch.device("meta")` would put tables and what fills the
+    parameters there too, for which torch imports its compiler: longer than a short translation.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class _WithoutStorage(TorchFunctionMode):
+        def __torch_function__(
+            self,
+            func: Callable[..., Any],
+            types: Iterable[type],
+            args: tuple[Any, ...] = (),
+            kwargs: dict[str, Any] | None = None,
+        ) -> Any:
+            kwargs = kwargs or {}
+            if func is torch.empty:
+                return func(*args, **{**kwargs, "device": "meta"})
+            filled = args[0] if args else kwargs.get("tensor")
+            if (
+                isinstance(filled, torch.Tensor)
+                and filled.is_meta
+                and func.__name__.endswith("_")
+                and not func.__name__.endswith("__")
+            ):
+                return filled
+            return func(*args, **kwargs)
+
+    return _WithoutStorage()
+
+
+def _give_storage(model: nn.Module) -> None:
+    """Replace the parameters on the device `meta` by ones in memory; shared ones stay shared."""
+    import torch
+
+    filled = {p: torch.nn.Parameter(torch.empty(p.shape)) for p in model.parameters()}
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, filled[parameter])
 
 
 def load_weights(model: Model, path: Path) -> None:
@@ -240,13 +296,18 @@ def locked(run: Run) -> Iterator[None]:
         file = run.lock_file.open("a+", encoding="ascii", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         file.seek(0)
         holder = file.read(32).strip() or "unknown"
         file.close()
         raise StorageError(
             f"{run.path} is in use by another nmt (process {holder})",
             "wait for it, stop it, or choose another --run-dir",
+        ) from error
+    except OSError as error:
+        file.close()
+        raise StorageError(
+            f"cannot lock {run.path}: {error.strerror}", "put the run on a local disk"
         ) from error
     # A child process made by fork shares the lock; it must not keep it after its parent died.
     os.register_at_fork(after_in_child=file.close)
@@ -265,6 +326,6 @@ def read_fingerprints(run: Run) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(run.fingerprints_file.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{run.fingerprints_file} is damaged", "delete it") from error
     return found

@@ -37,9 +37,11 @@ def train(
     from nmt.config_file import load_config
     from nmt.errors import Stopped
     from nmt.runs import runs_folder
+
+    loaded = load_config(config, overrides or ())  # before torch: mistakes show at once
+
     from nmt.training.pipeline import run_training
 
-    loaded = load_config(config, overrides or ())
     try:
         run_training(loaded, run_dir or runs_folder() / config.stem, restart)
     except Stopped as stopped:  # asked for, so no error

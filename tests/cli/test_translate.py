@@ -14,16 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from untrained import LINES, write_run
 
-from nmt import storage
 from nmt.cli import main, streams
-from nmt.config import Config
-from nmt.config_file import dump_config
-from nmt.runs import Run, tokenizer_digest
-from nmt.tokenizer import train_tokenizer
 
 FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
-LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
 
 
 class Result(NamedTuple):
@@ -42,41 +37,8 @@ Command = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    from nmt.model import build_model
-
     runs = tmp_path_factory.mktemp("runs")
-    run = Run(runs / "tiny")
-    config = Config.model_validate(
-        {
-            "data": {"train": {"builtin": "phrasebook"}, "valid": {"builtin": "phrasebook"}},
-            "tokenizer": {"type": "bpe", "vocab_size": 300},
-            "model": {
-                "d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1,
-                "feedforward": 32,
-            },
-            "training": {"max_steps": 1},
-            "decoding": {"max_length": 20},
-        }
-    )  # fmt: skip
-    run.path.mkdir()
-    run.config_file.write_text(dump_config(config), encoding="utf-8")
-    tokenizer = train_tokenizer(
-        lambda: iter([(line, line) for line in LINES if line.strip()] * 20),
-        config.tokenizer,
-        1,
-        run.tokenizer_folder,
-    )
-    torch.manual_seed(1)
-    size = len(tokenizer.source)
-    model = build_model(config.model, size, size, True)
-
-    storage.write_folder(
-        run.model_folder,
-        {"model.safetensors": {name: p.detach() for name, p in model.named_parameters()}},
-        {"tokenizer": tokenizer_digest(run.tokenizer_folder)},
-    )
+    write_run(runs / "tiny")
     return runs
 
 

@@ -1,0 +1,52 @@
+"""A run folder with a tiny, untrained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt import storage
+from nmt.config import Config
+from nmt.config_file import dump_config
+from nmt.model import build_model
+from nmt.runs import Run, tokenizer_digest
+from nmt.tokenizer import train_tokenizer
+
+LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
+
+
+def write_run(path: Path, **model_options: Any) -> dict[str, torch.Tensor]:
+    """Write the run; returns parameters and buffers of its model."""
+    run = Run(path)
+    model_config = {
+        "d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "feedforward": 32,
+        **model_options,
+    }  # fmt: skip
+    config = Config.model_validate(
+        {
+            "data": {"train": {"builtin": "phrasebook"}, "valid": {"builtin": "phrasebook"}},
+            "tokenizer": {"type": "bpe", "vocab_size": 300},
+            "model": model_config,
+            "training": {"max_steps": 1},
+            "decoding": {"max_length": 20},
+        }
+    )
+    run.path.mkdir()
+    run.config_file.write_text(dump_config(config), encoding="utf-8")
+    tokenizer = train_tokenizer(
+        lambda: iter([(line, line) for line in LINES if line.strip()] * 20),
+        config.tokenizer,
+        1,
+        run.tokenizer_folder,
+    )
+    torch.manual_seed(1)
+    size = len(tokenizer.source)
+    model: Any = build_model(config.model, size, size, True)
+    storage.write_folder(
+        run.model_folder,
+        {"model.safetensors": {name: p.detach() for name, p in model.named_parameters()}},
+        {"tokenizer": tokenizer_digest(run.tokenizer_folder)},
+    )
+    return dict(model.named_parameters()) | dict(model.named_buffers())
