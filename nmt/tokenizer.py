@@ -7,6 +7,7 @@ in a child process (`python -m nmt.tokenizer`): SentencePiece may abort the one 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -28,6 +29,8 @@ from nmt import storage
 from nmt.errors import ConfigError, DataError, NmtError, StorageError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from nmt.config import TokenizerConfig
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -73,10 +76,44 @@ class Vocabulary:
         ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
         return ids
 
-    def encode_arrays(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of each text as int32, computed on all cores."""
-        ids: list[np.ndarray] = self._processor.encode(list(texts), out_type="numpy")
-        return ids
+    def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """How many ids each text has, (n,) int32, and all ids one after another, int32."""
+        if self._words_apart:
+            return self._encode_words(texts)
+        ids = self._encode_each(list(texts))
+        return np.diff(ids.offsets.to_numpy()), ids.values.to_numpy()
+
+    def _encode_words(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Encode each distinct word of the texts once: a quarter of the time for natural text."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        words = compute.split_pattern(pa.array(texts, pa.string()), " ")
+        distinct = words.values.dictionary_encode()
+        ids = self._encode_each(distinct.dictionary.to_pylist()).take(distinct.indices)
+        ends = ids.offsets.to_numpy()[words.offsets.to_numpy()]
+        return np.diff(ends), ids.values.to_numpy()
+
+    def _encode_each(self, texts: list[str]) -> pa.ListArray:
+        import pyarrow as pa
+
+        ids = self._processor.encode(texts, out_type="numpy")  # on all cores
+        ends = np.cumsum([0, *map(len, ids)], dtype=np.int32)
+        flat = np.concatenate([*ids, np.zeros(0, dtype=np.int32)])
+        return pa.ListArray.from_arrays(ends, flat)
+
+    @functools.cached_property
+    def _words_apart(self) -> bool:
+        """Whether a text's ids are those of its words. So it is with BPE, where no merge looks
+        beyond the space before a word (U+2581, which begins pieces only); a unigram model adds up
+        probabilities along the text, which may round differently."""
+        ids = range(EOS + 1, len(self))
+        pieces = self.pieces(ids)
+        return (
+            "\u2581" in pieces
+            and all("\u2581" not in piece[1:] for piece in pieces)
+            and all(self._processor.get_score(i).is_integer() for i in ids)
+        )
 
     def sample_batch(self, texts: Sequence[str], strength: float, seed: int) -> list[list[int]]:
         """Random segmentations of texts; a pure function of the arguments, in every process.

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,13 @@ STRANGE = [
 ]  # fmt: skip
 
 
+def flat_is_batch(vocabulary: Vocabulary, texts: list[str]) -> None:
+    sizes, flat = vocabulary.encode_flat(texts)
+    expected = vocabulary.encode_batch(texts)
+    assert sizes.tolist() == [len(ids) for ids in expected]
+    assert flat.tolist() == [i for ids in expected for i in ids]
+
+
 @pytest.mark.parametrize("text", STRANGE)
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_round_trip(text: str, kind: str, request: pytest.FixtureRequest) -> None:
@@ -208,7 +216,7 @@ def test_round_trip(text: str, kind: str, request: pytest.FixtureRequest) -> Non
     assert vocabulary.decode(ids) == vocabulary.normalize(text)
     assert vocabulary.decode_pieces(vocabulary.pieces(ids)) == vocabulary.normalize(text)
     assert vocabulary.encode_batch([text, "x"])[0] == ids
-    assert vocabulary.encode_arrays([text])[0].tolist() == ids
+    flat_is_batch(vocabulary, ["x y", text, "", text])
 
 
 @settings(max_examples=FUZZ_CASES)
@@ -219,6 +227,23 @@ def test_fuzz_round_trip(unigram: Tokenizer, text: str) -> None:
     ids = vocabulary.encode(text)
     assert not {PAD, UNK, BOS, EOS} & set(ids)
     assert vocabulary.decode(ids) == vocabulary.normalize(text)
+
+
+@settings(max_examples=FUZZ_CASES)
+@given(texts=st.lists(st.text(st.characters(codec="utf-8") | st.just(" "), max_size=40)))
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_fuzz_encode_flat(texts: list[str], kind: str, request: pytest.FixtureRequest) -> None:
+    vocabulary = request.getfixturevalue(kind).source
+    flat_is_batch(vocabulary, [clean_line(text) for text in texts])
+
+
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nfkc_cf", "identity"])
+def test_no_normalization_looks_beyond_a_space(rule: str, tmp_path: Path) -> None:
+    vocabulary = train(tmp_path / "t", normalization=rule).source
+    # Signs whose decomposition begins with a space, such as U+00B4 to space and U+0301.
+    signs = [chr(i) for i in range(0x10000) if unicodedata.normalize("NFKD", chr(i))[0] == " "]
+    marks = {mark for sign in signs for mark in unicodedata.normalize("NFKD", sign)[1:]}
+    flat_is_batch(vocabulary, [f"a {c} {c}b b{c} a" for c in [*signs, *marks]])
 
 
 @settings(max_examples=200)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -200,19 +201,16 @@ class _Encoder:
             for chunk in collected.chunks():
                 check_stop()
                 texts = [chunk.sources, chunk.targets]
-                ids = [v.encode_arrays(t) for v, t in zip(self.vocabularies, texts, strict=True)]
+                ids = [v.encode_flat(t) for v, t in zip(self.vocabularies, texts, strict=True)]
                 if limits is not None:
-                    keep = _within(limits, ids, chunk.places, report)
-                    texts = [[side[i] for i in keep] for side in texts]
-                    ids = [[side[i] for i in keep] for side in ids]
+                    keep = _within(limits, ids[0][0], ids[1][0], chunk.places, report)
+                    if not keep.all():
+                        texts = [list(compress(side, keep)) for side in texts]
+                        ids = [(n[keep], side[np.repeat(keep, n)]) for n, side in ids]
                 columns = []
-                for side, arrays in enumerate(ids):
-                    values = np.concatenate([*arrays, np.zeros(0, dtype=np.int32)])
-                    sizes = np.array([len(a) for a in arrays], dtype=np.int32)
-                    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-                    columns.append(
-                        pa.ListArray.from_arrays(offsets, pa.array(values, id_types[side]))
-                    )
+                for side, (sizes, values) in enumerate(ids):
+                    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+                    columns.append(pa.ListArray.from_arrays(ends, pa.array(values, id_types[side])))
                     digests[side].update(sizes.astype("<i4").tobytes())
                     digests[2 + side].update(values.astype("<i4").tobytes())
                     lengths[side].append(sizes)
@@ -230,16 +228,20 @@ class _Encoder:
 
 
 def _within(
-    limits: DataConfig, ids: list[list[np.ndarray]], places: list[str], report: SplitReport
+    limits: DataConfig,
+    source_sizes: np.ndarray,
+    target_sizes: np.ndarray,
+    places: list[str],
+    report: SplitReport,
 ) -> np.ndarray:
-    """Indices of the pairs within the limits; the others are counted as dropped."""
-    sizes = [np.array([len(a) for a in side], dtype=np.int64) for side in ids]
+    """Which pairs of these numbers of ids are within the limits, (n,) bool; the others are counted
+    as dropped."""
     keep = np.ones(len(places), dtype=bool)
-    for reason, pairs in too_long(sizes[0], sizes[1], limits):
+    for reason, pairs in too_long(source_sizes, target_sizes, limits):
         for i in np.flatnonzero(pairs):
             report.drop(reason, places[i])
         keep &= ~pairs
-    return np.flatnonzero(keep)
+    return keep
 
 
 @contextmanager
