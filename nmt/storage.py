@@ -122,10 +122,8 @@ def verify(folder: Path) -> dict[str, Any]:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder, checked against its own checksum. Raises StorageError."""
     path = folder / MANIFEST
-    if _regular_size(path) > _MANIFEST_LIMIT:
-        raise StorageError(f"{path} is damaged: too large for a manifest")
+    raw = read_file(path, _MANIFEST_LIMIT)
     try:
-        raw = path.read_bytes()
         manifest: dict[str, Any] = json.loads(raw)
         del manifest["checksum"]
         files = manifest["files"].items()
@@ -133,14 +131,23 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             Path(name).name == name and {"size", "sha256"} == set(about) for name, about in files
         )
         whole = plain and _manifest_bytes(manifest) == raw and manifest["name"] == folder.name
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     # A finished run may be renamed as a whole, but never a folder inside it.
     if not whole:
         raise StorageError(f"{path} is damaged or belongs to another folder")
     return manifest
+
+
+def read_file(path: Path, limit: int | None = None) -> bytes:
+    """The content of a regular file of at most `limit` bytes. Raises StorageError."""
+    size = _regular_size(path)
+    if limit is not None and size > limit:
+        raise StorageError(f"{path} is damaged: {size:,} bytes are too many for it")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -166,7 +173,8 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a regular file, in hexadecimal. Raises StorageError."""
+    _regular_size(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

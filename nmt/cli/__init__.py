@@ -7,9 +7,12 @@ instant; the command function imports the rest.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -111,18 +114,45 @@ _add("Look inside", "Attention weights, drawn in the terminal or to a file.", at
 _add("Look inside", "Word alignments of parallel text.", align)
 
 
+class _Killed(BaseException):
+    """SIGTERM or SIGHUP."""
+
+
 def main() -> None:
     """Run the command line and exit with the code that nmt.errors describes."""
     _prepare_streams()
-    code = _run()
+    with _unwinding_when_killed():
+        code = _run()
     try:
         sys.stdout.flush()
     except OSError as error:
         # The interpreter flushes once more on its way out; let that succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         closed = isinstance(error, BrokenPipeError)
-        code = BROKEN_PIPE if closed else code or _report(f"{error.strerror}", None, 5)
+        message = f"cannot write to standard output: {error.strerror}"
+        code = BROKEN_PIPE if closed else code or _report(message, None, 5)
     sys.exit(code)
+
+
+@contextmanager
+def _unwinding_when_killed() -> Iterator[None]:
+    """While entered, SIGTERM and SIGHUP end the work as an exception, so that temporary files are
+    removed. What is ignored (nohup) stays ignored. Training has its own way to stop."""
+
+    def handle(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise _Killed(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run() -> int:
@@ -135,6 +165,8 @@ def _run() -> int:
         return _report_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except _Killed as killed:
+        return 128 + int(killed.args[0])
     except BrokenPipeError:
         return BROKEN_PIPE
     except OSError as error:
@@ -147,11 +179,12 @@ def _run() -> int:
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
-    if os.environ.get("NMT_DEBUG"):
-        traceback.print_exc()
-    print(f"error: {_visible(message)}", file=sys.stderr)
-    if hint:
-        print(f"hint: {_visible(hint)}", file=sys.stderr)
+    with suppress(OSError):  # standard error may be a closed pipe; the code says it too
+        if os.environ.get("NMT_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {_visible(message)}", file=sys.stderr)
+        if hint:
+            print(f"hint: {_visible(hint)}", file=sys.stderr)
     return code
 
 

@@ -9,7 +9,7 @@ import torch
 
 from nmt import storage
 from nmt.errors import StorageError, UsageError
-from nmt.runs import Run
+from nmt.runs import Run, validated_weights
 from nmt.training.checkpoint import read_state
 
 if TYPE_CHECKING:
@@ -19,18 +19,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def checkpoint_weights(folder: Path) -> Path:
-    """The weights of a checkpoint that validation measured: the moving average if there is one."""
-    ema = folder / "ema.safetensors"
-    return ema if ema.exists() else folder / "model.safetensors"
-
-
 def average(folders: Sequence[Path]) -> dict[str, Tensor]:
     """Mean of the weights of checkpoints that have been verified, summed in float64.
 
     One checkpoint gives its weights unchanged. Raises StorageError if they are not of one model.
     """
-    first, *others = (checkpoint_weights(folder) for folder in folders)
+    first, *others = (validated_weights(folder) for folder in folders)
     weights = storage.read_tensors(first)
     if not others:
         return weights

@@ -93,11 +93,16 @@ def save(
 
 def read_state(folder: Path) -> TrainState:
     """The state of a verified checkpoint."""
+    path = folder / "state.json"
     try:
-        state = TrainState(**json.loads((folder / "state.json").read_bytes()))
+        state = TrainState(**json.loads(storage.read_file(path)))
         state.scores = [(step, score) for step, score in state.scores]
-    except (OSError, TypeError, ValueError) as error:
-        raise StorageError(f"{folder / 'state.json'} is damaged: {error}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StorageError(f"{path} is damaged: {error}") from error
+    numbers = [(0, step) for step, _ in state.scores] + [(0.0, score) for _, score in state.scores]
+    numbers += [(default, getattr(state, name)) for name, default in vars(TrainState()).items()]
+    if any(type(default) is not type(value) for default, value in numbers):
+        raise StorageError(f"{path} is damaged: not the state of a training")
     return state
 
 

@@ -16,12 +16,12 @@ from nmt import storage
 from nmt.config import Config
 from nmt.config_file import dump_config
 from nmt.errors import ConfigError, DataError, NmtError, Stopped, StorageError
-from nmt.precision import Precision, keep_freed_memory, resolve_device, resolve_precision
+from nmt.precision import keep_freed_memory, resolve_device, resolve_precision
 from nmt.runs import Run, locked, read_fingerprints, runs_folder, tokenizer_digest
 from nmt.training.averaging import average
 from nmt.training.checkpoint import TrainState, newest_valid
 from nmt.training.progress import Progress, duration
-from nmt.training.stop import StopSignal
+from nmt.training.stop import StopSignal, interruptible
 from nmt.training.trainer import Setting, train
 from nmt.training.validation import Validation
 
@@ -77,9 +77,10 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
 
     from nmt.data.corpus import prepare_data
 
-    recorded = read_fingerprints(run)
+    found = newest_valid(run, progress.warn)
+    begun_with = _begun_with(run, found)
     digest = tokenizer_digest(run.tokenizer_folder)
-    if recorded and run.tokenizer_folder.exists() and digest != recorded["tokenizer"]["sha256"]:
+    if begun_with and run.tokenizer_folder.exists() and begun_with["tokenizer"]["sha256"] != digest:
         raise StorageError(
             f"{run.tokenizer_folder} is damaged: it is not the one the run was begun with",
             "bring it back, or --restart to begin anew",
@@ -90,12 +91,9 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
         stop.check()  # Ctrl-C also reaches the child process that trains the tokenizer
         raise
     facts = _facts(run, config, data, device)
-    found = newest_valid(run, progress.warn)
-    for before in (recorded, found and found[1]["fingerprints"]):
-        if before is not None:
-            _check_unchanged(run, before, facts["fingerprints"])
-    if recorded is None:
-        storage.replace_file(run.fingerprints_file, json.dumps(facts["fingerprints"]).encode())
+    if begun_with is not None:
+        _check_unchanged(run, begun_with, facts["fingerprints"])
+    storage.replace_file(run.fingerprints_file, json.dumps(facts["fingerprints"]).encode())
 
     torch.manual_seed(training.seed)
     model = build(config, data, device)
@@ -110,13 +108,13 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
         resume_from, manifest = found
         _warn_of_other_machine(manifest, facts, progress)
         progress.say(
-            f"going on from step {manifest['step']} (checkpoint {resume_from.name}, verified)"
+            f"going on from step {manifest.get('step')} (checkpoint {resume_from.name}, verified)"
         )
 
     validation = Validation(
         model,
         data.valid,
-        _greedy_translator(model, config, data, device, training.precision),
+        _greedy_translator(interruptible(model, stop.check), config, data, device),
         training.batch_tokens,
         device,
         training.precision,
@@ -185,6 +183,8 @@ def _check_folder(run: Run) -> None:
     ours = {path.name for path in parts}
     try:
         linked = next((path for path in parts if path.is_symlink()), None)
+        there = [path for path in parts if path.exists()]
+        strange = next((p for p in there if not (p.is_file() or p.is_dir())), None)
         found = run.path.iterdir() if run.path.exists() else ()
         names = {path.name for path in found if not path.name.startswith(storage.TEMPORARY)}
     except OSError as error:
@@ -194,6 +194,8 @@ def _check_folder(run: Run) -> None:
             f"{linked} is a link; training writes inside the run folder only",
             "put there what it points to (the run folder as a whole may be a link)",
         )
+    if strange is not None:
+        raise StorageError(f"{strange} is neither a file nor a folder", "remove it")
     if names and not run.config_file.exists() and names - ours:
         foreign = sorted(names - ours)[0]
         raise StorageError(
@@ -236,6 +238,12 @@ def _settle_config(run: Run, config: Config, device: torch.device) -> Config:
         return config
     changes = _differences(old.model_dump(), config.model_dump())
     if not changes:
+        return config
+    if not (run.fingerprints_file.exists() or run.checkpoints()):
+        # It never came to training, perhaps because of a wrong path. A vocabulary that is there
+        # already is one of the old config.
+        storage.remove(run.tokenizer_folder)
+        storage.replace_file(run.config_file, dump_config(config).encode())
         return config
     longer = {"training.max_steps", "training.max_epochs", "training.patience"}
     forbidden = {key: change for key, change in changes.items() if key not in longer}
@@ -282,6 +290,26 @@ def _point_latest(run: Run) -> None:
         pass
 
 
+def _begun_with(
+    run: Run, found: tuple[Path, dict[str, Any]] | None
+) -> dict[str, dict[str, Any]] | None:
+    """Fingerprints of the data and vocabulary of the run; None if it has not got that far.
+
+    Those in the manifest of a checkpoint, which has a checksum, or else those in their own file.
+    """
+    where = found[0] / storage.MANIFEST if found else run.fingerprints_file
+    fingerprints = found[1].get("fingerprints") if found else read_fingerprints(run)
+    if fingerprints is None and not found:
+        return None
+    if not (
+        isinstance(fingerprints, dict)
+        and all(isinstance(value, dict) for value in fingerprints.values())
+        and "sha256" in fingerprints.get("tokenizer", {})
+    ):
+        raise StorageError(f"{where} does not say of what data the run is", "--restart begins anew")
+    return fingerprints
+
+
 def _facts(run: Run, config: Config, data: PreparedData, device: torch.device) -> dict[str, Any]:
     """What a checkpoint's manifest says beside checksums."""
     digest = tokenizer_digest(run.tokenizer_folder)
@@ -310,7 +338,7 @@ def _check_unchanged(run: Run, recorded: dict[str, Any], current: dict[str, Any]
         what = "the tokenizer" if name == "tokenizer" else f"the {name} data"
         pairs = ""
         if before.get("pairs") != now.get("pairs"):
-            pairs = f" (pairs: {before.get('pairs', 0):,} -> {now.get('pairs', 0):,})"
+            pairs = f" (pairs: {before.get('pairs', 0)} -> {now.get('pairs', 0)})"
         raise DataError(
             f"{what} changed since {run.path} was begun{pairs}",
             "bring the old data back, --restart to begin anew, or use another --run-dir",
@@ -332,15 +360,15 @@ def _warn_of_other_machine(
     manifest: dict[str, Any], facts: dict[str, Any], progress: Progress
 ) -> None:
     for key in ("torch", "nmt", "device"):
-        if manifest[key] != facts[key]:
+        if manifest.get(key) != facts[key]:
             progress.warn(
-                f"the run was begun with {key} {manifest[key]}, this is {facts[key]}: "
+                f"the run was begun with {key} {manifest.get(key)}, this is {facts[key]}: "
                 "results may differ in the last digits"
             )
 
 
 def _greedy_translator(
-    model: Model, config: Config, data: PreparedData, device: torch.device, precision: Precision
+    model: Model, config: Config, data: PreparedData, device: torch.device
 ) -> Translator:
     """Greedy search with the model as it is, for validation."""
     from nmt.decoding.translator import Translator
@@ -350,6 +378,8 @@ def _greedy_translator(
         longest_source = min(longest_source, config.model.max_positions - 1)
         longest_target = min(longest_target, config.model.max_positions - 1)
     greedy = config.decoding.model_copy(update={"beam_size": 1, "max_length": longest_target})
+    precision = config.training.precision
+    assert precision != "auto"
     return Translator(model, data.tokenizer, greedy, device, precision, longest_source)
 
 
@@ -368,10 +398,10 @@ def _test(
     assert data.test is not None
     begun = time.monotonic()
     translator = Translator.load(run, "cuda" if device.type == "cuda" else "cpu")
+    translator.model = interruptible(translator.model, stop.check)
     texts = data.test.texts(range(len(data.test)))
     translations: list[str] = []
     for begin in range(0, len(texts), 500):
-        stop.check()
         translations += translator.translate([source for source, _ in texts[begin : begin + 500]])
     scores = corpus_scores(translations, [[reference for _, reference in texts]])
     seconds = time.monotonic() - begun

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Progress:
         self._total: int | None = None
         self._begun = (0, time.monotonic())
         self._warned: set[str] = set()
+        self._hook_before = threading.excepthook
 
     def say(self, text: str) -> None:
         """A line that stays, on standard error and in train.log."""
@@ -106,6 +108,7 @@ class Progress:
             self._bar.close()
         if self._board is not None:
             self._guard("tensorboard", self._board.close)
+        threading.excepthook = self._hook_before
 
     def _rewrite_metrics(self, text: str) -> None:
         path = self._run.metrics_file
@@ -118,6 +121,8 @@ class Progress:
 
         folder = str(self._run.tensorboard_folder)
         self._board = SummaryWriter(folder, purge_step=step + 1)
+        # Its thread writes; what fails there, the next call of the writer raises here.
+        threading.excepthook = self._ignore_board
 
     def _draw(self, record: dict[str, Any]) -> None:
         if self._board is None:
@@ -125,6 +130,10 @@ class Progress:
         for name, value in record.items():
             if name not in ("event", "step", "epoch") and isinstance(value, int | float):
                 self._board.add_scalar(f"{record['event']}/{name}", value, record["step"])
+
+    def _ignore_board(self, failure: threading.ExceptHookArgs) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard."):
+            self._hook_before(failure)
 
     def _guard(self, what: str, write: Callable[[], object]) -> None:
         """Run a write that may fail: the first failure of each kind is a warning."""

@@ -6,20 +6,25 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from nmt.errors import Stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    from nmt.model import Model
+
+# SIGUSR1 is how batch systems warn before they end a job.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class StopSignal:
-    """While entered, Ctrl-C, SIGTERM and SIGHUP ask for a stop; a second Ctrl-C leaves at once.
+    """While entered, Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 ask for a stop; a second Ctrl-C leaves.
 
-    Outside the main thread no handler can be installed, and none is.
+    What is ignored stays ignored: nohup makes it so with SIGHUP, a shell with Ctrl-C for a job in
+    the background. Outside the main thread no handler can be installed, and none is.
     """
 
     def __init__(self) -> None:
@@ -35,7 +40,11 @@ class StopSignal:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+            self._before = {
+                number: signal.signal(number, self._handle)
+                for number in _SIGNALS
+                if signal.getsignal(number) is not signal.SIG_IGN
+            }
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,3 +59,21 @@ class StopSignal:
             with suppress(OSError):  # the terminal may be gone, that is what SIGHUP tells
                 # Not print: the handler may have interrupted a print.
                 os.write(2, b"\nStopping: saving the state (Ctrl-C again leaves at once) ...\n")
+
+
+def interruptible(model: Model, check_stop: Callable[[], None]) -> Model:
+    """The same model, but each step of a search calls check_stop first, which may raise."""
+    return cast("Model", _Interruptible(model, check_stop))
+
+
+class _Interruptible:
+    def __init__(self, model: Model, check_stop: Callable[[], None]) -> None:
+        self._model = model
+        self._check_stop = check_stop
+
+    def step(self, *args: Any) -> Any:
+        self._check_stop()
+        return self._model.step(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)

@@ -110,11 +110,14 @@ def train(model: Model, setting: Setting, resume_from: Path | None) -> TrainStat
 
         batches, position = next(updates)
         tokens = sum(batch.target_tokens for batch in batches)
+        try:
+            losses = _gradients(model, batches, state.step + 1, setting)
+        except Stopped:
+            continue
         state.step += 1
         rate = learning_rate(state.step, config)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses = _gradients(model, batches, state.step, setting)
         norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if math.isfinite(norm):
             if config.clip_norm:
@@ -192,7 +195,7 @@ def _gradients(model: Model, batches: Sequence[Batch], step: int, setting: Setti
     """Fill the gradients of the mean loss per target token over all batches of an update.
 
     Returns the sums (objective, nll), float64. If memory runs out, all is done again with the
-    batches split in two.
+    batches split in two. Raises Stopped if a signal comes between two batches.
     """
     config, device = setting.config, setting.device
     tokens = sum(batch.target_tokens for batch in batches)
@@ -203,6 +206,7 @@ def _gradients(model: Model, batches: Sequence[Batch], step: int, setting: Setti
             parameter.grad = None
         try:
             for batch in batches:
+                setting.stop.check()
                 with autocast(device, setting.precision):
                     loss = batch_loss(model, batch.to(device), config.label_smoothing, config.rdrop)
                 (loss.objective / tokens).backward()  # type: ignore[no-untyped-call]

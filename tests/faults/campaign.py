@@ -1,23 +1,31 @@
-"""Kill trainings and start them again, many times: python campaign.py FAULT TRIES [SEED].
+"""Kill trainings and start them again, many times: python campaign.py SEED FAULT TRIES [...].
 
-Prints one JSON line: {"fault", "tries", "survived", "lost": [what went wrong, ...]}. A process of
-its own, because it forks the trainings: it has imported torch (which takes longer than a tiny
-training) but never computed with it, so that forking is safe. A try is survived if the run,
-started again by the same call, ends with the same weights, checkpoints and metrics as a run that
-was never interrupted.
+Prints a JSON line for each FAULT: {"fault", "tries", "survived", "lost": [what went wrong, ...],
+"hit": {what a training was doing: how often it was interrupted there}}. A process of its own,
+because it forks the trainings: it has imported what they import (which takes longer than a tiny
+training) but never computed, so that forking is safe. A try is survived if the run, started again
+by the same call, ends with the same weights, checkpoints and metrics as one never interrupted.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
+import gc
+import importlib
 import json
+import mmap
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,34 +33,54 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 
 import torch
-import torch._dynamo  # every optimizer imports it, for a second
-import torch.utils.tensorboard
 from tiny import text_config, write_digits
 
-import nmt.decoding.translator
-import nmt.evaluation.metrics  # noqa: F401
+import nmt.data.corpus
 from nmt import storage
 from nmt.errors import NmtError
 from nmt.runs import Run
-from nmt.training.pipeline import run_training
+from nmt.training import pipeline
+from nmt.training.checkpoint import newest_valid
+from nmt.training.validation import Validation
+
+for name in (  # what a training imports on its way; some take a second
+    "nmt.decoding.translator", "nmt.evaluation.metrics", "pandas", "pyarrow.compute",
+    "sacrebleu.metrics", "sentencepiece", "torch._dynamo", "torch.utils.tensorboard",
+):  # fmt: skip
+    importlib.import_module(name)
 
 TIMES = ("seconds", "tokens_per_second")
 KILLS_A_RUN = 4
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+LONGEST_STOP, LONGEST_ORPHAN = 10.0, 5.0  # seconds
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"ema": 0.9, "accumulate": 2, "sampling": 0.3},
+    {"optimizer": "muon", "weight_decay": 0.1},
     {"precision": "bf16"},
     {"rdrop": 1.0, "optimizer": "adamw"},
 ]
+PHASES = {
+    "starting": None,
+    "tokenizer": (nmt.data.corpus, "train_tokenizer"),
+    "encoding": (nmt.data.corpus._Encoder, "write"),
+    "updates": (pipeline, "train"),
+    "validation": (Validation, "__call__"),
+    "saving": (storage, "write_folder"),
+    "test": (pipeline, "_test"),
+}
+"""What a training does, and the function that does it. The innermost one counts."""
 
 
 class Campaign:
-    """Where the trainings of one campaign happen, and how uninterrupted ones end."""
+    """Where the trainings of a campaign happen, and how uninterrupted ones end."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.random = random.Random(seed)
         self.ends: dict[int, tuple[Any, float]] = {}
+        self.hit: Counter[str] = Counter()
+        self._phase = mmap.mmap(-1, 1)  # shared with the trainings
         write_digits(folder)
 
     def end(self, variant: int) -> tuple[Any, float]:
@@ -66,34 +94,87 @@ class Campaign:
 
     def start(self, path: Path, variant: int, prepare: Callable[[], None] = lambda: None) -> int:
         """Fork a training; its exit status is that of `nmt train`."""
+        self._phase[0] = 0
         child = os.fork()
         if child:
             return child
         code = 1
         try:
-            os.setsid()
             log = os.open(self.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(log, 2)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.default_int_handler)
+            for number in SIGNALS:
+                signal.signal(number, lambda number, frame: os._exit(128 + number))
             torch.set_num_threads(1)
+            self._note_phases()
             prepare()
-            run_training(text_config(self.folder, **VARIANTS[variant]), path)
+            pipeline.run_training(text_config(self.folder, **VARIANTS[variant]), path)
             code = 0
         except NmtError as error:
             print("error:", error.message, file=sys.stderr, flush=True)
             code = error.exit_code
-        except KeyboardInterrupt:
-            code = 130
         except BaseException:
             sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
         os._exit(code)
 
+    def _note_phases(self) -> None:
+        """Let the functions of PHASES say that they run."""
+
+        def noting(number: int, function: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(function)
+            def noted(*args: Any, **kwargs: Any) -> Any:
+                before, self._phase[0] = self._phase[0], number
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    self._phase[0] = before
+
+            return noted
+
+        for number, place in enumerate(PHASES.values()):
+            if place is not None:
+                owner, name = place
+                setattr(owner, name, noting(number, getattr(owner, name)))
+
+    def interrupt(
+        self, child: int, seconds: float, number: signal.Signals, twice_after: float | None = None
+    ) -> int:
+        """Send a signal after some seconds (and again), unless the child ends before; its exit
+        status."""
+        if self._ended(child, seconds):
+            return self.wait(child)
+        phase = list(PHASES)[self._phase[0]]
+        os.kill(child, number)
+        self.hit[phase] += 1
+        if twice_after is not None:
+            self._ended(child, twice_after)
+            os.kill(child, number)  # it is there, at least as a zombie
+        return self.wait(child)
+
+    def _ended(self, child: int, seconds: float) -> bool:
+        """Wait until a child has ended, but no longer than that. It can still be waited for."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return True
+            time.sleep(min(left, 0.005))
+        return False
+
     def wait(self, child: int) -> int:
         """Exit status, or minus the signal that killed it."""
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status)
+
+    def orphans(self) -> bool:
+        """Whether a process that a training started is still there, five seconds after it."""
+        end = time.monotonic() + LONGEST_ORPHAN
+        while time.monotonic() < end:
+            try:
+                os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            time.sleep(0.01)
+        return True
 
     def told(self) -> str:
         """What the last training said."""
@@ -110,6 +191,8 @@ class Campaign:
         shutil.rmtree(path)
         if leftovers:
             return f"left behind: {leftovers}"
+        if self.orphans():
+            return "a process was left behind"
         return None if found == expected else f"another outcome: {found} instead of {expected}"
 
 
@@ -128,20 +211,65 @@ def outcome(path: Path) -> Any:
     return sums, records
 
 
-def killed(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
-    """SIGKILL, up to four times a run, at random moments from the first file to the test."""
-    return interrupted(campaign, tries, [signal.SIGKILL], {-signal.SIGKILL})
+Result = tuple[int, list[str]]
+"""Tries done, and what was lost in them."""
 
 
-def stopped(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
-    """SIGTERM, SIGINT or SIGHUP, up to four times a run, at random moments."""
-    signals = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-    return interrupted(campaign, tries, signals, {143, 130, 129})
+def killed(campaign: Campaign, tries: int) -> Result:
+    """SIGKILL at random moments from the first file to the test, up to four times a run."""
+
+    def kill(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
+        code = campaign.interrupt(child, seconds, signal.SIGKILL)
+        return code, None if code in (0, -signal.SIGKILL) else f"exit {code}: {campaign.told()}"
+
+    return interrupted(campaign, tries, kill)
 
 
-def interrupted(
-    campaign: Campaign, tries: int, signals: list[signal.Signals], codes: set[int]
-) -> tuple[int, list[str]]:
+def stopped(campaign: Campaign, tries: int) -> Result:
+    """A signal that asks for a stop, likewise: the state is saved at the step it is at."""
+
+    def stop(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
+        number = campaign.random.choice(SIGNALS)
+        begun = time.monotonic()
+        code = campaign.interrupt(child, seconds, number)
+        took = time.monotonic() - begun - seconds
+        if code == 0:
+            return code, None
+        if code != 128 + number:
+            return code, f"exit {code} after {number.name}: {campaign.told()}"
+        if took > LONGEST_STOP:
+            return code, f"took {took:.1f} s to stop"
+        if campaign.orphans():
+            return code, "a process was left behind"
+        said = re.findall(r"stopped at step (\d+);", Run(path).log_file.read_text())
+        found = newest_valid(Run(path), lambda warning: None)
+        if said and int(said[-1]) and (not found or found[1]["step"] < int(said[-1])):
+            return code, f"stopped at step {said[-1]} without saving it"
+        return code, None
+
+    return interrupted(campaign, tries, stop)
+
+
+def stopped_twice(campaign: Campaign, tries: int) -> Result:
+    """Ctrl-C twice: it leaves at once, perhaps in the middle of saving its state."""
+
+    def leave(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
+        between = campaign.random.uniform(0, 0.05)
+        begun = time.monotonic()
+        code = campaign.interrupt(child, seconds, signal.SIGINT, between)
+        took = time.monotonic() - begun - seconds - between
+        if code not in (0, 130):
+            return code, f"exit {code}: {campaign.told()}"
+        return code, f"took {took:.1f} s to leave" if took > 1 else None
+
+    return interrupted(campaign, tries, leave)
+
+
+Interrupt = Callable[[int, float, Path], tuple[int, "str | None"]]
+"""Called with a training, the seconds to wait and its run folder: exit status and problem."""
+
+
+def interrupted(campaign: Campaign, tries: int, interrupt: Interrupt) -> Result:
     done, lost, number = 0, [], 0
     variants = len(VARIANTS) if tries >= 50 else 2  # each needs an undisturbed run first
     while done < tries:
@@ -149,26 +277,20 @@ def interrupted(
         variant = number % variants
         path = campaign.folder / f"run-{number}"
         _, seconds = campaign.end(variant)
-        struck = 0
         for _ in range(KILLS_A_RUN):
             child = campaign.start(path, variant)
-            time.sleep(campaign.random.uniform(0, seconds))
-            begun = time.monotonic()
-            os.kill(child, campaign.random.choice(signals))
-            code = campaign.wait(child)
-            if code != 0:
-                struck += 1
-            if code not in codes | {0}:
-                lost.append(f"exit {code}: {campaign.told()}")
-            if time.monotonic() - begun > 10:
-                lost.append("took more than 10 s to stop")
-        done += struck
+            code, problem = interrupt(child, campaign.random.uniform(0, seconds), path)
+            if problem:
+                lost.append(problem)
+            if code == 0:  # it came to its end before
+                break
+            done += 1
         if problem := campaign.finish(path, variant):
             lost.append(problem)
     return done, lost
 
 
-def died_writing(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
+def died_writing(campaign: Campaign, tries: int) -> Result:
     """Death at the n-th file operation of a run, n = 1, 2, ... (or spread over all of them)."""
     done, lost = 0, []
     total = count_operations(campaign)
@@ -207,7 +329,7 @@ def count_operations(campaign: Campaign) -> int:
     return len(counted.read_text().split())
 
 
-def full_disk(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
+def full_disk(campaign: Campaign, tries: int) -> Result:
     """A small file system that is full sooner or later; then room is made."""
     done, lost = 0, []
     path = campaign.folder / "disk"
@@ -237,53 +359,106 @@ def full_disk(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
     return done, lost
 
 
-def damaged(campaign: Campaign, tries: int) -> tuple[int, list[str]]:
+def damaged_checkpoint(campaign: Campaign, tries: int) -> Result:
     """A flipped bit or a cut anywhere in the newest checkpoint of an unfinished run."""
+
+    def newest(path: Path) -> list[Path]:
+        return sorted(Run(path).checkpoints()[0].iterdir())
+
+    def judge(path: Path, file: Path) -> str | None:
+        if problem := campaign.finish(path, 0):
+            return problem
+        left_out = f"warning: checkpoint {file.parent.name} is left out: {file}"
+        return None if left_out in campaign.told() else f"not noticed: {campaign.told()}"
+
+    return damaged(campaign, tries, newest, judge)
+
+
+def damaged_elsewhere(campaign: Campaign, tries: int) -> Result:
+    """The same in any other file that is read again: mended, or refused by its name."""
+
+    def others(path: Path) -> list[Path]:
+        run = Run(path)
+        folders = (run.tokenizer_folder, run.data_folder)
+        files = [run.config_file, run.fingerprints_file, run.metrics_file]
+        return files + sorted(file for folder in folders for file in folder.iterdir())
+
+    def judge(path: Path, file: Path) -> str | None:
+        code = campaign.wait(campaign.start(path, 0))
+        if code == 0:
+            return campaign.finish(path, 0)
+        told = campaign.told()
+        shutil.rmtree(path)
+        run = Run(path)
+        about = {run.config_file: str(path), file: str(file)}  # "RUN was begun with another config"
+        if file.parent == run.tokenizer_folder:
+            about[file] = str(run.tokenizer_folder)
+        if code in (2, 5) and about.get(file, str(file)) in told:
+            return None
+        return f"exit {code}: {told}"
+
+    return damaged(campaign, tries, others, judge)
+
+
+def damaged(
+    campaign: Campaign,
+    tries: int,
+    files: Callable[[Path], list[Path]],
+    judge: Callable[[Path, Path], str | None],
+) -> Result:
+    """Damage a file of a copy of a run that lacks its model; `judge` says what is wrong then."""
     campaign.end(0)
     lost = []
     for number in range(tries):
         path = campaign.folder / f"run-{number}"
         shutil.copytree(campaign.folder / "undisturbed-0", path)
         shutil.rmtree(path / "model")
-        newest = Run(path).checkpoints()[0]
-        file = campaign.random.choice(sorted(newest.iterdir()))
+        file = campaign.random.choice(files(path))
         raw = bytearray(file.read_bytes())
         place = campaign.random.randrange(len(raw))
         if number % 2:
             raw[place] ^= 1 << campaign.random.randrange(8)
         file.write_bytes(raw if number % 2 else raw[:place])
-        problem = campaign.finish(path, 0)
-        if not problem and f"warning: checkpoint {newest.name} is left out" not in campaign.told():
-            problem = "not noticed"
-        if problem:
+        if problem := judge(path, file):
             lost.append(f"{file.name} at byte {place}: {problem}")
     return tries, lost
 
 
 FAULTS = {
     "SIGKILL at a random moment": killed,
-    "SIGTERM, SIGINT or SIGHUP at a random moment": stopped,
+    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 likewise": stopped,
+    "Ctrl-C twice likewise": stopped_twice,
     "death at the n-th file operation": died_writing,
     "full disk": full_disk,
-    "flipped bit or cut in a checkpoint": damaged,
+    "flipped bit or cut in the newest checkpoint": damaged_checkpoint,
+    "flipped bit or cut in another file": damaged_elsewhere,
 }
 
 
-def main(fault: str, tries: int, seed: int) -> None:
-    """Run one campaign and print its result."""
+def main(seed: int, wanted: list[tuple[str, int]]) -> None:
+    """Run campaigns and print their results."""
+    adopt_orphans()
+    gc.freeze()  # the collector of a child then leaves these pages shared
     folder = Path(tempfile.mkdtemp(prefix="nmt-campaign-"))
     try:
         campaign = Campaign(folder, seed)
         campaign.end(0)
-        done, lost = FAULTS[fault](campaign, tries)
+        for fault, tries in wanted:
+            campaign.hit.clear()
+            done, lost = FAULTS[fault](campaign, tries)
+            result = {"fault": fault, "tries": done, "survived": done - len(lost), "lost": lost}
+            print(json.dumps({**result, "hit": campaign.hit}), flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(
-        json.dumps({"fault": fault, "tries": done, "survived": done - len(lost), "lost": lost}),
-        flush=True,
-    )
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes whose parent died, so that `orphans` sees them (Linux)."""
+    pr_set_child_subreaper = 36
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1)
 
 
 if __name__ == "__main__":
-    _, fault_name, tries_wanted, *rest = sys.argv
-    main(fault_name, int(tries_wanted), int(rest[0]) if rest else 1)
+    _, seed_given, *pairs = sys.argv
+    main(int(seed_given), [(f, int(n)) for f, n in zip(pairs[::2], pairs[1::2], strict=True)])

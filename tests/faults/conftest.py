@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 import pytest
 
-_RESULTS = pytest.StashKey[list[tuple[str, int, int]]]()
 
-RecordFault = Callable[[str, int, int], None]
+class _Row(NamedTuple):
+    fault: str
+    tries: int
+    survived: int
+    hit: Mapping[str, int]
+
+
+_ROWS = pytest.StashKey[list[_Row]]()
+
+
+class RecordFault(Protocol):
+    def __call__(
+        self, fault: str, tries: int, survived: int, hit: Mapping[str, int] | None = None
+    ) -> None:
+        """Add a line to the table; `hit`: what the fault struck, and how often."""
 
 
 @pytest.fixture
 def record_fault(request: pytest.FixtureRequest) -> RecordFault:
-    """Call with (fault, tries, survived) to get a line in the table."""
-
-    def record(fault: str, tries: int, survived: int) -> None:
-        request.config.stash.setdefault(_RESULTS, []).append((fault, tries, survived))
+    def record(fault: str, tries: int, survived: int, hit: Mapping[str, int] | None = None) -> None:
+        rows = request.config.stash.setdefault(_ROWS, [])
+        rows.append(_Row(fault, tries, survived, hit or {}))
 
     return record
 
@@ -24,12 +37,16 @@ def record_fault(request: pytest.FixtureRequest) -> RecordFault:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    results = config.stash.get(_RESULTS, [])
-    if not results:
+    rows = config.stash.get(_ROWS, [])
+    if not rows:
         return
-    width = max(len(fault) for fault, _, _ in results)
+    width = max(len(row.fault) for row in rows)
     terminalreporter.section("faults")
     terminalreporter.write_line(f"{'fault':{width}}  {'tries':>6}  {'survived':>8}  {'lost':>5}")
-    for fault, tries, survived in results:
+    for fault, tries, survived, _ in rows:
         line = f"{fault:{width}}  {tries:6}  {survived:8}  {tries - survived:5}"
         terminalreporter.write_line(line)
+    for row in rows:
+        if row.hit:
+            counts = ", ".join(f"{phase} {count}" for phase, count in sorted(row.hit.items()))
+            terminalreporter.write_line(f"{row.fault} struck: {counts}")
