@@ -377,18 +377,26 @@ def _write_cache(
         "sha256": {split: storage.file_sha256(_file(folder, split)) for split in fingerprints},
         "report": report.to_dict(),
     }
-    storage.replace_file(folder / _CACHE, json.dumps(cache, indent=1).encode())
+    checked = {"checksum": _checksum(cache), "cache": cache}
+    storage.replace_file(folder / _CACHE, json.dumps(checked, indent=1).encode())
 
 
 def _read_cache(folder: Path, key: str, tokenizer: Tokenizer) -> _Cached | None:
     """What the cache holds, if it is of these sources and this tokenizer, and undamaged."""
     try:
-        cache = json.loads((folder / _CACHE).read_bytes())
+        checked = json.loads(storage.read_file(folder / _CACHE))
+        cache = checked["cache"]
+        if checked["checksum"] != _checksum(cache):
+            return None
         if (cache["key"], cache["tokenizer"]) != (key, _models(tokenizer)):
             return None
         for split, sha256 in cache["sha256"].items():
             if storage.file_sha256(_file(folder, split)) != sha256:
                 return None
         return cache["fingerprints"], DataReport.from_dict(cache["report"])
-    except (OSError, StorageError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, StorageError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _checksum(cache: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(cache, sort_keys=True).encode()).hexdigest()
