@@ -1,17 +1,22 @@
-"""How fast data is prepared, and in how much memory: pairs made of random words.
+"""How fast data is prepared, and in how much memory, as the corpus grows.
 
-    python scripts/bench_data.py --pairs 1000000
+    python scripts/bench_data.py --pairs 1000000 2000000 5000000 --output docs/images
 
-Prints a line a stage and, at the end, lines (sentences of both sides) a second and the peak of
-resident memory. The child that trains the tokenizer is counted apart: it works on at most
---training-lines lines whatever the size of the data.
+For each size random pairs are written (--folder needs about 800 bytes a pair); then a process of
+its own reads, checks and cleans them, trains the tokenizer, encodes them and writes the corpus,
+and a second one starts from what the first has left. A line is a sentence of either side. The
+tokenizer is trained in a child process, on at most --training-lines lines whatever the size of the
+data: its memory is counted apart, and the lines a second are given with and without its time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,16 +30,23 @@ SYLLABLES = ["ba", "ko", "ri", "tel", "um", "fa", "sen", "do", "gru", "li"]
 SYLLABLES += ["mar", "pe", "sta", "vo", "wen", "schi", "kna", "zu", "el", "in"]
 
 
-def write_pairs(folder: Path, pairs: int, seed: int = 1) -> None:
-    """Sentences of 5 to 25 words, Zipf-distributed over 200,000 words a language."""
+WORDS = 200_000
+
+
+def write_pairs(folder: Path, pairs: int, seed: int) -> None:
+    """Sentences of 5 to 24 words, Zipf-distributed, another vocabulary for each side."""
     rng = np.random.default_rng(seed)
-    for side in ("source", "target"):
-        sizes = rng.integers(1, 5, 200_000)
-        words = np.array(["".join(rng.choice(SYLLABLES, size)) for size in sizes])
+    for number, side in enumerate(("source", "target")):
+        draws = np.random.default_rng(number)
+        syllables = np.array(SYLLABLES)[draws.integers(0, len(SYLLABLES), (WORDS, 4))].tolist()
+        sizes = draws.integers(1, 5, WORDS).tolist()
+        words = np.array(
+            ["".join(word[:size]) for word, size in zip(syllables, sizes, strict=True)]
+        )
         with (folder / side).open("w", encoding="utf-8") as file:
             for begin in range(0, pairs, 10_000):
                 lengths = rng.integers(5, 25, min(10_000, pairs - begin))
-                drawn = words[np.minimum(rng.zipf(1.2, lengths.sum()), 200_000) - 1]
+                drawn = words[np.minimum(rng.zipf(1.2, lengths.sum()), WORDS) - 1].tolist()
                 ends = np.cumsum(lengths)
                 file.writelines(
                     f"{' '.join(drawn[end - length : end])}.\n"
@@ -42,78 +54,138 @@ def write_pairs(folder: Path, pairs: int, seed: int = 1) -> None:
                 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pairs", type=int, default=1_000_000)
-    parser.add_argument("--type", choices=["bpe", "unigram"], default="bpe")
-    parser.add_argument("--training-lines", type=int, default=200_000)
-    parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
-    arguments = parser.parse_args()
+def measure(folder: Path, kind: str, training_lines: int) -> dict[str, float]:
+    """Prepare the pairs of `write_pairs` in folder and folder/valid."""
+    splits = {"train": folder, "valid": folder / "valid"}
+    files = {
+        split: {side: str(place / side) for side in ("source", "target")}
+        for split, place in splits.items()
+    }
+    tokenizer = {"type": kind, "vocab_size": 16_000, "max_training_lines": training_lines}
+    config = Config.model_validate(
+        {
+            "data": {**files, "drop_duplicates": True},
+            "tokenizer": tokenizer,
+            "training": {"max_steps": 1},
+        }
+    )
+    begin = time.perf_counter()
+    said: dict[str, float] = {}
+
+    def say(line: str) -> None:
+        seconds = time.perf_counter() - begin
+        said[line.partition(" ")[0]] = seconds
+        print(f"{seconds:7.1f} s  {line}", file=sys.stderr, flush=True)
+
+    data = prepare_data(config, folder / "data", folder / "tokenizer", say, lambda: None)
+    figures = {
+        "seconds": time.perf_counter() - begin,
+        # From "tokenizer: training" to "data: encoding"; nothing, if both lay ready.
+        "tokenizer seconds": said.get("data:", 0.0) - said.get("tokenizer:", 0.0),
+        "peak MiB": peak_mib(),
+        "tokenizer's peak MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+    rng = np.random.default_rng(3)
+    batches = [rng.integers(0, len(data.train), 200) for _ in range(100)]
+    begin = time.perf_counter()
+    for batch in batches:
+        data.train.read(batch)
+    return figures | {"batch ms": (time.perf_counter() - begin) * 1000 / len(batches)}
+
+
+def peak_mib() -> float:
+    """Most resident memory of this process so far; getrusage would count that of the process that
+    started this one."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024
+
+
+def run(pairs: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Figures for one size, each process from a cold start."""
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
-        write_pairs(folder, arguments.pairs)
+        print(f"{pairs:,} pairs", file=sys.stderr, flush=True)
+        write_pairs(folder, pairs, seed=1)
         (folder / "valid").mkdir()
         write_pairs(folder / "valid", 1000, seed=2)
-        config = Config.model_validate(
-            {
-                "data": {
-                    "train": {"source": str(folder / "source"), "target": str(folder / "target")},
-                    "valid": {
-                        "source": str(folder / "valid" / "source"),
-                        "target": str(folder / "valid" / "target"),
-                    },
-                    "drop_duplicates": True,
-                },
-                "tokenizer": {
-                    "type": arguments.type,
-                    "vocab_size": 16_000,
-                    "max_training_lines": arguments.training_lines,
-                },
-                "training": {"max_steps": 1},
-            }
+        command = [sys.executable, __file__, "--measure", name, "--type", arguments.type]
+        command += ["--training-lines", str(arguments.training_lines)]
+        first, second = (
+            json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            for _ in range(2)
         )
-        begin = time.perf_counter()
-        stages: list[tuple[str, float]] = []
-
-        def say(line: str) -> None:
-            stages.append((line.partition("\n")[0], time.perf_counter() - begin))
-            print(f"{stages[-1][1]:7.1f} s  {stages[-1][0]}", flush=True)
-
-        prepared = prepare_data(config, folder / "data", folder / "tokenizer", say, lambda: None)
-        seconds = time.perf_counter() - begin
-        training = stages[2][1] - stages[1][1]  # between "tokenizer: ..." and "data: encoding"
-        rng = np.random.default_rng(3)
-        batches = [rng.integers(0, len(prepared.train), 200) for _ in range(100)]
-        begin_read = time.perf_counter()
-        for batch in batches:
-            prepared.train.read(batch)
-        read = (time.perf_counter() - begin_read) / len(batches)
-        begin_again = time.perf_counter()
-        prepare_data(config, folder / "data", folder / "tokenizer", lambda _: None, lambda: None)
-        again = time.perf_counter() - begin_again
         size = (folder / "data" / "train.arrow").stat().st_size
-    own, child = (
-        resource.getrusage(who).ru_maxrss / 1024
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    lines = 2 * arguments.pairs
-    print(
-        json.dumps(
-            {
-                "pairs": arguments.pairs,
-                "seconds": round(seconds, 1),
-                "tokenizer_seconds": round(training, 1),
-                "lines_per_second": round(lines / seconds),
-                "lines_per_second_without_tokenizer": round(lines / (seconds - training)),
-                "peak_resident_mb": round(own),
-                "peak_resident_mb_tokenizer_child": round(child),
-                "corpus_mb": round(size / 1e6),
-                "second_start_seconds": round(again, 1),
-                "read_200_pairs_ms": round(read * 1e3, 2),
-            },
-            indent=2,
-        )
-    )
+    spent = first["seconds"]
+    return {
+        "pairs": pairs,
+        "seconds": spent,
+        "lines/s": 2 * pairs / spent,
+        "lines/s without tokenizer": 2 * pairs / (spent - first["tokenizer seconds"]),
+        "peak MiB": first["peak MiB"],
+        "tokenizer's peak MiB": first["tokenizer's peak MiB"],
+        "corpus MB": size / 1e6,
+        "seconds, from the cache": second["seconds"],
+        "200 random pairs, ms": first["batch ms"],
+    }
+
+
+def plot(rows: list[dict[str, float]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "data"
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    millions = [row["pairs"] / 1e6 for row in rows]
+    lines = {
+        "with the tokenizer's training": [row["lines/s"] / 1e3 for row in rows],
+        "without": [row["lines/s without tokenizer"] / 1e3 for row in rows],
+    }
+    memory = {
+        "preparing": [row["peak MiB"] for row in rows],
+        "its child, training the tokenizer": [row["tokenizer's peak MiB"] for row in rows],
+    }
+    for panel, title, curves in (
+        (panels[0], "thousand lines a second", lines),
+        (panels[1], "peak resident memory, MiB", memory),
+    ):
+        for (label, values), color in zip(curves.items(), ("#1f5fa8", "#c2571a"), strict=True):
+            panel.plot(millions, values, marker="o", color=color, label=label)
+        panel.set_title(title, fontsize=9)
+        panel.set_xlabel("million pairs")
+        panel.set_xlim(left=0)
+        panel.set_ylim(bottom=0)
+        panel.grid(visible=True, alpha=0.3)
+        panel.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--type", choices=["bpe", "unigram"], default="bpe")
+    parser.add_argument("--training-lines", type=int, default=200_000)
+    parser.add_argument("--folder", type=Path, help="where to work [a temporary folder]")
+    parser.add_argument("--output", type=Path, help="folder for growth-data.svg")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.measure, arguments.type, arguments.training_lines)))
+        return
+    rows = [run(pairs, arguments) for pairs in arguments.pairs]
+    if arguments.output:
+        plot(rows, arguments.output / "growth-data.svg")
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    print("| " + " | ".join(rows[0]) + " |")
+    print("|" + "---:|" * len(rows[0]))
+    for row in rows:
+        cells = (f"{value:,.0f}" if value >= 100 else f"{value:.1f}" for value in row.values())
+        print("| " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ LEAKED = "in valid or test"
 IN_TRAIN = "source in train"
 
 _CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
+_SHARES = 16  # of the hashes, sorted one by one
 _LONGEST_PIECE = 16  # characters; SentencePiece's default
 _SCHEMA = pa.schema(
     {"source": pa.string(), "target": pa.string(), "origin": pa.int32(), "line": pa.int64()}
@@ -147,7 +148,7 @@ def collect_training(
     # No piece is longer, so such a text has more tokens than allowed however it is split; the
     # factor 4 is for normalization, which may shorten the text.
     longest = 4 * _LONGEST_PIECE * data.max_tokens
-    hashes = []
+    hashes = bytearray()
 
     def judge(option: bool, reason: str, pair: Pair) -> bool:
         """Count, and say whether the pair is dropped."""
@@ -173,12 +174,12 @@ def collect_training(
             for i in np.flatnonzero(leaked):
                 stays[i] = not judge(data.drop_leaked, LEAKED, kept[i])
             # Any odd factor keeps (a, b) and (b, a) apart and loses nothing.
-            hashes.append((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays])
+            hashes.extend((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays].tobytes())
             yield [pair for pair, stay in zip(kept, stays, strict=True) if stay]
 
     collected = Collected(path)
     collected._write(chunks())
-    repeated = _repeated(np.concatenate([*hashes, np.zeros(0, dtype=np.uint64)]))
+    repeated = _repeated(np.frombuffer(hashes, dtype=np.uint64))
     if repeated.any():
         _judge_duplicates(collected, repeated, data.drop_duplicates, report)
     return collected
@@ -235,9 +236,15 @@ def _hashes(texts: Sequence[str]) -> np.ndarray:
 
 
 def _repeated(hashes: np.ndarray) -> np.ndarray:
-    """Which values stood earlier in the array already: (n,) bool."""
-    order = np.argsort(hashes, kind="stable")
-    ascending = hashes[order]
+    """Which values stood earlier in the array already: (n,) bool.
+
+    They are sorted one share at a time, so that this needs little more memory than the array.
+    """
     repeated = np.zeros(len(hashes), dtype=bool)
-    repeated[order[1:]] = ascending[1:] == ascending[:-1]
+    shares = hashes.view(np.uint8)[::8] % _SHARES
+    for share in range(_SHARES):
+        places = np.flatnonzero(shares == share)
+        places = places[np.argsort(hashes[places], kind="stable")]
+        ascending = hashes[places]
+        repeated[places[1:]] = ascending[1:] == ascending[:-1]
     return repeated

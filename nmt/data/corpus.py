@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ class _Encoder:
 
         limits: pairs beyond them are dropped; None: every pair is kept.
         """
-        lengths: list[list[np.ndarray]] = [[], []]
+        lengths: list[Counter[int]] = [Counter(), Counter()]
         counts = [np.zeros(len(vocabulary), dtype=np.int64) for vocabulary in self.vocabularies]
         # Lengths, ids and texts of both sides, each by itself: the chunks leave no trace.
         digests = [hashlib.sha256() for _ in range(6)]
@@ -213,7 +214,7 @@ class _Encoder:
                     columns.append(pa.ListArray.from_arrays(ends, pa.array(values, id_types[side])))
                     digests[side].update(sizes.astype("<i4").tobytes())
                     digests[2 + side].update(values.astype("<i4").tobytes())
-                    lengths[side].append(sizes)
+                    lengths[side].update(sizes.tolist())
                     counts[side] += np.bincount(values, minlength=len(counts[side]))
                 for side, lines in enumerate(texts):
                     columns.append(pa.array(lines, pa.string()))
@@ -221,8 +222,7 @@ class _Encoder:
                 writer.write_batch(pa.record_batch(columns, schema=schema))
                 report.kept += len(texts[0])
         report.source, report.target = (
-            side_report(np.concatenate([*lengths[i], np.zeros(0, int)]), counts[i], spelt, UNK)
-            for i, spelt in enumerate(self.spelt)
+            side_report(lengths[i], counts[i], spelt, UNK) for i, spelt in enumerate(self.spelt)
         )
         return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
 

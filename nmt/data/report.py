@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -143,14 +144,19 @@ class DataReport:
         return "\n".join([*_columns(rows), *(["", "First places:"] if places else []), *places])
 
 
-def side_report(lengths: np.ndarray, counts: np.ndarray, spelt: np.ndarray, unk: int) -> SideReport:
-    """From the lengths of the sentences, the occurrences of each id, and which ids are bytes."""
-    percentiles = np.percentile(lengths, PERCENTILES, method="higher") if len(lengths) else []
+def side_report(
+    lengths: Counter[int], counts: np.ndarray, spelt: np.ndarray, unk: int
+) -> SideReport:
+    """From the number of sentences of each length, the occurrences of each id, and which ids are
+    bytes."""
+    ordered = sorted(lengths)
+    ends = np.cumsum([lengths[length] for length in ordered])
+    ranks = [math.ceil(share / 100 * (lengths.total() - 1)) for share in PERCENTILES]
     return SideReport(
         tokens=int(counts.sum()),
         unknown=int(counts[unk]),
         spelt=int(counts[spelt].sum()),
-        lengths=[int(length) for length in percentiles],
+        lengths=[ordered[np.searchsorted(ends, rank, side="right")] for rank in ranks if ordered],
         pieces_used=int(np.count_nonzero(counts)),
     )
 

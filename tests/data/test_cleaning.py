@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nmt.config import DataConfig
-from nmt.data.cleaning import HeldOut, collect_training, too_long
-from nmt.data.report import DataReport, SideReport, SplitReport
+from nmt.data.cleaning import HeldOut, _repeated, collect_training, too_long
+from nmt.data.report import PERCENTILES, DataReport, SideReport, SplitReport, side_report
 from nmt.data.sources import Pair
 
 Texts = list[tuple[str, str]]
@@ -97,6 +100,23 @@ def test_subword_lengths() -> None:
         "too long": [1],
         "length ratio": [4],
     }
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 101])
+def test_lengths_at_percentiles(count: int) -> None:
+    lengths = np.random.default_rng(count).integers(0, 30, count)
+    ids = np.array([0, 2, 3, 0, 5])
+    report = side_report(Counter(lengths.tolist()), ids, np.arange(5) == 4, 1)
+    assert (report.tokens, report.unknown, report.spelt, report.pieces_used) == (10, 2, 5, 3)
+    shares = PERCENTILES if count else []
+    assert report.lengths == [np.percentile(lengths, s, method="higher") for s in shares]
+
+
+@given(values=st.lists(st.integers(0, 40)))
+def test_repeated(values: list[int]) -> None:
+    hashes = np.array(values, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    found = _repeated(hashes).tolist()
+    assert found == [value in values[:i] for i, value in enumerate(values)]
 
 
 def test_report_survives_json() -> None:
