@@ -14,6 +14,7 @@ from tiny import DigitCorpus, NoBoard, tiny_config, tiny_model, tiny_setting
 from nmt import storage
 from nmt.errors import Stopped
 from nmt.runs import Run
+from nmt.training import trainer
 from nmt.training.checkpoint import newest_valid
 from nmt.training.stop import StopSignal
 from nmt.training.trainer import train
@@ -131,6 +132,33 @@ def test_resume_is_exact_with(tmp_path: Path, variant: dict[str, Any]) -> None:
         go_on(path, stop_after=step, **variant)
         go_on(path, **variant)
         assert outcome(path) == expected
+
+
+def test_a_stop_between_the_batches_of_an_update_does_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update of many batches may take longer than a machine waits after SIGTERM."""
+    go_on(tmp_path / "through", accumulate=3)
+    path = tmp_path / "run"
+    path.mkdir()
+    config = tiny_config(accumulate=3)
+    model = tiny_model(config)
+    stop, calls, batch_loss = StopSignal(), 0, trainer.batch_loss
+
+    def counted(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 6:  # updates have 3, 1, 3, 1, ... batches: the second of the third update
+            stop.received = signal.SIGTERM
+        return batch_loss(*args)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(trainer, "batch_loss", counted)
+        with pytest.raises(Stopped, match="stopped at step 2"):
+            train(model, tiny_setting(path, model, config, stop=stop), None)
+    assert calls == 6
+    go_on(path, accumulate=3)
+    assert outcome(path) == outcome(tmp_path / "through")
 
 
 def test_a_stop_during_validation_validates_again(tmp_path: Path, through: tuple[Any, ...]) -> None:

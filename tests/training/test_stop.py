@@ -7,18 +7,41 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny import text_config, write_digits
+import torch
+from tiny import VOCABULARY, text_config, tiny_config, tiny_model, write_digits
 
+from nmt.config import DecodingConfig
 from nmt.config_file import dump_config
+from nmt.decoding.search import beam_search
 from nmt.errors import Stopped
-from nmt.training.stop import StopSignal
+from nmt.training.stop import StopSignal, interruptible
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_ignored() -> Iterator[None]:
+    """As nohup would have it for the whole test run."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+        (signal.SIGUSR1, 128 + signal.SIGUSR1),
+    ],
 )
 def test_a_signal_is_noticed_at_the_next_look(number: int, code: int) -> None:
     with StopSignal() as stop:
@@ -30,10 +53,43 @@ def test_a_signal_is_noticed_at_the_next_look(number: int, code: int) -> None:
 
 
 def test_handlers_are_restored() -> None:
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {n: signal.getsignal(n) for n in SIGNALS}
     with StopSignal():
         assert signal.getsignal(signal.SIGINT) != before[signal.SIGINT]
     assert {n: signal.getsignal(n) for n in before} == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
+    """nohup ignores SIGHUP, a shell Ctrl-C for its jobs in the background."""
+    signal.signal(number, signal.SIG_IGN)
+    with StopSignal() as stop:
+        os.kill(os.getpid(), number)
+        stop.check()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped):
+            stop.check()
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+def test_a_search_stops_at_the_next_token() -> None:
+    looks = 0
+
+    def check_stop() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            raise Stopped(15, "stopped")
+
+    model = tiny_model(tiny_config()).eval()
+    source = torch.randint(4, VOCABULARY, (2, 5))
+    mask = torch.ones_like(source, dtype=torch.bool)
+    limits = DecodingConfig(beam_size=2, max_length=8, min_length=8)
+    expected = beam_search(model, source, mask, limits)
+    assert beam_search(interruptible(model, lambda: None), source, mask, limits) == expected
+    with pytest.raises(Stopped):
+        beam_search(interruptible(model, check_stop), source, mask, limits)
+    assert looks == 4
 
 
 def test_a_second_ctrl_c_leaves_at_once() -> None:

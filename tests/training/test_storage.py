@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from nmt import storage
 from nmt.errors import StorageError
+from nmt.runs import validated_weights
 
 TENSORS = {
     "weight": torch.arange(60, dtype=torch.float32).reshape(5, 12),
@@ -49,7 +50,7 @@ def test_a_transposed_tensor_is_written_as_it_reads(tmp_path: Path) -> None:
 def test_every_flipped_bit_is_detected(folder: Path) -> None:
     rng = random.Random(1)
     files = [path for path in sorted(folder.iterdir()) if path.stat().st_size]
-    for _ in range(300):
+    for _ in range(1000):
         path = rng.choice(files)
         whole = path.read_bytes()
         place = rng.randrange(len(whole))
@@ -65,12 +66,20 @@ def test_every_flipped_bit_is_detected(folder: Path) -> None:
 def test_every_truncation_is_detected(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()
-        for length in range(0, len(whole), max(1, len(whole) // 40)):
+        for length in range(0, len(whole), max(1, len(whole) // 200)):
             path.write_bytes(whole[:length])
             with pytest.raises(StorageError, match=path.name):
                 storage.verify(folder)
         path.write_bytes(whole)
     storage.verify(folder)
+
+
+def test_what_the_manifest_does_not_name_is_not_read(folder: Path) -> None:
+    """A stray file does no harm, and one with a name that means something is not trusted."""
+    (folder / ".DS_Store").write_bytes(b"stray")
+    shutil.copy(folder / "model.safetensors", folder / "ema.safetensors")
+    storage.verify(folder)
+    assert validated_weights(folder) == folder / "model.safetensors"
 
 
 def test_missing_and_foreign_parts_are_detected(folder: Path) -> None:
@@ -105,6 +114,8 @@ def test_what_is_no_file_is_not_read(folder: Path, kind: str) -> None:
             path.symlink_to("/dev/zero" if kind == "device" else "nowhere")
         with pytest.raises(StorageError, match=name):
             storage.verify(folder)
+        with pytest.raises(StorageError, match=name):
+            storage.file_sha256(path)
         path.rmdir() if kind == "folder" else path.unlink()
         path.write_bytes(whole)
 
