@@ -389,11 +389,12 @@ def damaged_elsewhere(campaign: Campaign, tries: int) -> Result:
             return campaign.finish(path, 0)
         told = campaign.told()
         shutil.rmtree(path)
-        run = Run(path)
-        about = {run.config_file: str(path), file: str(file)}  # "RUN was begun with another config"
-        if file.parent == run.tokenizer_folder:
-            about[file] = str(run.tokenizer_folder)
-        if code in (2, 5) and about.get(file, str(file)) in told:
+        run, named = Run(path), file
+        if file == run.config_file:
+            named = path  # "RUN was begun with another config"
+        elif file.parent == run.tokenizer_folder:
+            named = file.parent
+        if code in (2, 5) and str(named) in told:
             return None
         return f"exit {code}: {told}"
 
