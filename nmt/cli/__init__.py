@@ -129,8 +129,7 @@ def main() -> None:
         # The interpreter flushes once more on its way out; let that succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         closed = isinstance(error, BrokenPipeError)
-        message = f"cannot write to standard output: {error.strerror}"
-        code = BROKEN_PIPE if closed else code or _report(message, None, 5)
+        code = BROKEN_PIPE if closed else code or _report(f"{error.strerror}", None, 5)
     sys.exit(code)
 
 

@@ -63,15 +63,18 @@ def info(
 
 def _records(path: Path) -> list[Record]:
     """The records of metrics.jsonl; a line that a crash cut short is left out."""
+    from nmt.errors import StorageError
+    from nmt.storage import read_file
+
     try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError:
+        lines = read_file(path).split(b"\n")
+    except StorageError:
         return []
     records = []
     for line in lines:
         try:
             record = json_module.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and isinstance(record.get("step"), int):
             records.append(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -206,12 +207,17 @@ def _formatted(number: int, sentence: str, found: list[Translation], style: str)
             {"text": t.text, "score": t.score, "log_probability": t.log_probability} for t in found
         ]
         answer = {"source": sentence, "translations": translations}
-        return json.dumps(answer, ensure_ascii=False) + "\n"
+        return _without_controls(json.dumps(answer, ensure_ascii=False)) + "\n"
     if style == "nbest":
         return "".join(f"{number}\t{t.score:.4f}\t{t.text}\n" for t in found)
     if style == "scores":
         return f"{found[0].score:.4f}\t{found[0].text}\n"
     return f"{found[0].text}\n"
+
+
+def _without_controls(text: str) -> str:
+    """The same JSON with those control characters escaped that JSON itself does not forbid."""
+    return re.sub("[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[bytes]]:

@@ -70,11 +70,15 @@ def average_run(
     chosen = [there[step] for step in sorted(steps[:count])]
     manifests = [storage.verify(folder) for folder in chosen]
     facts = {k: v for k, v in manifests[-1].items() if k not in ("files", "name")}
-    facts["averaged_steps"] = [manifest["step"] for manifest in manifests]
+    facts["averaged_steps"] = sorted(steps[:count])
     made = Run(output)
-    with storage.storage_errors(f"cannot write {output}", output.parent):
-        output.mkdir(parents=True)
-        shutil.copyfile(run.config_file, made.config_file)
-        shutil.copytree(run.tokenizer_folder, made.tokenizer_folder)
-    storage.write_folder(made.model_folder, {"model.safetensors": average(chosen)}, facts)
+    try:
+        with storage.storage_errors(f"cannot write {output}", output.parent):
+            output.mkdir(parents=True)
+            shutil.copyfile(run.config_file, made.config_file)
+            shutil.copytree(run.tokenizer_folder, made.tokenizer_folder)
+        storage.write_folder(made.model_folder, {"model.safetensors": average(chosen)}, facts)
+    except BaseException:
+        shutil.rmtree(output, ignore_errors=True)
+        raise
     return list(facts["averaged_steps"])

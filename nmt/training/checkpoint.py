@@ -98,11 +98,11 @@ def read_state(folder: Path) -> TrainState:
         state = TrainState(**json.loads(storage.read_file(path)))
         state.scores = [(step, score) for step, score in state.scores]
     except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
+        raise StorageError(f"{path} is not the state of a training") from error
     numbers = [(0, step) for step, _ in state.scores] + [(0.0, score) for _, score in state.scores]
     numbers += [(default, getattr(state, name)) for name, default in vars(TrainState()).items()]
     if any(type(default) is not type(value) for default, value in numbers):
-        raise StorageError(f"{path} is damaged: not the state of a training")
+        raise StorageError(f"{path} is not the state of a training")
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -172,7 +173,39 @@ def test_a_full_disk_under_the_output_is_told() -> None:
     with Path("/dev/full").open("wb") as full:
         done = run("print('x')", stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 5
-    assert done.stderr == b"error: cannot write to standard output: No space left on device\n"
+    assert done.stderr == b"error: No space left on device\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_who_is_killed_removes_temporary_files(
+    tmp_path: Path, number: signal.Signals, ignored: bool
+) -> None:
+    """What nohup has ignored stays ignored."""
+    code = (
+        "import tempfile, time; folder = tempfile.TemporaryDirectory(dir='.');"
+        "c = folder.__enter__(); print(flush=True);"
+        "exec('try: time.sleep(1 + 59 * (not IGNORED))\\nfinally: folder.cleanup()')"
+    ).replace("IGNORED", str(ignored))
+    before = signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(code)], stdout=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        signal.signal(number, before)
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(30) == (0 if ignored else 128 + number)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_nobody_reads_has_its_exit_code() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run("raise __import__('nmt.errors').errors.DataError('m')", stderr=writer)
+    os.close(writer)
+    assert done.returncode == 4
 
 
 def test_any_text_can_be_printed_in_any_locale() -> None:

@@ -160,6 +160,14 @@ def test_bytes_that_are_no_text(nmt: Command) -> None:
     assert nmt("translate", os.fsdecode(b"dog \xff"), "two\nlines").out.count(b"\n") == 2
 
 
+def test_json_holds_no_control_characters(nmt: Command) -> None:
+    """A terminal acts on those of U+0080 to U+009F too, and JSON allows them."""
+    given = "a \x1b[2J \x9b2J \x7f b\u2028c"
+    result = nmt("translate", "--json", stdin=given.encode())
+    assert result.out.decode().removesuffix("\n").isprintable()
+    assert json.loads(result.out)["source"] == given
+
+
 PARTS = [b"the dog", b" ", b".", b"\0", b"\r", b"\t", b"\x1b[2J", b"\xff", b"\xe2\x80\xa8",
          b"\xef\xbb\xbf", b"\xc2\x85", b"\xed\xa0\x80", b"</s>", b"<0x0A>", b"\xe2\x96\x81",
          b"\xf0\x9f\x8e\x89", b"\xd7\xa9", "日本".encode(), b"\x0b\x0c\x1c"]  # fmt: skip
@@ -287,6 +295,28 @@ def test_a_slow_pipe_gets_its_answers(runs: Path) -> None:
         process.stdin.close()
         assert process.stdout.read() == b""
         assert process.wait() == 0
+
+
+def test_a_poor_terminal(runs: Path) -> None:
+    """No locale, 40 columns, arguments that are no text, an output that is closed early."""
+    program = f'"{sys.executable}" -c "from nmt.cli import main; main()"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'{program} translate "$0" "$0" | head -n 1', b"the \xff \x9b dog"],
+        capture_output=True,
+        env={
+            **os.environ,
+            "NMT_RUNS": str(runs),
+            "LC_ALL": "C",
+            "PYTHONIOENCODING": "ascii",
+            "COLUMNS": "40",
+            "NO_COLOR": "1",
+        },
+        check=True,
+    )
+    assert done.stdout.count(b"\n") == 1
+    assert b"sentence 2: not valid UTF-8 at byte 5" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert not {0x1B, 0x0D} & {*done.stdout, *done.stderr}
 
 
 def test_importing_nmt_is_light() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -17,11 +19,15 @@ import torch
 from tiny import text_config
 
 from nmt import storage
+from nmt.cli.info import info
 from nmt.config_file import dump_config
 from nmt.decoding.translator import Translator
-from nmt.errors import DivergedError, StorageError
+from nmt.errors import DivergedError, NmtError, StorageError
 from nmt.runs import Run, find_run, load_model, tokenizer_digest
+from nmt.training.averaging import average_run
 from nmt.training.pipeline import run_training
+
+FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500")) // 25
 
 
 class Bomb:
@@ -154,6 +160,107 @@ def test_a_strange_config_is_refused(hostile: Run, text: str) -> None:
         load_model(hostile, torch.device("cpu"))
     assert time.monotonic() - begun < 2
     assert not Path("canary").exists()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+@pytest.mark.parametrize(
+    "name", ["lock", "train.log", "metrics.jsonl", "model", "fingerprints.json"]
+)
+def test_what_is_no_file_is_refused(hostile: Run, digits: Path, name: str, kind: str) -> None:
+    """Opening it could wait for ever, reading it never end."""
+    part = hostile.path / name
+    shutil.rmtree(part) if part.is_dir() else part.unlink()
+    if kind == "fifo":
+        os.mkfifo(part)
+    else:
+        try:
+            os.mknod(part, 0o600 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    with pytest.raises(StorageError, match=f"{name} is neither a file nor a folder"):
+        run_training(text_config(digits), hostile.path)
+    info(str(hostile.path))
+
+
+JUNK: list[Any] = [
+    None, True, -1, 0, 10**30, 1e308, float("nan"), "", "x\x1b[2J", "9" * 5000, [], {}, {"a": 1},
+]  # fmt: skip
+
+
+def spoilt(value: Any, rng: random.Random) -> Any:
+    """A JSON value with something in it replaced, left out or added."""
+    if isinstance(value, dict) and value and rng.random() < 0.9:
+        key = rng.choice(sorted(value))
+        if rng.random() < 0.2:
+            return {k: v for k, v in value.items() if k != key} | {rng.choice(["x", key]): 1}
+        return {**value, key: spoilt(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        place = rng.randrange(len(value))
+        return [*value[:place], spoilt(value[place], rng), *value[place + 1 :]]
+    return rng.choice(JUNK)
+
+
+def spoil(run: Run, rng: random.Random) -> str:
+    """Change one file of a run as no fault of a disk could: its checksum holds. Says which."""
+    newest = run.checkpoints()[0]
+    kind = rng.choice(["metrics", "fingerprints", "cache", "state", "facts", "model facts"])
+    if kind == "metrics":
+        lines = run.metrics_file.read_text().splitlines()
+        place = rng.randrange(len(lines))
+        lines[place] = rng.choice(
+            [json.dumps(spoilt(json.loads(lines[place]), rng)), "[" * 100_000, lines[place][:9]]
+        )
+        run.metrics_file.write_text("\n".join(lines))
+    elif kind in ("fingerprints", "cache"):
+        path = {"fingerprints": run.fingerprints_file, "cache": run.data_folder / "cache.json"}[
+            kind
+        ]
+        values = spoilt(json.loads(path.read_text()), rng)
+        path.write_text("[" * 100_000 if rng.random() < 0.1 else json.dumps(values))
+    else:
+        folder = run.model_folder if kind == "model facts" else newest
+        facts = storage.read_manifest(folder)
+        contents = {name: (folder / name).read_bytes() for name in facts["files"]}
+        own = {key: value for key, value in facts.items() if key not in ("name", "files")}
+        if kind == "state":
+            contents["state.json"] = json.dumps(
+                spoilt(json.loads(contents["state.json"]), rng)
+            ).encode()
+            if rng.random() < 0.1:
+                contents["state.json"] = b"[" * 100_000
+        else:
+            own = spoilt(own, rng)
+        storage.write_folder(folder, contents, own if isinstance(own, dict) else {})
+    return kind
+
+
+def test_fuzz_values(trained: Run, digits: Path, tmp_path: Path) -> None:
+    """Whatever values the files of a run hold: each command does its work or says why not."""
+    seed = random.randrange(1 << 30)
+    rng = random.Random(seed)
+    for number in range(FUZZ_CASES):
+        run = Run(tmp_path / f"run-{number}")
+        shutil.copytree(trained.path, run.path)
+        unfinished = rng.random() < 0.5
+        kind = spoil(run, rng)
+        if unfinished and kind != "model facts":
+            shutil.rmtree(run.model_folder)
+        for command in (
+            lambda run=run: info(str(run.path)),
+            lambda run=run: info(str(run.path), json=True),
+            lambda run=run: Translator.load(Run(run.path), "cpu").translate(["one two"]),
+            lambda run=run: average_run(Run(run.path), run.path.with_name(f"{run.path.name}-mean")),
+            lambda run=run: run_training(text_config(digits), run.path),
+        ):
+            try:
+                command()
+            except NmtError as error:
+                assert error.exit_code in (2, 3, 4, 5), f"seed {seed}, {kind}: {error.message}"
+                assert "Error" not in error.message, f"seed {seed}, {kind}: {error.message}"
+            except Exception as error:
+                raise AssertionError(f"seed {seed}, case {number}, {kind}") from error
+        shutil.rmtree(run.path)
+        shutil.rmtree(run.path.with_name(f"{run.path.name}-mean"), ignore_errors=True)
 
 
 class Watch:
