@@ -100,6 +100,8 @@ def train(model: Model, setting: Setting, resume_from: Path | None) -> TrainStat
                     figures = setting.validate(stop.check)
             except Stopped:
                 continue
+            except DivergedError as error:
+                raise _diverged(f"validation after step {state.step}: {error}", state) from error
             _note_validation(state, figures, setting, clock.elapsed())
             save()
             model.train()
@@ -298,12 +300,16 @@ def _note_skipped(
         f"(learning rate {rate:.1e}, training pairs {shown})"
     )
     if state.skipped_in_row >= setting.config.max_skipped:
-        good = f"step {state.validated}" if state.validated else "none yet"
-        raise DivergedError(
-            f"{state.skipped_in_row} updates in a row had a non-finite loss or gradient, "
-            f"the last at step {state.step}; the last good checkpoint: {good}",
-            "lower training.learning_rate, raise training.warmup_steps, or use precision: fp32",
-        )
+        what = f"{state.skipped_in_row} updates in a row had a non-finite loss or gradient"
+        raise _diverged(f"{what}, the last at step {state.step}", state)
+
+
+def _diverged(what: str, state: TrainState) -> DivergedError:
+    good = f"step {state.validated}" if state.validated else "none yet"
+    return DivergedError(
+        f"{what}; the last good checkpoint: {good}",
+        "lower training.learning_rate, raise training.warmup_steps, or use precision: fp32",
+    )
 
 
 def _stopped(signal_number: int, state: TrainState, setting: Setting) -> Stopped:

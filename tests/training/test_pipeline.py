@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,9 @@ from tiny import text_config
 from nmt import storage
 from nmt.config_file import dump_config, load_config
 from nmt.decoding.translator import Translator
-from nmt.errors import ConfigError, DataError, StorageError, UsageError
+from nmt.errors import ConfigError, DataError, DivergedError, StorageError, UsageError
 from nmt.runs import Run, find_run, load_model, locked
+from nmt.training import progress, trainer
 from nmt.training.averaging import average_run
 from nmt.training.pipeline import run_training
 
@@ -182,6 +186,100 @@ def test_another_config_is_refused_and_the_difference_shown(copy: Run, digits: P
     assert "training.learning_rate: 0.01 -> 0.5" in error.value.message
     assert "training.seed: 1 -> 7" in error.value.message
     assert "max_steps" not in error.value.message
+
+
+def test_a_run_that_never_trained_takes_another_config(tmp_path: Path, digits: Path) -> None:
+    """A wrong path need not be paid with --restart; a vocabulary of the old config is not kept."""
+    run = Run(tmp_path / "run")
+    changed = tmp_path / "digits"
+    shutil.copytree(digits, changed)
+    (changed / "valid.en").write_bytes(b"\xff\n")
+    with pytest.raises(DataError, match=r"valid\.en:1: not valid UTF-8"):
+        run_training(text_config(changed), run.path)
+    shutil.copytree(digits, changed, dirs_exist_ok=True)
+    larger = text_config(changed, max_steps=1)
+    larger = larger.model_copy(
+        update={"tokenizer": larger.tokenizer.model_copy(update={"vocab_size": 60})}
+    )
+    with pytest.raises(ConfigError, match="largest possible"):  # after the vocabulary of 40
+        run_training(larger, run.path)
+    run_training(text_config(changed, max_steps=1, seed=3), run.path)
+    assert Run(run.path).config.training.seed == 3
+    assert len(Run(run.path).tokenizer.source) == 40
+
+
+def test_damaged_fingerprints_do_not_mislead(
+    copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They have no checksum; those in a checkpoint have, and are believed."""
+    whole = copy.fingerprints_file.read_bytes()
+    unfinish(copy, 10)
+    for damaged in (whole.replace(b"1", b"2"), whole[:20], b"[]"):
+        copy.fingerprints_file.write_bytes(damaged)
+        again = Run(copy.path.with_name("again"))
+        shutil.copytree(copy.path, again.path)
+        run_training(text_config(digits), again.path)
+        assert weights_of(again) == weights_of(trained)
+        assert again.fingerprints_file.read_bytes() == whole
+        shutil.rmtree(again.path)
+    shutil.rmtree(copy.checkpoints_folder)
+    for damaged in (b"[]", whole[:20], b"[" * 100_000):
+        copy.fingerprints_file.write_bytes(damaged)
+        with pytest.raises(StorageError, match=r"fingerprints\.json"):
+            run_training(text_config(digits), copy.path)
+
+
+def test_another_version_of_torch_is_told(
+    copy: Run,
+    digits: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    unfinish(copy, 10)
+    monkeypatch.setattr(torch, "__version__", "99.0.0")
+    run_training(text_config(digits), copy.path)
+    told = capfd.readouterr().err
+    assert f"warning: the run was begun with torch {trained_with(copy)}, this is 99.0.0" in told
+
+
+def trained_with(run: Run) -> str:
+    version: str = storage.read_manifest(run.checkpoints()[-1])["torch"]
+    return version
+
+
+def test_too_little_room_is_told_before_the_first_step(
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    run_training(text_config(digits, max_steps=1, log_every=1), tmp_path / "run")
+    told = capfd.readouterr().err
+    assert "run may run out of room" in told
+    assert told.index("run out of room") < told.index("step 1/1")
+
+
+def test_weights_that_explode_are_not_saved(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An infinite learning rate ruins the weights in one update, before anyone can see it."""
+    rate = trainer.learning_rate
+
+    def explosive(step: int, config: Any) -> float:
+        return math.inf if step == 7 else rate(step, config)
+
+    monkeypatch.setattr(trainer, "learning_rate", explosive)
+    run = Run(tmp_path / "run")
+    with pytest.raises(DivergedError) as error:
+        run_training(text_config(digits), run.path)
+    assert error.value.exit_code == 3
+    assert "the last good checkpoint: step 4" in error.value.message
+    assert "learning_rate" in (error.value.hint or "")
+    assert [path.name for path in run.checkpoints()] == ["step-00000004"]
+    for tensor in storage.read_tensors(run.checkpoints()[0] / "model.safetensors").values():
+        assert tensor.isfinite().all()
 
 
 def test_a_longer_training_is_allowed(copy: Run, digits: Path) -> None:
@@ -369,6 +467,30 @@ def test_logs_that_cannot_be_written_only_warn(
     told = capfd.readouterr().err
     for name in ("train.log", "metrics.jsonl", "tensorboard"):
         assert told.count(f"cannot write {name}") == 1
+
+
+def test_a_log_that_fails_later_only_warns(
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A disk that fills up under open files; TensorBoard writes from a thread of its own."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RecordWriter, "write", full)
+    monkeypatch.setattr(progress, "_append", full)
+    hook = threading.excepthook
+    run = run_training(text_config(digits, log_every=1), tmp_path / "run")
+    assert run.finished
+    told = capfd.readouterr().err
+    for name in ("train.log", "metrics.jsonl", "tensorboard"):
+        assert told.count(f"warning: cannot write {name}: [Errno 28] No space left") == 1
+    assert "Traceback" not in told
+    assert threading.excepthook is hook
 
 
 def test_averages_become_the_model(digits: Path, tmp_path: Path) -> None:

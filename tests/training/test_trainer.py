@@ -60,6 +60,45 @@ def test_a_non_finite_update_is_skipped_and_told(
     assert "training pairs" in told
 
 
+def test_a_gradient_that_is_no_number_changes_nothing(tmp_path: Path) -> None:
+    """One in the middle of the model, of a finite loss."""
+    config = tiny_config(max_steps=3, valid_every=2)
+    model = tiny_model(config)
+    calls = 0
+
+    def spoilt(gradient: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return gradient * (math.nan if calls == 3 else 1.0)
+
+    next(p for p in model.parameters() if p.ndim == 1).register_hook(spoilt)
+    (tmp_path / "run").mkdir()
+    state = train(model, tiny_setting(tmp_path / "run", model, config), None)
+    assert (state.step, state.skipped) == (3, 1)
+    for name in ("model", "optimizer"):
+        before, after = (
+            storage.read_tensors(
+                tmp_path / f"run/checkpoints/step-0000000{step}/{name}.safetensors"
+            )
+            for step in (2, 3)
+        )
+        assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_weight_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    config = tiny_config(max_skipped=4)
+    model = tiny_model(config)
+    (tmp_path / "run").mkdir()
+    with torch.no_grad():
+        next(model.parameters())[5] = math.nan
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(DivergedError, match=r"4 updates in a row .* checkpoint: none yet"):
+        train(model, tiny_setting(tmp_path / "run", model, config), None)
+    for old, new in zip(before, model.parameters(), strict=True):
+        torch.testing.assert_close(old, new, rtol=0, atol=0, equal_nan=True)
+    assert not Run(tmp_path / "run").checkpoints()
+
+
 def test_training_goes_on_after_a_skipped_update(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
