@@ -173,7 +173,7 @@ def test_damage_is_found(bpe: Tokenizer, tmp_path: Path) -> None:
     path = folder / "shared.model"
     whole = path.read_bytes()
     rng = random.Random(1)
-    for _ in range(50):
+    for _ in range(200):
         damaged = bytearray(whole)
         damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)

@@ -172,9 +172,20 @@ def _run() -> int:
         where = f": {error.filename}" if error.filename else ""
         return _report(f"{error.strerror or error}{where}", None, 5)
     except Exception as error:
+        if _is_out_of_memory(error):
+            hint = "smaller batches (batch_tokens), a narrower beam or a smaller model need less"
+            return _report("out of memory", hint, 2)
         text = f"{type(error).__name__}: {error}"
         hint = "set NMT_DEBUG=1 to see where it happened"
         return _report(f"{text} (this is a bug in nmt)", hint, 1)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's own error, torch's on a GPU, and torch's on a CPU, known by its words only."""
+    name = type(error).__name__
+    return name in ("MemoryError", "OutOfMemoryError") or (
+        name == "RuntimeError" and "can't allocate memory" in str(error)
+    )
 
 
 def _report(message: str, hint: str | None, code: int) -> int:

@@ -53,6 +53,8 @@ def main(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
         (Stopped(2, "m"), 130),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("m"), 1),
+        (MemoryError(), 2),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 2),
         (OSError(28, "No space left on device", "f"), 5),
     ],
 )
