@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+MAX_BYTES = 1 << 28
+"""Of the texts to be scored, which are held in memory. A device or a .gz file may have no end."""
+
+
 def read_lines(path: Path) -> list[str]:
     r"""The lines of a UTF-8 file (.gz: compressed), split at \n only, trailing white space cut.
 
@@ -20,13 +24,14 @@ def read_lines(path: Path) -> list[str]:
     cannot be read, naming the line that is not UTF-8.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (EOFError, zlib.error) as error:
         raise DataError(f"{path} is a damaged .gz file: {error}") from error
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path} holds more than {MAX_BYTES >> 20:,} MiB, too much to be scored")
     lines = content.split(b"\n")
     if not lines[-1]:
         lines.pop()  # what follows the last line end is no line

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DataError
+from nmt.evaluation import texts
 from nmt.evaluation.texts import check_parallel, read_lines
 
 
@@ -39,6 +40,14 @@ def test_unreadable_files(tmp_path: Path, name: str, content: bytes, message: st
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_lines(path)
+
+
+def test_what_has_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "MAX_BYTES", 1 << 20)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(2 << 20)))
+    for path in (tmp_path / "bomb.gz", Path("/dev/zero")):
+        with pytest.raises(DataError, match=f"{path.name} holds more than 1 MiB"):
+            read_lines(path)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
