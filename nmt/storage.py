@@ -155,6 +155,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    _regular_size(path)
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -165,6 +166,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes in a safetensors file, without reading its values."""
     from safetensors import SafetensorError, safe_open
 
+    _regular_size(path)
     try:
         with safe_open(path, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

@@ -267,8 +267,8 @@ class Tokenizer:
         vocabularies = []
         for name in names:
             try:
-                vocabularies.append(Vocabulary((folder / name).read_bytes()))
-            except (OSError, RuntimeError, ValueError, IndexError) as error:
+                vocabularies.append(Vocabulary(storage.read_file(folder / name)))
+            except (RuntimeError, ValueError, IndexError) as error:
                 raise StorageError(f"{folder / name} is no tokenizer of nmt: {error}") from error
         return cls(vocabularies[0], vocabularies[-1])
 

@@ -120,8 +120,8 @@ def restore(
             averages = storage.read_tensors(folder / "ema.safetensors")
             for name, average in ema.items():
                 average.copy_(averages[name])
-        records = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        records = storage.read_file(folder / "metrics.jsonl").decode().split("\n")[:-1]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StorageError(f"{folder} does not fit this run: {error}") from error
     return read_state(folder), records
 

@@ -182,6 +182,20 @@ def test_what_is_no_file_is_refused(hostile: Run, digits: Path, name: str, kind:
     info(str(hostile.path))
 
 
+@pytest.mark.parametrize("name", ["optimizer.safetensors", "metrics.jsonl", "state.json"])
+def test_what_a_manifest_hides_is_not_waited_for(hostile: Run, digits: Path, name: str) -> None:
+    """A checkpoint whose manifest leaves a file out, which then is a FIFO."""
+    newest = hostile.checkpoints()[0]
+    facts = storage.read_manifest(newest)
+    contents = {n: (newest / n).read_bytes() for n in facts["files"] if n != name}
+    own = {key: value for key, value in facts.items() if key not in ("name", "files")}
+    storage.write_folder(newest, contents, own)
+    os.mkfifo(newest / name)
+    shutil.rmtree(hostile.model_folder)
+    with pytest.raises(StorageError, match=name):
+        run_training(text_config(digits), hostile.path)
+
+
 JUNK: list[Any] = [
     None, True, -1, 0, 10**30, 1e308, float("nan"), "", "x\x1b[2J", "9" * 5000, [], {}, {"a": 1},
 ]  # fmt: skip
