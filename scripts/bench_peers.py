@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 BENCH = HERE.parent / "configs" / "bench.yaml"
-PEERS = ("fairseq", "opennmt", "eole", "joeynmt", "sockeye", "transformers")
+PEERS = ("fairseq", "opennmt", "eole", "marian", "joeynmt", "sockeye", "transformers")
 
 
 def write_pieces(config: Config, folder: Path) -> None:

@@ -5,7 +5,8 @@
 `bench_peers.py` writes JOB (JSON) and reads RESULT (JSON). Nothing of nmt is imported here. Each
 function below starts one toolkit on the common work through its own command line or, for
 transformers, in a plain loop; what it counts are the real target tokens of each update, eos
-included, and the time is that from one optimizer step to the next.
+included, and the time is that from one optimizer step to the next (of Marian, which is no Python,
+from one line of its log to the next).
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
+if TYPE_CHECKING:
+    import torch
 
 BETAS = (0.9, 0.98)
 RATE, WARMUP = 5e-4, 400
@@ -36,7 +38,8 @@ class Meter:
         self.pending = 0
         self.tokens: list[int] = []
         self.times: list[float] = []
-        register_optimizer_step_post_hook(self._stepped)
+        self.process = os.getpid()
+        """The one that trains; helpers that load its data are left out of the peak of memory."""
 
     def count(self, tokens: Any) -> None:
         self.pending += int(tokens)
@@ -51,17 +54,16 @@ class Meter:
 
         setattr(cls, method, counted)
 
-    def _stepped(self, *_: Any) -> None:
+    def step(self, *_: Any) -> None:
+        """An update is done."""
         self.times.append(time.perf_counter())
         self.tokens.append(self.pending)
         self.pending = 0
         if len(self.times) < self.warmup + self.updates:
             return
         measured = self.tokens[-self.updates :]
-        peak = sum(
-            resource.getrusage(who).ru_maxrss
-            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
+        status = Path(f"/proc/{self.process}/status").read_text()
+        peak = int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])
         figures = {
             "target tokens/s": sum(measured) / (self.times[-1] - self.times[-self.updates - 1]),
             "target tokens an update": sum(measured) / self.updates,
@@ -330,7 +332,47 @@ def sockeye(job: dict[str, Any], meter: Meter) -> None:
     train.main()
 
 
+def marian(job: dict[str, Any], meter: Meter) -> None:
+    if job["precision"] != "fp32":
+        raise SystemExit("Marian trains in fp32 on a CPU")
+    folder = Path(job["folder"])
+    vocabulary = folder / "marian.txt"
+    vocabulary.write_text("\n".join(["</s>", "<unk>", *lines(folder / "pieces.txt"), ""]))
+    command = ["train", "--train-sets", f"{folder}/train.en", f"{folder}/train.de"]
+    command += ["--vocabs", str(vocabulary), str(vocabulary), "--model", f"{folder}/marian.npz"]
+    command += ["--type", "transformer", "--enc-depth", "3", "--dec-depth", "3"]
+    command += ["--dim-emb", "256", "--transformer-heads", "4", "--transformer-dim-ffn", "1024"]
+    command += ["--transformer-ffn-activation", "relu", "--transformer-dropout", "0.1"]
+    command += ["--tied-embeddings-all", "--label-smoothing", "0.1", "--clip-norm", "1"]
+    command += ["--optimizer", "adam", "--optimizer-params", *map(str, BETAS), "1e-9"]
+    command += ["--learn-rate", str(RATE), "--lr-warmup", str(WARMUP), "--max-length", "256"]
+    # It counts the words of the source, without padding.
+    command += ["--mini-batch-words", str(round(0.82 * job["batch_tokens"]))]
+    command += ["--mini-batch-round-up", "false"]
+    # One update of the whole batch, of which each thread takes its part.
+    command += ["--cpu-threads", str(job["threads"]), "--sync-sgd", "--disp-freq", "1u"]
+    command += ["--maxi-batch", "1000", "--maxi-batch-sort", "trg", "--seed", "1"]
+    for path in folder.glob("marian.npz*"):  # of a run before, which it would continue
+        path.unlink()
+    program = "import sys, _pymarian; sys.exit(_pymarian.main(sys.argv[1:]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    ) as process:
+        meter.process = process.pid
+        assert process.stderr is not None
+        for line in process.stderr:
+            print(line, end="", flush=True)
+            # Ep. 1 : Up. 7 : Sen. 1,234 : Cost 9.1 * 4,012 @ 2,006 after 28,084 : ...
+            if found := re.search(r" : Cost \S+ \* ([\d,]+) ", line):
+                meter.count(found[1].replace(",", ""))
+                meter.step()
+
+
 def transformers(job: dict[str, Any], meter: Meter) -> None:
+    import torch
     from transformers import MarianConfig, MarianMTModel
 
     folder = Path(job["folder"])
@@ -416,7 +458,7 @@ def written(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-PEERS = {f.__name__: f for f in (fairseq, opennmt, eole, joeynmt, sockeye, transformers)}
+PEERS = {f.__name__: f for f in (fairseq, opennmt, eole, marian, joeynmt, sockeye, transformers)}
 
 
 def main() -> None:
@@ -424,10 +466,16 @@ def main() -> None:
     # The scripts' folder would hide a package of the same name as one of its files.
     sys.path.remove(str(Path(__file__).resolve().parent))
     job = json.loads(Path(job_file).read_text())
+    meter = Meter(job, Path(result))
     random.seed(1)
-    torch.manual_seed(1)
-    torch.set_num_threads(job["threads"])
-    PEERS[name](job, Meter(job, Path(result)))
+    if name != "marian":
+        import torch
+        from torch.optim.optimizer import register_optimizer_step_post_hook
+
+        torch.manual_seed(1)
+        torch.set_num_threads(job["threads"])
+        register_optimizer_step_post_hook(meter.step)
+    PEERS[name](job, meter)
 
 
 if __name__ == "__main__":
