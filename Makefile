@@ -31,7 +31,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 faults: $(INSTALLED)
-	NMT_FUZZ=5000 $(BIN)/python -m pytest -m faults -s
+	NMT_FUZZ=5000 $(BIN)/python -m pytest -m faults -vv
 
 bench: $(INSTALLED)
 	$(BIN)/python scripts/bench_training.py
