@@ -241,7 +241,8 @@ def stopped(campaign: Campaign, tries: int) -> Result:
             return code, f"took {took:.1f} s to stop"
         if campaign.orphans():
             return code, "a process was left behind"
-        said = re.findall(r"stopped at step (\d+);", Run(path).log_file.read_text())
+        log = Run(path).log_file  # not there yet if the signal came before it was begun
+        said = re.findall(r"stopped at step (\d+);", log.read_text() if log.exists() else "")
         found = newest_valid(Run(path), lambda warning: None)
         if said and int(said[-1]) and (not found or found[1]["step"] < int(said[-1])):
             return code, f"stopped at step {said[-1]} without saving it"
