@@ -454,6 +454,15 @@ def test_a_second_trainer_is_refused(copy: Run, digits: Path) -> None:
         pass
 
 
+def test_a_disk_without_locks_is_told(copy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(StorageError, match=r"cannot lock .*: No locks available"), locked(copy):
+        pass
+
+
 def test_logs_that_cannot_be_written_only_warn(
     digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
