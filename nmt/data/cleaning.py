@@ -8,6 +8,7 @@ all kept, so that line N stays line N. Texts are compared by 64-bit hashes in ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
@@ -30,6 +31,14 @@ COPY = "target equals source"
 DUPLICATE = "duplicates"
 LEAKED = "in valid or test"
 IN_TRAIN = "source in train"
+
+# Text that some program before this one spoilt: a mark that is quickly looked for, and the proof.
+_SPOILT = (
+    ("HTML entities", "&", re.compile(r"&(?:#\d+|#x[\da-fA-F]+|[a-zA-Z]{2,8});")),
+    ("mojibake", "\u00c3", re.compile("\u00c3[\u00a0-\u00bf]")),  # UTF-8 read as Latin-1
+    ("mojibake", "\u00e2\u20ac", re.compile("\u00e2\u20ac")),  # quotes and dashes as Windows-1252
+    ("escaped line ends", "\\", re.compile(r"\\n")),
+)
 
 _CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
 _SHARES = 16  # of the hashes, sorted one by one
@@ -116,6 +125,7 @@ class HeldOut:
             for chunk in _chunks(pairs):
                 check_stop()
                 report.lines += len(chunk)
+                _notice_spoilt(chunk, report)
                 hashes.append(_hashes([pair.source for pair in chunk if pair.source]))
                 yield chunk
 
@@ -159,6 +169,7 @@ def collect_training(
         for chunk in _chunks(pairs):
             check_stop()
             report.lines += len(chunk)
+            _notice_spoilt(chunk, report)
             kept = []
             for pair in chunk:
                 if not pair.source or not pair.target:
@@ -201,6 +212,16 @@ def too_long(
         (LONG, long),
         (RATIO, ~empty & ~long & (longer > data.max_length_ratio * shorter)),
     ]
+
+
+def _notice_spoilt(pairs: Sequence[Pair], report: SplitReport) -> None:
+    """Count pairs whose text was spoilt before it came here; they stay as they are."""
+    everything = "\n".join(text for pair in pairs for text in pair[:2])
+    for kind, mark, pattern in _SPOILT:
+        if mark in everything:
+            for pair in pairs:
+                if any(mark in text and pattern.search(text) for text in pair[:2]):
+                    report.notice(kind, f"{pair.path}:{pair.line}")
 
 
 def _judge_duplicates(

@@ -91,6 +91,25 @@ def test_order_and_places_over_many_chunks(tmp_path: Path) -> None:
     assert report.examples["duplicates"] == ["f:15001", "f:15002", "f:15003"]
 
 
+def test_spoilt_text_is_noticed_and_kept(tmp_path: Path) -> None:
+    given = [
+        ("a &amp; b", "&#39;x&#x27;"),
+        ("R&D; x & y", "AT&T"),
+        ("f\u00c3\u00bcr", "f\u00fcr"),
+        ("x", "\u00e2\u20ac\u2122"),
+        ("S\u00c3O", "Ma\u00c3 m"),
+        ("one\\ntwo", "\\alpha"),
+    ]
+    texts, report = collect(tmp_path, given)
+    assert texts == given
+    assert not report.dropped
+    assert report.examples == {
+        "HTML entities": ["f:1"],
+        "mojibake": ["f:3", "f:4"],
+        "escaped line ends": ["f:6"],
+    }
+
+
 def test_subword_lengths() -> None:
     source = np.array([5, 11, 10, 1, 1, 0, 30])
     target = np.array([5, 1, 10, 9, 10, 3, 0])
