@@ -70,6 +70,7 @@ PHASES = {
     "test": (pipeline, "_test"),
 }
 """What a training does, and the function that does it. The innermost one counts."""
+NOT_YET = 255
 
 
 class Campaign:
@@ -94,7 +95,7 @@ class Campaign:
 
     def start(self, path: Path, variant: int, prepare: Callable[[], None] = lambda: None) -> int:
         """Fork a training; its exit status is that of `nmt train`."""
-        self._phase[0] = 0
+        self._phase[0] = NOT_YET
         child = os.fork()
         if child:
             return child
@@ -106,6 +107,7 @@ class Campaign:
                 signal.signal(number, lambda number, frame: os._exit(128 + number))
             torch.set_num_threads(1)
             self._note_phases()
+            self._phase[0] = 0
             prepare()
             pipeline.run_training(text_config(self.folder, **VARIANTS[variant]), path)
             code = 0
@@ -143,6 +145,8 @@ class Campaign:
         status."""
         if self._ended(child, seconds):
             return self.wait(child)
+        while self._phase[0] == NOT_YET:  # until then signals do what they do to this process
+            time.sleep(0.001)
         phase = list(PHASES)[self._phase[0]]
         os.kill(child, number)
         self.hit[phase] += 1
