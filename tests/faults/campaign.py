@@ -52,7 +52,7 @@ for name in (  # what a training imports on its way; some take a second
 TIMES = ("seconds", "tokens_per_second")
 KILLS_A_RUN = 4
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-LONGEST_STOP, LONGEST_ORPHAN = 10.0, 5.0  # seconds
+LONGEST_STOP, LONGEST_LEAVE, LONGEST_ORPHAN = 10.0, 3.0, 5.0  # seconds; a busy machine is slow
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"ema": 0.9, "accumulate": 2, "sampling": 0.3},
@@ -145,8 +145,9 @@ class Campaign:
         status."""
         if self._ended(child, seconds):
             return self.wait(child)
-        while self._phase[0] == NOT_YET:  # until then signals do what they do to this process
-            time.sleep(0.001)
+        # Until then signals do what they do to this process.
+        while self._phase[0] == NOT_YET and not self._ended(child, 0.001):
+            pass
         phase = list(PHASES)[self._phase[0]]
         os.kill(child, number)
         self.hit[phase] += 1
@@ -265,7 +266,7 @@ def stopped_twice(campaign: Campaign, tries: int) -> Result:
         took = time.monotonic() - begun - seconds - between
         if code not in (0, 130):
             return code, f"exit {code}: {campaign.told()}"
-        return code, f"took {took:.1f} s to leave" if took > 1 else None
+        return code, f"took {took:.1f} s to leave" if took > LONGEST_LEAVE else None
 
     return interrupted(campaign, tries, leave)
 
