@@ -104,7 +104,7 @@ class Translator:
             decoding = decoding.model_copy(update={"max_length": min(decoding.max_length, room)})
         model = load_model(run, where)
         precision = resolve_decoding_precision(decoding.precision, where)
-        if can_pack(where):
+        if can_pack(where, precision):
             assert isinstance(model, torch.nn.Module)
             pack_linears(model, precision)
             precision = "fp32"  # what surrounds the packed products

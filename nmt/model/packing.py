@@ -36,12 +36,13 @@ class PackedLinear(nn.Module):
         return result.float()
 
 
-def can_pack(device: torch.device) -> bool:
-    """Whether this build of torch has oneDNN's packed products for the device."""
+def can_pack(device: torch.device, precision: Literal["fp32", "bf16"]) -> bool:
+    """Whether this build of torch and this processor have such products in the precision."""
     return (
         device.type == "cpu"
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and (precision == "fp32" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
     )
 
 
