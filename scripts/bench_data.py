@@ -80,8 +80,8 @@ def measure(folder: Path, kind: str, training_lines: int) -> dict[str, float]:
     data = prepare_data(config, folder / "data", folder / "tokenizer", say, lambda: None)
     figures = {
         "seconds": time.perf_counter() - begin,
-        # From "tokenizer: training" to "data: encoding"; nothing, if both lay ready.
-        "tokenizer seconds": said.get("data:", 0.0) - said.get("tokenizer:", 0.0),
+        # From "tokenizer: training" to "data: encoding".
+        "tokenizer seconds": said["data:"] - said["tokenizer:"] if "tokenizer:" in said else 0.0,
         "peak MiB": peak_mib(),
         "tokenizer's peak MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }
