@@ -155,7 +155,7 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
         panel.set_title(title, fontsize=9)
         panel.set_xlabel("million pairs")
         panel.set_xlim(left=0)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.1 * max(max(values) for values in curves.values()))
         panel.grid(visible=True, alpha=0.3)
         panel.legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
