@@ -71,6 +71,7 @@ def beam_search(
     state = model.start(model.encode(source, source_mask), int(limits.max()) + 1)
 
     finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
+    open_slots = np.full(batch, quota)  # hypotheses that may still finish
     to_beat = np.full(batch, -np.inf)  # score of the nbest-th finished hypothesis
     sentences = np.arange(batch)  # of the batch's rows; finished ones leave
     history = np.empty((batch, 1, 0), dtype=np.int64)
@@ -85,42 +86,55 @@ def beam_search(
         parents, words = np.divmod(flat, logits.shape[2])
 
         is_eos = words == EOS
-        ended = is_eos[:, :beam_size] & (top[:, :beam_size] > -np.inf)
-        for row in np.flatnonzero(ended.any(axis=1)):
-            sentence = sentences[row]
-            found = finished[sentence]
-            for place in np.flatnonzero(ended[row]):
-                log_probability = float(top[row, place])
-                found.append(
+        if is_eos.any():
+            ended = is_eos[:, :beam_size] & (top[:, :beam_size] > -np.inf)
+            for row, place in zip(*np.nonzero(ended), strict=True):
+                sentence, total = sentences[row], float(top[row, place])
+                finished[sentence].append(
                     Hypothesis(
                         history[row, parents[row, place]].tolist(),
-                        log_probability / (length + 1) ** penalty,
-                        log_probability,
+                        total / (length + 1) ** penalty,
+                        total,
                         bool(length == limits[sentence]),
                     )
                 )
-            if len(found) >= nbest:
-                to_beat[sentence] = sorted((h.score for h in found), reverse=True)[nbest - 1]
+            for sentence in sentences[ended.any(axis=1)]:
+                found = finished[sentence]
+                open_slots[sentence] = quota - len(found)
+                if len(found) >= nbest:
+                    to_beat[sentence] = sorted((h.score for h in found), reverse=True)[nbest - 1]
+            # At most one continuation of each open hypothesis is eos: beam_size others remain.
+            others = np.argsort(is_eos, axis=1, kind="stable")
+            top, parents, words = (np.take_along_axis(x, others, 1) for x in (top, parents, words))
+        top, parents, words = top[:, :beam_size], parents[:, :beam_size], words[:, :beam_size]
 
-        # At most one continuation of each open hypothesis is eos, so beam_size others remain.
-        others = np.argsort(is_eos, axis=1, kind="stable")[:, :beam_size]
-        every = np.arange(len(top))[:, None]
-        top, parents, words = top[every, others], parents[every, others], words[every, others]
         # Log-probabilities only fall, and the longest output is penalized least.
         attainable = top[:, 0] / (limits[sentences] + 1.0) ** penalty
-        count = np.array([len(finished[sentence]) for sentence in sentences])
-        rows = np.flatnonzero((attainable > to_beat[sentences]) & (count < quota))
+        rows = _fill_holes((attainable > to_beat[sentences]) & (open_slots[sentences] > 0))
         if rows.size == 0:
             break
 
-        top, parents, words = top[rows], parents[rows], words[rows]
-        sentences = sentences[rows]
-        history = np.concatenate([history[rows[:, None], parents], words[:, :, None]], axis=2)
+        if rows.size < len(sentences):
+            top, parents, words = top[rows], parents[rows], words[rows]
+            sentences, history = sentences[rows], history[rows]
+        history = np.concatenate(
+            [np.take_along_axis(history, parents[:, :, None], 1), words[:, :, None]], axis=2
+        )
         if beam_size > 1 or rows.size < logits.shape[0]:
             state.select(_tensor(rows, source), _tensor(parents, source))
         tokens, scores = _tensor(words, source), _tensor(top, source)
 
     return [sorted(found, key=lambda h: -h.score)[:nbest] for found in finished]
+
+
+def _fill_holes(is_open: Any) -> IntArray:
+    """Rows that are open, by a mask (rows,); the last ones take the places of those that are
+    not, so that few move."""
+    rows = np.flatnonzero(is_open)
+    places = np.arange(rows.size)
+    holes = ~is_open[: rows.size]
+    places[holes] = rows[rows.size - np.count_nonzero(holes) :]
+    return places
 
 
 @torch.inference_mode()
@@ -180,7 +194,7 @@ def sample(
                 )
             )
         is_open &= words != EOS
-        rows = np.flatnonzero(is_open.any(axis=1))
+        rows = _fill_holes(is_open.any(axis=1))
         if rows.size == 0:
             break
         if rows.size < logits.shape[0] or width < count:
@@ -269,14 +283,14 @@ def _top(
     # The best `count` lie in the `count` blocks of the largest maxima; a maximum is much cheaper
     # than a sort, so few numbers are left to sort.
     blocks = log_probs.view(batch, width, -1, block)
-    maxima = (blocks.amax(dim=3) + scores[:, :, None]).flatten(1)
+    maxima = blocks.amax(dim=3).add_(scores[:, :, None]).flatten(1)
     chosen = maxima.topk(count, sorted=False).indices
-    rows = torch.arange(batch, device=log_probs.device)[:, None]
-    inside = blocks.flatten(1, 2)[rows, chosen]
-    inside += scores.gather(1, chosen * block // vocabulary)[:, :, None]
-    values, positions = inside.flatten(1).topk(count)
-    places = chosen.gather(1, positions // block) * block + positions % block
-    return values.cpu().numpy(), places.cpu().numpy()
+    inside = blocks.flatten(1, 2)[torch.arange(batch, device=chosen.device)[:, None], chosen]
+    inside += scores.gather(1, chosen // (vocabulary // block))[:, :, None]
+    best, positions = inside.flatten(1).topk(count)
+    ranks, offsets = np.divmod(positions.cpu().numpy(), block)
+    first = np.take_along_axis(chosen.cpu().numpy(), ranks, 1)
+    return best.cpu().numpy(), first * block + offsets
 
 
 @functools.cache
@@ -304,4 +318,4 @@ def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_
 
 
 def _tensor(array: np.ndarray[Any, Any], like: Tensor) -> Tensor:
-    return torch.from_numpy(array).to(like.device)
+    return torch.from_numpy(np.ascontiguousarray(array)).to(like.device)

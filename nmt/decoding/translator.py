@@ -16,7 +16,7 @@ from nmt.config import DecodingConfig
 from nmt.data.text import clean_line
 from nmt.decoding.search import BOS, EOS, Hypothesis, beam_search, sample, target_log_probabilities
 from nmt.errors import ConfigError
-from nmt.model.packing import can_pack, pack_linears
+from nmt.model.packing import Packing, can_pack, pack_linears
 from nmt.precision import Precision, autocast, resolve_device
 
 if TYPE_CHECKING:
@@ -102,11 +102,12 @@ class Translator:
             room = config.model.max_positions - 1
             max_source_tokens = min(max_source_tokens, room)
             decoding = decoding.model_copy(update={"max_length": min(decoding.max_length, room)})
+        chosen = resolve_decoding_precision(decoding.precision, where)
         model = load_model(run, where)
-        precision = resolve_decoding_precision(decoding.precision, where)
-        if can_pack(where, precision):
+        precision: Precision = "bf16" if chosen == "bf16" else "fp32"
+        if can_pack(where, chosen):
             assert isinstance(model, torch.nn.Module)
-            pack_linears(model, precision)
+            pack_linears(model, chosen)
             precision = "fp32"  # what surrounds the packed products
         return cls(model, run.tokenizer, decoding, where, precision, max_source_tokens)
 
@@ -262,18 +263,24 @@ class evaluation_mode:  # noqa: N801
 
     def __enter__(self) -> None:
         self.was_training = self.model.training
-        self.model.eval()
+        if self.was_training:  # it takes longer than a step of the search
+            self.model.eval()
 
     def __exit__(self, *_: object) -> None:
-        self.model.train(self.was_training)
+        if self.was_training:
+            self.model.train()
 
 
 def resolve_decoding_precision(
     name: Literal["auto", "fp32", "bf16", "int8"], device: torch.device
-) -> Precision:
-    """The number format meant by `decoding.precision`."""
-    if name == "int8":
-        raise ConfigError("decoding.precision int8 is not supported yet", "use fp32 or bf16")
+) -> Packing:
+    """The number format meant by `decoding.precision`. Raises ConfigError if this machine cannot
+    multiply in it."""
+    if name == "int8" and not can_pack(device, "int8"):
+        raise ConfigError(
+            f"decoding.precision int8 does not run on {device.type} with this build of torch",
+            "it needs FBGEMM on an x86 CPU; use fp32 or bf16",
+        )
     if name == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
     return name

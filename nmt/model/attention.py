@@ -1,4 +1,4 @@
-"""Attention: the formula, its fast form, and multi-head attention with the cache of decoding.
+"""Attention: the formula, its fast form, and multi-head attention.
 
 Shapes: batch first; queries, keys and values of heads are (batch, heads, length, d_k).
 Masks are boolean with True = may attend, and broadcast to (batch, heads, query_len, key_len).
@@ -98,6 +98,8 @@ class MultiHeadAttention(nn.Module):
         self.w_k = nn.Linear(d_model, d_model)
         self.w_v = nn.Linear(d_model, d_model)
         self.w_o = nn.Linear(d_model, d_model)
+        self.w_qkv: nn.Module | None = None
+        """W^Q, W^K and W^V as one layer in their place, for self-attention at inference."""
         self.watch: Callable[[Tensor], None] | None = None
         """Called with the weights (batch, heads, query_len, key_len) of every forward pass."""
 
@@ -124,10 +126,10 @@ class MultiHeadAttention(nn.Module):
         decoder and keys and values from the encoder's output. Returns (batch, query_len, d_model).
         """
         if memory is query:
-            q, k, v = self._project_together(query, self.w_q, self.w_k, self.w_v)
+            q, k, v = map(self.split_heads, self.project_self(query))
         else:
             q = self.split_heads(self.w_q(query))
-            k, v = self._project_together(memory, self.w_k, self.w_v)
+            k, v = map(self.split_heads, self.project_memory(memory))
         bias = None
         if rule is not None:
             positions = torch.arange(memory.shape[1], device=memory.device)
@@ -136,18 +138,26 @@ class MultiHeadAttention(nn.Module):
         result: Tensor = self.w_o(self.concatenate_heads(self.attend(q, k, v, mask, bias)))
         return result
 
-    def _project_together(self, x: Tensor, *projections: nn.Module) -> list[Tensor]:
-        """Several projections of the same input, each split into heads; in training as one
-        matrix product, which is faster."""
+    def project_self(self, x: Tensor) -> Sequence[Tensor]:
+        """Queries, keys and values of the same input, all heads side by side."""
+        if self.w_qkv is None:
+            return self._project_together(x, self.w_q, self.w_k, self.w_v)
+        joined: Tensor = self.w_qkv(x)
+        return joined.chunk(3, dim=-1)
+
+    def project_memory(self, memory: Tensor) -> Sequence[Tensor]:
+        """Keys and values, all heads side by side."""
+        return self._project_together(memory, self.w_k, self.w_v)
+
+    def _project_together(self, x: Tensor, *projections: nn.Module) -> Sequence[Tensor]:
+        """Several projections of the same input; in training as one matrix product, which is
+        faster."""
         linears = [p for p in projections if isinstance(p, nn.Linear)]
-        parts: Sequence[Tensor]
         if self.training and len(linears) == len(projections):
             weight = torch.cat([linear.weight for linear in linears])
             bias = torch.cat([linear.bias for linear in linears])
-            parts = nn.functional.linear(x, weight, bias).chunk(len(linears), dim=-1)
-        else:
-            parts = [projection(x) for projection in projections]
-        return [self.split_heads(part) for part in parts]
+            return nn.functional.linear(x, weight, bias).chunk(len(linears), dim=-1)
+        return [projection(x) for projection in projections]
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None = None
@@ -157,65 +167,3 @@ class MultiHeadAttention(nn.Module):
             self.watch(attention_weights(q, k, mask, bias))
         dropout = self.dropout if self.training else 0.0
         return scaled_dot_product_attention(q, k, v, mask, bias, dropout, self.kernel)
-
-
-class KeyValueCache:
-    """Keys and values of the tokens decoded so far, shared by all hypotheses of a sentence.
-
-    Each step appends one entry a hypothesis and none is ever moved: which entries a hypothesis
-    descends from stands in a mask (`HypothesisTree`), so that a beam search reorders a few bits
-    instead of copying the cache. Layout: (batch, heads, entries, d_k), with spare capacity.
-    """
-
-    def __init__(self, batch: int, heads: int, d_k: int, capacity: int, like: Tensor) -> None:
-        self.keys = like.new_empty(batch, heads, capacity, d_k)
-        self.values = like.new_empty(batch, heads, capacity, d_k)
-        self.entries = 0
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (batch, heads, beam, d_k) each; returns all keys and all values so far."""
-        end = self.entries + keys.shape[2]
-        if end > self.keys.shape[2]:
-            self.keys = _grown(self.keys, end)
-            self.values = _grown(self.values, end)
-        self.keys[:, :, self.entries : end] = keys
-        self.values[:, :, self.entries : end] = values
-        self.entries = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def select(self, sentences: Tensor) -> None:
-        """Keep the sentences (new_batch,) of the batch, in that order."""
-        self.keys = self.keys[:, :, : self.entries].index_select(0, sentences)
-        self.values = self.values[:, :, : self.entries].index_select(0, sentences)
-
-
-def _grown(buffer: Tensor, needed: int) -> Tensor:
-    batch, heads, capacity, d_k = buffer.shape
-    larger = buffer.new_empty(batch, heads, max(needed, capacity * 3 // 2), d_k)
-    larger[:, :, :capacity] = buffer
-    return larger
-
-
-class HypothesisTree:
-    """Which cache entries each hypothesis descends from.
-
-    ancestors: (batch, beam, entries) bool, True = the entry is on the hypothesis' own path.
-    positions: (entries,) int64, the target position of each entry.
-    """
-
-    def __init__(self, batch: int, device: torch.device) -> None:
-        self.ancestors = torch.zeros(batch, 1, 0, dtype=torch.bool, device=device)
-        self.positions = torch.zeros(0, dtype=torch.int64, device=device)
-        self.length = 0
-
-    def grow(self) -> None:
-        """One more token a hypothesis: each descends from its own new entry."""
-        batch, beam, _ = self.ancestors.shape
-        own = torch.eye(beam, dtype=torch.bool, device=self.ancestors.device)
-        self.ancestors = torch.cat([self.ancestors, own.expand(batch, beam, beam)], dim=2)
-        self.positions = torch.cat([self.positions, self.positions.new_full((beam,), self.length)])
-        self.length += 1
-
-    def select(self, sentences: Tensor, beams: Tensor) -> None:
-        """New hypothesis (i, j) continues old (sentences[i], beams[i, j])."""
-        self.ancestors = self.ancestors[sentences[:, None], beams]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nmt.model.attention import KeyValueCache, MultiHeadAttention, PositionRule
+from nmt.model.attention import MultiHeadAttention, PositionRule
 from nmt.model.dropout import Dropout
 
 Activation = Literal["relu", "gelu", "swish"]
@@ -110,46 +110,5 @@ class DecoderLayer(nn.Module):
         """
         x = self.add_norm_1(x, lambda y: self.self_attention(y, y, self_mask, rule))
         x = self.add_norm_2(x, lambda y: self.cross_attention(y, memory, memory_mask))
-        result: Tensor = self.add_norm_3(x, self.feed_forward)
-        return result
-
-    def step(
-        self,
-        x: Tensor,
-        cache: KeyValueCache,
-        entry_mask: Tensor,
-        rotate: Callable[[Tensor], Tensor],
-        bias: Tensor | None,
-        memory_keys: Tensor,
-        memory_values: Tensor,
-        memory_mask: Tensor,
-    ) -> Tensor:
-        """The newest position of each hypothesis; the same result as `forward` at that position.
-
-        x: (batch, beam, d_model); entry_mask: (batch, 1, beam, entries), the ancestors of each
-        hypothesis among the cache's entries; rotate, bias: the position rule at this position;
-        memory_keys, memory_values: (batch, heads, source_len, d_k), computed once a sentence.
-        """
-
-        def masked_self_attention(y: Tensor) -> Tensor:
-            attention = self.self_attention
-            q = rotate(attention.split_heads(attention.w_q(y)))
-            keys, values = cache.append(
-                rotate(attention.split_heads(attention.w_k(y))),
-                attention.split_heads(attention.w_v(y)),
-            )
-            heads = attention.attend(q, keys, values, entry_mask, bias)
-            result: Tensor = attention.w_o(attention.concatenate_heads(heads))
-            return result
-
-        def encoder_decoder_attention(y: Tensor) -> Tensor:
-            attention = self.cross_attention
-            q = attention.split_heads(attention.w_q(y))
-            heads = attention.attend(q, memory_keys, memory_values, memory_mask)
-            result: Tensor = attention.w_o(attention.concatenate_heads(heads))
-            return result
-
-        x = self.add_norm_1(x, masked_self_attention)
-        x = self.add_norm_2(x, encoder_decoder_attention)
         result: Tensor = self.add_norm_3(x, self.feed_forward)
         return result

@@ -28,8 +28,9 @@ class DecoderState(Protocol):
     def select(self, sentences: Tensor, beams: Tensor) -> None:
         """Reorder in place: new hypothesis (i, j) continues old (sentences[i], beams[i, j]).
 
-        sentences: (new_batch,) int64, increasing; beams: (new_batch, new_beam) int64. Sentences
-        may leave the batch and the width of the beam may change.
+        sentences: (new_batch,) int64, different ones; beams: (new_batch, new_beam) int64.
+        Sentences may leave the batch, and then others take their places; while none leaves, their
+        order stays. The width of the beam may change.
         """
 
 

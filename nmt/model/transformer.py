@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nmt.model.attention import HypothesisTree, Kernel, KeyValueCache, MultiHeadAttention
+from nmt.model.attention import Kernel, MultiHeadAttention
 from nmt.model.dropout import Dropout
 from nmt.model.layers import Activation, AddNorm, DecoderLayer, EncoderLayer, FeedForward, Norm
 from nmt.model.positions import (
@@ -19,6 +19,7 @@ from nmt.model.positions import (
     SinusoidalPositions,
 )
 from nmt.model.protocol import DecoderState, Memory
+from nmt.model.stepping import TransformerState
 
 Positions = Literal["sinusoidal", "learned", "rotary", "relative", "none"]
 
@@ -50,6 +51,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         self.d_model = d_model
+        self.heads = heads
         self.attention_window = attention_window
         self.source_embedding = nn.Embedding(source_vocab, d_model)
         self.target_embedding = (
@@ -168,61 +170,6 @@ class Transformer(nn.Module):
     def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """See `Model.step`."""
         assert isinstance(state, TransformerState)
-        tree = state.tree
-        position = tree.positions.new_tensor([tree.length])
-        x = self.embed_target(tokens[..., None], first=tree.length).squeeze(-2)
-        tree.grow()
-        entry_mask = tree.ancestors
-        if self.attention_window is not None:
-            entry_mask = entry_mask & (position - tree.positions <= self.attention_window)
-        rule, bias = self.decoder_rule, None
-        if rule is not None:
-            bias = rule.bias(position, tree.positions)
-
-        def rotate(heads: Tensor) -> Tensor:
-            return heads if rule is None else rule.rotate(heads, position)
-
-        for layer, cache, keys, values in zip(
-            self.decoder_layers, state.caches, state.memory_keys, state.memory_values, strict=True
-        ):
-            assert isinstance(layer, DecoderLayer)
-            x = layer.step(
-                x, cache, entry_mask[:, None], rotate, bias, keys, values, state.memory_mask
-            )
-        return self.logits(self.decoder_norm(x))
-
-
-class TransformerState:
-    """Caches of all decoder layers for a batch of sentences; see `DecoderState`."""
-
-    def __init__(self, model: Transformer, memory: Memory, max_length: int) -> None:
-        batch, _, d_model = memory.states.shape
-        self.tree = HypothesisTree(batch, memory.states.device)
-        self.memory_mask = memory.mask[:, None, None, :]
-        self.memory_keys: list[Tensor] = []
-        self.memory_values: list[Tensor] = []
-        self.caches: list[KeyValueCache] = []
-        for layer in model.decoder_layers:
-            assert isinstance(layer, DecoderLayer)
-            cross = layer.cross_attention
-            self.memory_keys.append(cross.split_heads(cross.w_k(memory.states)))
-            self.memory_values.append(cross.split_heads(cross.w_v(memory.states)))
-            capacity = min(max_length, 64)
-            self.caches.append(
-                KeyValueCache(
-                    batch, cross.heads, d_model // cross.heads, capacity, self.memory_keys[0]
-                )
-            )
-
-    def select(self, sentences: Tensor, beams: Tensor) -> None:
-        """See `DecoderState.select`."""
-        batch = self.memory_mask.shape[0]
-        self.tree.select(sentences, beams)
-        # Sentences keep their order, so a batch of the same size is the same batch.
-        if sentences.shape[0] == batch:
-            return
-        self.memory_mask = self.memory_mask.index_select(0, sentences)
-        self.memory_keys = [keys.index_select(0, sentences) for keys in self.memory_keys]
-        self.memory_values = [values.index_select(0, sentences) for values in self.memory_values]
-        for cache in self.caches:
-            cache.select(sentences)
+        x = self.embed_target(tokens.reshape(-1, 1), first=state.tree.length).squeeze(1)
+        x = state.advance(x)
+        return self.logits(self.decoder_norm(x)).view(*tokens.shape, -1)

@@ -12,13 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from untrained import write_run
 
-import nmt.decoding.translator as translator_module
 from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
 from nmt.data.text import clean_line
-from nmt.decoding.translator import Translator, split_text
+from nmt.decoding.translator import Translator, resolve_decoding_precision, split_text
 from nmt.errors import ConfigError
 from nmt.model import Memory, build_model
+from nmt.model.packing import can_pack
+from nmt.runs import Run
 from nmt.tokenizer import Tokenizer, train_tokenizer
 
 WORDS = ["the", "a", "small", "old", "red", "dog", "cat", "man", "woman", "house", "tree"]
@@ -319,7 +321,24 @@ def test_limit_is_reported(copier: Translator) -> None:
     assert not whole.at_limit
 
 
-def test_int8_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="int8"):
-        translator_module.resolve_decoding_precision("int8", torch.device("cpu"))
-    assert translator_module.resolve_decoding_precision("auto", torch.device("cpu")) == "fp32"
+def test_int8_is_for_the_cpu() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    with pytest.raises(ConfigError, match="int8 does not run on cuda"):
+        resolve_decoding_precision("int8", cuda)
+    if can_pack(cpu, "int8"):
+        assert resolve_decoding_precision("int8", cpu) == "int8"
+    assert resolve_decoding_precision("auto", cpu) == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_a_loaded_run_translates_in_every_precision(tmp_path: Path, precision: str) -> None:
+    if precision == "int8" and not can_pack(torch.device("cpu"), "int8"):
+        pytest.skip("torch without FBGEMM")
+    write_run(tmp_path / "run")
+    run = Run(tmp_path / "run")
+    decoding = run.config.decoding.model_copy(update={"precision": precision})
+    exact = Translator.load(run, "cpu").score([("the dog", "a tree")])
+    translator = Translator.load(run, "cpu", decoding)
+    assert len(translator.translate(["the dog runs .", "a tree"])) == 2
+    [(log_probability, _)] = translator.score([("the dog", "a tree")])
+    assert log_probability == pytest.approx(exact[0].log_probability, rel=0.02)

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import (
-    HypothesisTree,
     Kernel,
-    KeyValueCache,
     MultiHeadAttention,
     attention_weights,
     scaled_dot_product_attention,
@@ -165,27 +163,3 @@ def test_heads_split_and_concatenate() -> None:
     assert split.shape == (2, 4, 5, 4)
     assert torch.equal(split[:, 1], x[..., 4:8])
     assert torch.equal(attention.concatenate_heads(split), x)
-
-
-def test_cache_grows_past_its_capacity_and_drops_sentences() -> None:
-    cache = KeyValueCache(3, 2, 4, 2, torch.zeros(()))
-    pieces = [torch.randn(3, 2, 2, 4) for _ in range(4)]
-    for piece in pieces:
-        keys, values = cache.append(piece, -piece)
-    assert torch.equal(keys, torch.cat(pieces, dim=2))
-    assert torch.equal(values, -keys)
-    cache.select(torch.tensor([0, 2]))
-    more = torch.randn(2, 2, 1, 4)
-    keys, _ = cache.append(more, more)
-    assert torch.equal(keys, torch.cat([torch.cat(pieces, dim=2)[[0, 2]], more], dim=2))
-
-
-def test_hypothesis_tree_follows_ancestors() -> None:
-    tree = HypothesisTree(1, torch.device("cpu"))
-    tree.grow()  # entry 0
-    tree.select(torch.tensor([0]), torch.tensor([[0, 0]]))
-    tree.grow()  # entries 1, 2
-    tree.select(torch.tensor([0]), torch.tensor([[1, 1]]))
-    tree.grow()  # entries 3, 4
-    assert tree.ancestors.int().tolist() == [[[1, 0, 1, 1, 0], [1, 0, 1, 0, 1]]]
-    assert tree.positions.tolist() == [0, 1, 1, 2, 2]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward, Norm
 from nmt.model.protocol import Memory, Model
+from nmt.model.stepping import FoldedMemory
 from nmt.model.transformer import Transformer
 
 VOCAB = 13
@@ -208,6 +209,14 @@ def test_a_window_limits_the_reach(make_transformer: Callable[..., Transformer])
     assert same[0].all(-1).tolist() == [abs(i - 4) > 2 for i in range(9)]
 
 
+@pytest.fixture(params=[True, False], ids=["folded", "plain"])
+def any_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to read the source in a step."""
+    if not request.param:
+        monkeypatch.setattr(FoldedMemory, "LARGEST", 0)
+
+
+@pytest.mark.usefixtures("any_memory")
 def test_step_equals_decode(any_transformer: Transformer, sources: tuple[Tensor, Tensor]) -> None:
     target = torch.randint(4, VOCAB, (3, 9))
     with torch.inference_mode():
@@ -219,6 +228,7 @@ def test_step_equals_decode(any_transformer: Transformer, sources: tuple[Tensor,
             torch.testing.assert_close(logits[:, 0], expected[:, t], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("any_memory")
 def test_step_equals_decode_when_beams_move_and_sentences_leave(
     any_transformer: Transformer, sources: tuple[Tensor, Tensor]
 ) -> None:
@@ -237,10 +247,10 @@ def test_step_equals_decode_when_beams_move_and_sentences_leave(
         for keep, width in (
             (None, 3),  # all three sentences go on, with a beam of 3 out of 1
             (None, 3),
-            ([0, 2], 3),  # sentence 1 leaves
+            ([2, 1], 3),  # sentence 0 leaves, the last takes its place
             (None, 4),
             (None, 2),
-            ([1], 2),  # sentence 0 leaves
+            ([1], 2),  # the first leaves
             (None, 3),
         ):
             batch, beam, _ = history.shape

@@ -1,0 +1,48 @@
+"""The decoder one position at a time: its caches, and attention over them."""
+
+from __future__ import annotations
+
+import torch
+
+from nmt.model.stepping import HypothesisTree, KeyValueCache
+
+
+def test_cache_keeps_entries_and_sentences() -> None:
+    cache = KeyValueCache(3, 2, 4, 6, torch.zeros(()))
+    pieces = [torch.randn(2, 3, 2, 2, 4) for _ in range(3)]
+    for piece in pieces:
+        keys, values = cache.append(*piece)
+    expected = torch.cat(pieces, dim=3)
+    assert torch.equal(keys.view(3, 2, 6, 4), expected[0])
+    assert torch.equal(values.view(3, 2, 6, 4), expected[1])
+    kept = torch.tensor([[0, 2, 5], [1, 2, 3], [0, 4, 5]])
+    cache.keep(kept, capacity=10)
+    expected = torch.stack([expected[:, i][:, :, kept[i]] for i in range(3)], dim=1)
+    cache.select(torch.tensor([2, 1]))
+    more = torch.randn(2, 2, 2, 1, 4)
+    keys, values = cache.append(*more)
+    expected = torch.cat([expected[:, [2, 1]], more], dim=3)
+    assert torch.equal(keys.view(2, 2, 4, 4), expected[0])
+    assert torch.equal(values.view(2, 2, 4, 4), expected[1])
+
+
+def test_hypothesis_tree_follows_ancestors_and_forgets_the_dead() -> None:
+    tree = HypothesisTree(2, torch.zeros(()), with_positions=True)
+    both = torch.tensor([0, 1])
+    tree.grow()  # entry 0
+    tree.select(both, torch.tensor([[0, 0], [0, 0]]))
+    tree.grow()  # entries 1, 2
+    tree.select(both, torch.tensor([[1, 1], [0, 1]]))
+    tree.grow()  # entries 3, 4
+    assert tree.bias.exp().tolist() == [
+        [[1, 0, 1, 1, 0], [1, 0, 1, 0, 1]],
+        [[1, 1, 0, 1, 0], [1, 0, 1, 0, 1]],
+    ]
+    assert tree.positions is not None
+    assert tree.positions.tolist() == [[0, 1, 1, 2, 2]] * 2
+    tree.select(both, torch.tensor([[1, 1], [0, 1]]))
+    assert tree.forget_dead().tolist() == [[0, 2, 4, 1, 3], [0, 1, 2, 3, 4]]
+    tree.select(torch.tensor([0]), torch.tensor([[0, 1]]))
+    assert tree.forget_dead().tolist() == [[0, 1, 2]]
+    assert tree.bias.exp().tolist() == [[[1, 1, 1], [1, 1, 1]]]
+    assert tree.positions.tolist() == [[0, 1, 2]]
