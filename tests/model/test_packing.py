@@ -118,7 +118,7 @@ def reverser() -> Transformer:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss) < 0.5
+    assert loss.item() < 0.5
     return model.eval()
 
 
