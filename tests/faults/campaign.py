@@ -150,11 +150,13 @@ class Campaign:
             pass
         phase = list(PHASES)[self._phase[0]]
         os.kill(child, number)
-        self.hit[phase] += 1
         if twice_after is not None:
             self._ended(child, twice_after)
             os.kill(child, number)  # it is there, at least as a zombie
-        return self.wait(child)
+        code = self.wait(child)
+        if code:  # else it was leaving already
+            self.hit[phase] += 1
+        return code
 
     def _ended(self, child: int, seconds: float) -> bool:
         """Wait until a child has ended, but no longer than that. It can still be waited for."""
