@@ -297,7 +297,7 @@ def _top(
 def _block_size(vocabulary: int) -> int:
     """A divisor of the vocabulary's size, if possible a multiple of the width of the CPU's
     vectors; the vocabulary itself if there is none worth using."""
-    sizes = (64, 32, 128, 96, 80, 48, 16, *range(128, 16, -1))
+    sizes = (64, 32, *range(128, 8, -8), *range(127, 16, -1))
     return next((size for size in sizes if vocabulary % size == 0), vocabulary)
 
 
