@@ -31,7 +31,9 @@ def main(given: Sequence[str] | None = None) -> None:
     long = arguments.runs / "long-lines"
     long_lines.write(long)
     length.main([*shared, str(arguments.data)])
-    length.main([*shared, str(long), "--name", "length-long"])
+    # The phrasebook has not enough words for the base's vocabulary.
+    few = ["--set", "tokenizer.vocab_size=2000"]
+    length.main([*shared, str(long), "--name", "length-long", *few])
     for experiment in (heads, positions, scaling, causality, locality, overfitting):
         experiment.main([*shared, str(arguments.data)])
 

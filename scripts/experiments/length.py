@@ -1,7 +1,8 @@
 """BLEU against the length of the source: one fixed vector, attention, Transformer.
 
 python scripts/experiments/length.py --data multi30k-en-de
-python scripts/experiments/length.py --data runs/long-lines --name length-long
+python scripts/experiments/length.py --data runs/long-lines --name length-long \\
+    --set tokenizer.vocab_size=2000
 """
 
 from __future__ import annotations

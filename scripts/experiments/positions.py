@@ -1,4 +1,4 @@
-"""Word order: no positional encoding, sinusoids, a learned bias by distance.
+"""Word order: no positional encoding, sinusoids, rotation, a learned bias by distance.
 
 python scripts/experiments/positions.py --data multi30k-en-de
 """
@@ -15,6 +15,7 @@ def main(given: Sequence[str] | None = None) -> None:
     variants = [
         common.Variant("positions-none", ("model.positions=none",), "none"),
         common.Variant(common.TRANSFORMER.name, label="sinusoidal"),
+        common.Variant("positions-rotary", ("model.positions=rotary",), "rotary"),
         common.Variant("positions-relative", ("model.positions=relative",), "relative"),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
