@@ -180,6 +180,11 @@ def calendar(s: Sampler) -> Phrase:
     return _spoken(s, _rows(phrases.SLOTTED, "date", "weekday", "clock"))
 
 
+def times(s: Sampler) -> Phrase:
+    """A phrase with a time of day: each hour must be heard often, for no rule gives its word."""
+    return _spoken(s, _rows(phrases.SLOTTED, "clock"))
+
+
 def skills(s: Sampler) -> Phrase:
     """A phrase about languages, games and music."""
     return _spoken(s, _rows(phrases.SLOTTED, "language", "game", "instrument"))
