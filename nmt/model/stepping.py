@@ -99,7 +99,21 @@ def _norm(module: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.layer_norm(x, shape, weight, bias, eps)
 
 
-class PlainMemory:
+class _Memory:
+    """What a decoder layer attends to of each sentence: keys, values and a bias, batch first."""
+
+    keys: Tensor
+    values: Tensor
+    bias: Tensor
+
+    def select(self, sentences: Tensor) -> None:
+        """Keep the sentences (new_batch,), in that order."""
+        self.keys = keep_sentences(self.keys, sentences)
+        self.values = keep_sentences(self.values, sentences)
+        self.bias = keep_sentences(self.bias, sentences)
+
+
+class PlainMemory(_Memory):
     """Encoder-decoder attention of one layer, whose keys and values are made once a sentence."""
 
     def __init__(
@@ -119,14 +133,8 @@ class PlainMemory:
         result: Tensor = self.w_o(attend(q, keys, values, self.bias.flatten(0, 1)))
         return result
 
-    def select(self, sentences: Tensor) -> None:
-        """Keep the sentences (new_batch,), in that order."""
-        self.keys = keep_sentences(self.keys, sentences)
-        self.values = keep_sentences(self.values, sentences)
-        self.bias = keep_sentences(self.bias, sentences)
 
-
-class FoldedMemory:
+class FoldedMemory(_Memory):
     """The same for a few sentences, with W^Q folded into the keys and W^O into the values.
 
     The memory stays while the queries change: (x W^Q) K^T = x (W^Q K^T), and (A V) W^O =
@@ -177,12 +185,6 @@ class FoldedMemory:
         by_head = scores.view(batch, -1, self.heads, columns // self.heads)
         weights = torch.softmax(by_head, dim=-1).to(self.values.dtype).view_as(scores)
         return torch.baddbmm(self.output_bias, weights, self.values).view_as(x)
-
-    def select(self, sentences: Tensor) -> None:
-        """Keep the sentences (new_batch,), in that order."""
-        self.keys = keep_sentences(self.keys, sentences)
-        self.values = keep_sentences(self.values, sentences)
-        self.bias = keep_sentences(self.bias, sentences)
 
 
 class KeyValueCache:
