@@ -167,6 +167,8 @@ class ModelConfig(Section):
     """Dropout on the attention weights."""
     activation_dropout: Probability = 0.0
     """Dropout after the activation inside the feed-forward layers."""
+    word_dropout: Probability = 0.0
+    """Probability that a token of the input (source, or target so far) is hidden in training."""
     activation: Literal["relu", "gelu", "swish"] = "relu"
     """Activation of the feed-forward layers."""
     norm: Literal["post", "pre"] = "post"
@@ -294,9 +296,10 @@ class DecodingConfig(Section):
     when no open hypothesis can still win; null: only the latter, which is exact."""
     batch_tokens: PositiveInt = 4096
     """Source tokens a batch, padding counted."""
-    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """Number format of matrix products; auto: fp32 on a CPU, bf16 on a GPU. int8, on x86 CPUs
-    only, is faster and rounds: a few translations differ, each alike in every batch."""
+    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
+    """Number format of matrix products; auto: fp32 on a CPU, bf16 on a GPU. On x86 CPUs only: fp16
+    stores the weights in 16 bits and multiplies in 32, which reads half the memory and changes
+    hardly a translation; int8 is faster still for many sentences, and changes some."""
 
 
 class Config(Section):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_LENGTH = 256  # tokens of an output; CTranslate2 knows no limit by the source's length
-SYSTEMS = ("fp32", "bf16", "int8", "ct2-float32", "ct2-int8")
+SYSTEMS = ("fp32", "fp16", "bf16", "int8", "ct2-float32", "ct2-int8")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -66,24 +66,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    import torch
+    from nmt.cli.translate import load_translator
 
-    from nmt.decoding.translator import Translator
-    from nmt.runs import find_run
-
-    torch.set_num_threads(arguments.threads)
-    run = find_run(arguments.model)
-    decoding = run.config.decoding.model_copy(
-        update={
-            "beam_size": arguments.beam_size,
-            "length_penalty": arguments.length_penalty,
-            "precision": arguments.measure,
-            "max_length": MAX_LENGTH,
-            "max_length_ratio": 1000.0,
-            "batch_tokens": 1_000_000,
-        }
-    )
-    translator = Translator.load(run, device="cpu", decoding=decoding)
+    settings = {
+        "beam_size": arguments.beam_size,
+        "length_penalty": arguments.length_penalty,
+        "precision": arguments.measure,
+        "max_length": MAX_LENGTH,
+        "max_length_ratio": 1000.0,
+        "batch_tokens": 1_000_000,
+    }
+    translator = load_translator(str(arguments.model), "cpu", arguments.threads, settings)
     return translator.translate, lambda text: len(translator.tokenizer.target.encode(text))
 
 
@@ -125,7 +118,7 @@ def main() -> None:
     parser.add_argument(
         "--source", type=Path, help="text to translate, or .gz [the run's test or validation data]"
     )
-    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:3])
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:4])
     parser.add_argument("--against", choices=["ctranslate2"])
     parser.add_argument("--batch", type=int, default=64, help="sentences a batch")
     parser.add_argument("--singles", type=int, default=100, help="sentences for batch 1")

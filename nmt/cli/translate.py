@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -74,7 +75,7 @@ def translate(
         int | None, typer.Option(min=1, help="CPU threads; default: all cores.")
     ] = None,
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "int8"] | None,
+        Literal["auto", "fp32", "fp16", "bf16", "int8"] | None,
         typer.Option(help="Number format of matrix products."),
     ] = None,
 ) -> None:
@@ -163,7 +164,9 @@ def load_translator(
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
-    return Translator.load(run, device, decoding)
+    translator = Translator.load(run, device, decoding)
+    gc.freeze()  # what is loaded stays: the collector need not look through it again and again
+    return translator
 
 
 def _translate_groups(

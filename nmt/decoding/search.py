@@ -105,7 +105,7 @@ def beam_search(
                     to_beat[sentence] = sorted((h.score for h in found), reverse=True)[nbest - 1]
             # At most one continuation of each open hypothesis is eos: beam_size others remain.
             others = np.argsort(is_eos, axis=1, kind="stable")
-            top, parents, words = (np.take_along_axis(x, others, 1) for x in (top, parents, words))
+            top, parents, words = (_take(x, others) for x in (top, parents, words))
         top, parents, words = top[:, :beam_size], parents[:, :beam_size], words[:, :beam_size]
 
         # Log-probabilities only fall, and the longest output is penalized least.
@@ -117,9 +117,7 @@ def beam_search(
         if rows.size < len(sentences):
             top, parents, words = top[rows], parents[rows], words[rows]
             sentences, history = sentences[rows], history[rows]
-        history = np.concatenate(
-            [np.take_along_axis(history, parents[:, :, None], 1), words[:, :, None]], axis=2
-        )
+        history = np.concatenate([_take(history, parents), words[:, :, None]], axis=2)
         if beam_size > 1 or rows.size < logits.shape[0]:
             state.select(_tensor(rows, source), _tensor(parents, source))
         tokens, scores = _tensor(words, source), _tensor(top, source)
@@ -285,12 +283,16 @@ def _top(
     blocks = log_probs.view(batch, width, -1, block)
     maxima = blocks.amax(dim=3).add_(scores[:, :, None]).flatten(1)
     chosen = maxima.topk(count, sorted=False).indices
-    inside = blocks.flatten(1, 2)[torch.arange(batch, device=chosen.device)[:, None], chosen]
+    inside = blocks.flatten(1, 2).gather(1, chosen[:, :, None].expand(-1, -1, block))
     inside += scores.gather(1, chosen // (vocabulary // block))[:, :, None]
     best, positions = inside.flatten(1).topk(count)
     ranks, offsets = np.divmod(positions.cpu().numpy(), block)
-    first = np.take_along_axis(chosen.cpu().numpy(), ranks, 1)
-    return best.cpu().numpy(), first * block + offsets
+    return best.cpu().numpy(), _take(chosen.cpu().numpy(), ranks) * block + offsets
+
+
+def _take(rows: np.ndarray[Any, Any], columns: IntArray) -> np.ndarray[Any, Any]:
+    """Elements (rows, count, ...) of rows at columns (rows, count); np.take_along_axis is slow."""
+    return rows[np.arange(len(rows))[:, None], columns]
 
 
 @functools.cache

@@ -272,13 +272,13 @@ class evaluation_mode:  # noqa: N801
 
 
 def resolve_decoding_precision(
-    name: Literal["auto", "fp32", "bf16", "int8"], device: torch.device
+    name: Literal["auto", "fp32", "fp16", "bf16", "int8"], device: torch.device
 ) -> Packing:
     """The number format meant by `decoding.precision`. Raises ConfigError if this machine cannot
     multiply in it."""
-    if name == "int8" and not can_pack(device, "int8"):
+    if name in ("fp16", "int8") and not can_pack(device, name):
         raise ConfigError(
-            f"decoding.precision int8 does not run on {device.type} with this build of torch",
+            f"decoding.precision {name} does not run on {device.type} with this build of torch",
             "it needs FBGEMM on an x86 CPU; use fp32 or bf16",
         )
     if name == "auto":

@@ -28,6 +28,7 @@ def build_model(
             attention=config.attention,
             dropout=config.dropout,
             attention_dropout=config.attention_dropout,
+            word_dropout=config.word_dropout,
             share_embeddings=shared_vocab and config.tie_embeddings,
             tie_output=config.tie_embeddings,
         )
@@ -42,6 +43,7 @@ def build_model(
         dropout=config.dropout,
         attention_dropout=config.attention_dropout,
         activation_dropout=config.activation_dropout,
+        word_dropout=config.word_dropout,
         activation=config.activation,
         norm=config.norm,
         positions=config.positions,

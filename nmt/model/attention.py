@@ -66,8 +66,10 @@ def scaled_dot_product_attention(
 
 
 def _formula_is_faster(query: Tensor, key: Tensor) -> bool:
-    """Short bf16 sequences on a CPU, for which torch's kernel has no fast backward pass."""
-    return query.device.type == "cpu" and query.dtype == torch.bfloat16 and key.shape[2] < 512
+    """Short sequences on a CPU: torch's kernel is made for long ones (of 16 positions, forward and
+    backward, it takes twice as long), and in bf16 it has no fast backward pass."""
+    longest = 512 if query.dtype == torch.bfloat16 else 32
+    return query.device.type == "cpu" and key.shape[2] <= longest
 
 
 class PositionRule(Protocol):

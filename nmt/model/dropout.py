@@ -61,3 +61,22 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Any shape in, the same shape out."""
         return dropout(x, self.p, self.training)
+
+
+class WordDropout(nn.Module):
+    """Hides whole tokens: their embeddings become zero vectors (Gal and Ghahramani, 2016).
+
+    The model then has to guess from the context, and learns single sentences less by heart. The
+    tokens kept are not scaled: they mean the same as when none is hidden.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """(..., d_model) in, the same shape out; one decision for each vector."""
+        if not self.training or self.p == 0.0:
+            return embeddings
+        hidden = torch.rand(embeddings.shape[:-1], device=embeddings.device) < self.p
+        return embeddings.masked_fill(hidden[..., None], 0.0)

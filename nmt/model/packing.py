@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.layers import DecoderLayer, EncoderLayer
 
-Packing = Literal["fp32", "bf16", "int8"]
+Packing = Literal["fp32", "fp16", "bf16", "int8"]
 
 
 class PackedLinear(nn.Module):
@@ -45,6 +45,32 @@ class PackedLinear(nn.Module):
         result: Tensor = torch.ops.mkldnn._linear_pointwise(
             x, self.blocked, self.bias, "none", [], ""
         )
+        return result
+
+
+class Fp16Linear(nn.Module):
+    """x W^T + b in float32, the weights rounded to 16 bits; for inference only.
+
+    The rounding moves a weight by at most 1 / 2048 of it, and halves the memory that a product
+    reads. FBGEMM's kernel spreads the numbers to 32 bits as it multiplies. On two cores with AVX2
+    it takes 0.2 ms for five rows by 256 x 8000 (see `PackedLinear`), and for many rows it is not
+    slower than BLAS.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """weight: (out_features, in_features), all numbers at most 65504."""
+        super().__init__()
+        self.bias = bias
+        self.weight: Tensor | None = None
+        self.out_features = len(weight)
+        self.packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) to (..., out_features)."""
+        if not x.numel():
+            return x.new_empty(*x.shape[:-1], self.out_features)
+        with _plain_arguments():
+            result: Tensor = _FP16_PRODUCT(x, self.packed)
         return result
 
 
@@ -100,9 +126,10 @@ class Int8Linear(nn.Module):
             return x.new_empty(*x.shape[:-1], self.out_features)
         largest = rows.abs().amax(dim=1, keepdim=True)
         largest.clamp_min_(_SMALLEST)
-        product: Tensor = _INT8_PRODUCT(
-            rows / largest, 1.0 / self.LEVELS, self.LEVELS + 1, self.packed
-        )
+        with _plain_arguments():
+            product: Tensor = _INT8_PRODUCT(
+                rows / largest, 1.0 / self.LEVELS, self.LEVELS + 1, self.packed
+            )
         if self.bias is None:
             product.mul_(largest)
         else:
@@ -110,13 +137,20 @@ class Int8Linear(nn.Module):
         return product.view(*x.shape[:-1], self.out_features)
 
 
+# The operators themselves: torch.ops looks through the arguments in Python first, which takes
+# longer.
+_FP16_PRODUCT: Any = getattr(getattr(torch.ops.quantized, "linear_dynamic_fp16", None), "_op", None)
 _INT8_OP = "linear_with_input_q_dq_qweight_dq_output_fp32"
-# The operator itself: torch.ops looks through its arguments in Python first, which takes longer.
 _INT8_PRODUCT: Any = getattr(getattr(torch.ops.quantized, _INT8_OP, None), "_op", None)
+# Without it torch asks packed weights, which are no tensors, for an attribute that they lack, and
+# catching the C++ exception takes longer than a product of a few rows.
+_plain_arguments: Any = torch._C.DisableTorchFunctionSubclass
+_LARGEST_FP16 = 65504.0
 _SMALLEST = 1e-30
 """Rows of zeros are scaled by this."""
-_KINDS: dict[Packing, type[PackedLinear | Bf16Linear | Int8Linear]] = {
+_KINDS: dict[Packing, type[PackedLinear | Fp16Linear | Bf16Linear | Int8Linear]] = {
     "fp32": PackedLinear,
+    "fp16": Fp16Linear,
     "bf16": Bf16Linear,
     "int8": Int8Linear,
 }
@@ -126,12 +160,12 @@ def can_pack(device: torch.device, packing: Packing) -> bool:
     """Whether this build of torch and this machine have such products."""
     if device.type != "cpu":
         return False
+    if packing in ("fp16", "int8") and "fbgemm" not in torch.backends.quantized.supported_engines:
+        return False
+    if packing == "fp16":
+        return _FP16_PRODUCT is not None and hasattr(torch.ops.quantized, "linear_prepack_fp16")
     if packing == "int8":
-        return (
-            "fbgemm" in torch.backends.quantized.supported_engines
-            and hasattr(torch, "quantize_per_channel")
-            and _INT8_PRODUCT is not None
-        )
+        return _INT8_PRODUCT is not None and hasattr(torch, "quantize_per_channel")
     if not (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -143,9 +177,14 @@ def can_pack(device: torch.device, packing: Packing) -> bool:
 def pack_linears(model: nn.Module, packing: Packing) -> None:
     """Replace every linear layer of the model, in place; it cannot be trained afterwards.
 
-    The three projections of self-attention become one.
+    The three projections of self-attention become one. Weights that fp16 cannot hold keep their
+    32 bits.
     """
-    kind = _KINDS[packing]
+
+    def kind(weight: Tensor, bias: Tensor | None) -> nn.Module:
+        holds = packing != "fp16" or bool((weight.abs() <= _LARGEST_FP16).all())
+        return _KINDS[packing if holds else "fp32"](weight, bias)
+
     for layer in model.modules():
         if isinstance(layer, EncoderLayer | DecoderLayer):
             attention = layer.self_attention
@@ -161,6 +200,8 @@ def pack_linears(model: nn.Module, packing: Packing) -> None:
                 weight = child.weight.detach()
                 bias = None if child.bias is None else child.bias.detach()
                 packed = kind(weight, bias)
-                if isinstance(packed, Int8Linear) and type(module) is MultiHeadAttention:
+                if isinstance(packed, Fp16Linear | Int8Linear) and (
+                    type(module) is MultiHeadAttention
+                ):
                     packed.weight = weight  # to be folded into the memory of few sentences
                 setattr(module, name, packed)

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nmt.model.dropout import Dropout
+from nmt.model.dropout import Dropout, WordDropout
 from nmt.model.protocol import DecoderState, Memory
 
 Attention = Literal["none", "additive"]
@@ -169,6 +169,7 @@ class RNNEncoderDecoder(nn.Module):
         attention: Attention = "none",
         dropout: float = 0.1,
         attention_dropout: float = 0.0,
+        word_dropout: float = 0.0,
         share_embeddings: bool = False,
         tie_output: bool = True,
     ) -> None:
@@ -191,6 +192,7 @@ class RNNEncoderDecoder(nn.Module):
         self.decoder_layers = nn.ModuleList([first, *upper])
         self.decoder_readout = nn.Linear(3 * d_model, d_model)
         self.output_projection = nn.Linear(d_model, target_vocab, bias=False)
+        self.word_dropout = WordDropout(word_dropout)
         self.dropout = Dropout(dropout)
         self._initialise()
         if tie_output:
@@ -216,7 +218,7 @@ class RNNEncoderDecoder(nn.Module):
         return self.output_projection.weight
 
     def _embed(self, embedding: nn.Module, ids: Tensor) -> Tensor:
-        result: Tensor = self.dropout(embedding(ids) * math.sqrt(self.d_model))
+        result: Tensor = self.dropout(self.word_dropout(embedding(ids)) * math.sqrt(self.d_model))
         return result
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
@@ -238,7 +240,8 @@ class RNNEncoderDecoder(nn.Module):
         ends = _take(memory.states, last).squeeze(1)[:, :half], memory.states[:, 0, half:]
         summary = torch.cat(ends, dim=-1) * memory.mask.any(dim=1, keepdim=True)
         # The states run through many steps: under autocast they stay in the weights' precision.
-        states = torch.tanh(self.decoder_start(summary))[:, None].to(self.output_weight.dtype)
+        dtype = self.target_embedding.weight.dtype
+        states = torch.tanh(self.decoder_start(summary))[:, None].to(dtype)
         first = self.decoder_layers[0]
         assert isinstance(first, FixedContextGRU | AttentiveGRU)
         source = Source(summary, first.keys(memory.states), memory.states, memory.mask)

@@ -82,11 +82,11 @@ class LayerStep:
             joined = torch.cat(tuple(attention.project_self(x)), dim=-1)
         heads = attention.heads
         qkv = joined.view(-1, bias.shape[1], 3, heads, x.shape[1] // heads).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
         if rotate is not None:
-            q, k = rotate(q), rotate(k)
-        keys, values = cache.append(k, v)
-        result: Tensor = self.w_o(attend(q, keys, values, bias))
+            queries_and_keys = qkv[:2]
+            queries_and_keys.copy_(rotate(queries_and_keys))
+        keys, values = cache.append(qkv[1:])
+        result: Tensor = self.w_o(attend(qkv[0], keys, values, bias))
         return result
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -194,44 +194,42 @@ class KeyValueCache:
     bias (`HypothesisTree`), so that a beam search reorders a few numbers instead of copying the
     cache.
 
-    keys, values: (batch, heads, capacity, d_k).
     """
 
     def __init__(self, batch: int, heads: int, d_k: int, capacity: int, like: Tensor) -> None:
-        self.keys = like.new_empty(batch, heads, capacity, d_k)
-        self.values = like.new_empty(batch, heads, capacity, d_k)
         self.entries = 0
+        self._use(like.new_empty(2, batch, heads, capacity, d_k))
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (batch, heads, beam, d_k) each; returns all keys and all values so far,
+    def _use(self, keys_and_values: Tensor) -> None:
+        """(2, batch, heads, capacity, d_k)."""
+        self._both = keys_and_values
+        self._keys, self._values = keys_and_values.flatten(1, 2).unbind(0)
+
+    def append(self, keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add (2, batch, heads, beam, d_k); returns all keys and all values so far,
         (batch * heads, entries, d_k)."""
-        begin, beam = self.entries, keys.shape[2]
+        begin, beam = self.entries, keys_and_values.shape[3]
         self.entries = end = begin + beam
-        self.keys.narrow(2, begin, beam).copy_(keys)
-        self.values.narrow(2, begin, beam).copy_(values)
-        return self.keys.flatten(0, 1).narrow(1, 0, end), self.values.flatten(0, 1).narrow(
-            1, 0, end
-        )
+        self._both.narrow(3, begin, beam).copy_(keys_and_values)
+        return self._keys.narrow(1, 0, end), self._values.narrow(1, 0, end)
 
     def keep(self, entries: Tensor, capacity: int) -> None:
         """Keep the entries (batch, kept) of each sentence, in that order, with room for more."""
-        batch, heads, old_capacity, d_k = self.keys.shape
+        _, batch, heads, old_capacity, d_k = self._both.shape
         first = torch.arange(0, batch * heads * old_capacity, old_capacity, device=entries.device)
         rows = (first.view(batch, heads, 1) + entries[:, None]).flatten()
         self.entries = entries.shape[1]
-
-        def kept(buffer: Tensor) -> Tensor:
-            larger = buffer.new_empty(batch, heads, capacity, d_k)
-            selected = buffer.view(-1, d_k).index_select(0, rows)
-            larger[:, :, : self.entries] = selected.view(batch, heads, -1, d_k)
-            return larger
-
-        self.keys, self.values = kept(self.keys), kept(self.values)
+        larger = self._both.new_empty(2, batch, heads, capacity, d_k)
+        for old, new in zip(self._both, larger, strict=True):
+            selected = old.view(-1, d_k).index_select(0, rows)
+            new[:, :, : self.entries] = selected.view(batch, heads, -1, d_k)
+        self._use(larger)
 
     def select(self, sentences: Tensor) -> None:
         """Keep the sentences (new_batch,) of the batch, in that order."""
-        self.keys = keep_sentences(self.keys, sentences)
-        self.values = keep_sentences(self.values, sentences)
+        for part in self._both:
+            keep_sentences(part, sentences)
+        self._use(self._both[:, : len(sentences)])
 
 
 def keep_sentences(x: Tensor, sentences: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import Kernel, MultiHeadAttention
-from nmt.model.dropout import Dropout
+from nmt.model.dropout import Dropout, WordDropout
 from nmt.model.layers import Activation, AddNorm, DecoderLayer, EncoderLayer, FeedForward, Norm
 from nmt.model.positions import (
     LearnedPositions,
@@ -40,6 +40,7 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
+        word_dropout: float = 0.0,
         activation: Activation = "relu",
         norm: Norm = "post",
         positions: Positions = "sinusoidal",
@@ -58,6 +59,7 @@ class Transformer(nn.Module):
             self.source_embedding if share_embeddings else nn.Embedding(target_vocab, d_model)
         )
         self.output_projection = nn.Linear(d_model, target_vocab, bias=False)
+        self.word_dropout = WordDropout(word_dropout)
         self.embedding_dropout = Dropout(dropout)
 
         def attention() -> MultiHeadAttention:
@@ -124,7 +126,9 @@ class Transformer(nn.Module):
         return self._embed(self.target_embedding, self.target_positions, target, first)
 
     def _embed(self, embedding: nn.Module, positions: nn.Module, ids: Tensor, first: int) -> Tensor:
-        x: Tensor = positions(embedding(ids) * math.sqrt(self.d_model), first)
+        # A step of decoding embeds so little that the hooks of modules would take longer.
+        words = self.word_dropout.forward(embedding.forward(ids))
+        x: Tensor = positions.forward(words * math.sqrt(self.d_model), first)
         if torch.is_autocast_enabled(x.device.type):
             # All layers then pass on the short format, which halves the memory they move.
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -156,7 +160,7 @@ class Transformer(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """See `Model.logits`."""
-        result: Tensor = self.output_projection(hidden)
+        result: Tensor = self.output_projection.forward(hidden)
         return result
 
     def _near(self, positions: Tensor) -> Tensor:
@@ -172,4 +176,4 @@ class Transformer(nn.Module):
         assert isinstance(state, TransformerState)
         x = self.embed_target(tokens.reshape(-1, 1), first=state.tree.length).squeeze(1)
         x = state.advance(x)
-        return self.logits(self.decoder_norm(x)).view(*tokens.shape, -1)
+        return self.logits(self.decoder_norm.forward(x)).view(*tokens.shape, -1)

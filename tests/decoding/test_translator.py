@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -321,18 +322,21 @@ def test_limit_is_reported(copier: Translator) -> None:
     assert not whole.at_limit
 
 
-def test_int8_is_for_the_cpu() -> None:
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_packed_formats_are_for_the_cpu(precision: Literal["fp16", "int8"]) -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    with pytest.raises(ConfigError, match="int8 does not run on cuda"):
-        resolve_decoding_precision("int8", cuda)
-    if can_pack(cpu, "int8"):
-        assert resolve_decoding_precision("int8", cpu) == "int8"
+    with pytest.raises(ConfigError, match=f"{precision} does not run on cuda"):
+        resolve_decoding_precision(precision, cuda)
+    if can_pack(cpu, precision):
+        assert resolve_decoding_precision(precision, cpu) == precision
     assert resolve_decoding_precision("auto", cpu) == "fp32"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-def test_a_loaded_run_translates_in_every_precision(tmp_path: Path, precision: str) -> None:
-    if precision == "int8" and not can_pack(torch.device("cpu"), "int8"):
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+def test_a_loaded_run_translates_in_every_precision(
+    tmp_path: Path, precision: Literal["fp32", "fp16", "bf16", "int8"]
+) -> None:
+    if precision in ("fp16", "int8") and not can_pack(torch.device("cpu"), precision):
         pytest.skip("torch without FBGEMM")
     write_run(tmp_path / "run")
     run = Run(tmp_path / "run")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
-from nmt.model.dropout import Dropout, dropout
+from nmt.config import ModelConfig
+from nmt.model import build_model
+from nmt.model.dropout import Dropout, WordDropout, dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5])
@@ -57,3 +61,36 @@ def test_off_is_the_identity() -> None:
     assert dropout(x, 0.0, training=True) is x
     assert Dropout(0.5).eval()(x) is x
     assert not torch.equal(Dropout(0.5).train()(x), x)
+
+
+def test_word_dropout_hides_whole_tokens_and_leaves_the_others() -> None:
+    torch.manual_seed(0)
+    embeddings = torch.randn(100, 200, 8)
+    layer = WordDropout(0.2)
+    result = layer(embeddings)
+    hidden = (result == 0).all(dim=2)
+    assert abs(hidden.float().mean().item() - 0.2) < 0.012  # four standard deviations
+    assert torch.equal(result[~hidden], embeddings[~hidden])
+    assert not torch.equal(hidden, (layer(embeddings) == 0).all(dim=2))
+    assert layer.eval()(embeddings) is embeddings
+    assert WordDropout(0.0)(embeddings) is embeddings
+
+
+@pytest.mark.parametrize("architecture", ["transformer", "rnn"])
+def test_a_model_that_hides_every_word_knows_only_the_length(
+    architecture: Literal["transformer", "rnn"],
+) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        architecture=architecture, d_model=16, heads=2, dropout=0.0, word_dropout=0.999999
+    )
+    model = build_model(config, 40, 40, True)
+    mask = torch.ones(1, 5, dtype=torch.bool)
+
+    def outputs(first: int) -> torch.Tensor:
+        source = torch.arange(first, first + 5)[None]
+        return model.decode(source[:, :3], model.encode(source, mask))
+
+    assert torch.equal(outputs(4), outputs(20))
+    model.eval()
+    assert not torch.equal(outputs(4), outputs(20))

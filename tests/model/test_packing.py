@@ -9,12 +9,21 @@ from torch import Tensor, nn
 from nmt.config import DecodingConfig, ModelConfig
 from nmt.decoding.search import beam_search
 from nmt.model import build_model
-from nmt.model.packing import Bf16Linear, Int8Linear, PackedLinear, can_pack, pack_linears
+from nmt.model.packing import (
+    Bf16Linear,
+    Fp16Linear,
+    Int8Linear,
+    PackedLinear,
+    Packing,
+    can_pack,
+    pack_linears,
+)
 from nmt.model.transformer import Transformer
 
 CPU = torch.device("cpu")
 needs_fp32 = pytest.mark.skipif(not can_pack(CPU, "fp32"), reason="torch without oneDNN")
 needs_bf16 = pytest.mark.skipif(not can_pack(CPU, "bf16"), reason="no bf16 products here")
+needs_fp16 = pytest.mark.skipif(not can_pack(CPU, "fp16"), reason="torch without FBGEMM")
 needs_int8 = pytest.mark.skipif(not can_pack(CPU, "int8"), reason="torch without FBGEMM")
 
 
@@ -32,12 +41,13 @@ def random_linear(bias: bool, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | 
     ("kind", "tolerance"),
     [
         pytest.param(PackedLinear, 1e-5, marks=needs_fp32),
+        pytest.param(Fp16Linear, 0.005, marks=needs_fp16),
         pytest.param(Bf16Linear, 0.05, marks=needs_bf16),
         pytest.param(Int8Linear, 0.05, marks=needs_int8),
     ],
 )
 def test_product_is_the_same(
-    kind: type[PackedLinear | Bf16Linear | Int8Linear],
+    kind: type[PackedLinear | Fp16Linear | Bf16Linear | Int8Linear],
     tolerance: float,
     bias: bool,
     shape: tuple[int, ...],
@@ -57,6 +67,31 @@ def test_a_large_weight_gives_the_same_for_few_rows_and_many(rows: int) -> None:
         packed = PackedLinear(weight, None)
         assert packed.blocked is not None
         torch.testing.assert_close(packed(x), x @ weight.t(), rtol=1e-4, atol=1e-4)
+
+
+@needs_fp16
+@pytest.mark.parametrize("rows", [1, 5, 16, 17, 320])
+def test_fp16_rounds_the_weights_and_nothing_else(rows: int) -> None:
+    """So a sentence translates the same whatever the size of its batch."""
+    torch.manual_seed(0)
+    weight, bias, x = torch.randn(300, 64), torch.randn(300), torch.randn(rows, 64)
+    with torch.inference_mode():
+        expected = nn.functional.linear(x, weight.half().float(), bias)
+        torch.testing.assert_close(Fp16Linear(weight, bias)(x), expected, rtol=0, atol=3e-5)
+
+
+@needs_fp16
+@pytest.mark.parametrize("value", [1e5, -1e5, torch.nan, torch.inf])
+def test_fp16_leaves_weights_that_it_cannot_hold(value: float) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 24), nn.Linear(24, 8))
+    with torch.no_grad():
+        model[0].weight[3, 5] = value
+        x = torch.randn(4, 16)
+        expected = model(x)
+        pack_linears(model, "fp16")
+        assert [type(layer) for layer in model] == [PackedLinear, Fp16Linear]
+        torch.testing.assert_close(model(x), expected, rtol=1e-3, atol=1e-2, equal_nan=True)
 
 
 @needs_int8
@@ -83,9 +118,18 @@ def test_int8_keeps_what_is_no_number() -> None:
     assert bool(Int8Linear(weight, bias)(x)[1, 5].isnan())
 
 
-@needs_fp32
+@pytest.mark.parametrize(
+    ("packing", "tolerance"),
+    [
+        pytest.param("fp32", 1e-4, marks=needs_fp32),
+        pytest.param("fp16", 1e-2, marks=needs_fp16),
+        pytest.param("int8", 0.2, marks=needs_int8),
+    ],
+)
 @pytest.mark.parametrize("architecture", ["transformer", "rnn"])
-def test_a_packed_model_searches_as_before(architecture: str) -> None:
+def test_a_packed_model_searches_as_before(
+    architecture: str, packing: Packing, tolerance: float
+) -> None:
     torch.manual_seed(0)
     config = ModelConfig.model_validate(
         {"architecture": architecture, "d_model": 32, "heads": 4, "feedforward": 64}
@@ -95,10 +139,10 @@ def test_a_packed_model_searches_as_before(architecture: str) -> None:
     mask = torch.ones(3, 7, dtype=torch.bool)
     options = DecodingConfig(beam_size=3, max_length=10)
     before = beam_search(model, source, mask, options)  # type: ignore[arg-type]
-    pack_linears(model, "fp32")
+    pack_linears(model, packing)
     after = beam_search(model, source, mask, options)  # type: ignore[arg-type]
     assert [h[0].tokens for h in before] == [h[0].tokens for h in after]
-    assert [h[0].score for h in before] == pytest.approx([h[0].score for h in after], abs=1e-4)
+    assert [h[0].score for h in before] == pytest.approx([h[0].score for h in after], abs=tolerance)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ def test_cache_keeps_entries_and_sentences() -> None:
     cache = KeyValueCache(3, 2, 4, 6, torch.zeros(()))
     pieces = [torch.randn(2, 3, 2, 2, 4) for _ in range(3)]
     for piece in pieces:
-        keys, values = cache.append(*piece)
+        keys, values = cache.append(piece)
     expected = torch.cat(pieces, dim=3)
     assert torch.equal(keys.view(3, 2, 6, 4), expected[0])
     assert torch.equal(values.view(3, 2, 6, 4), expected[1])
@@ -20,7 +20,7 @@ def test_cache_keeps_entries_and_sentences() -> None:
     expected = torch.stack([expected[:, i][:, :, kept[i]] for i in range(3)], dim=1)
     cache.select(torch.tensor([2, 1]))
     more = torch.randn(2, 2, 2, 1, 4)
-    keys, values = cache.append(*more)
+    keys, values = cache.append(more)
     expected = torch.cat([expected[:, [2, 1]], more], dim=3)
     assert torch.equal(keys.view(2, 2, 4, 4), expected[0])
     assert torch.equal(values.view(2, 2, 4, 4), expected[1])
