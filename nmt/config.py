@@ -297,9 +297,10 @@ class DecodingConfig(Section):
     batch_tokens: PositiveInt = 4096
     """Source tokens a batch, padding counted."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
-    """Number format of matrix products; auto: fp32 on a CPU, bf16 on a GPU. On x86 CPUs only: fp16
-    stores the weights in 16 bits and multiplies in 32, which reads half the memory and changes
-    hardly a translation; int8 is faster still for many sentences, and changes some."""
+    """Number format of matrix products; auto: bf16 on a GPU, fp16 on an x86 CPU, fp32 elsewhere. On
+    x86 CPUs only: fp16 stores the weights in 16 bits and multiplies in 32, which reads half the
+    memory and changes hardly a translation; int8 may be faster still for many sentences, and
+    changes some."""
 
 
 class Config(Section):

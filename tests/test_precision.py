@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from nmt.errors import UsageError
-from nmt.precision import autocast, keep_freed_memory, resolve_device, resolve_precision
+from nmt.precision import (
+    autocast,
+    keep_compiled_kernels,
+    keep_freed_memory,
+    resolve_device,
+    resolve_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -37,3 +45,13 @@ def test_autocast_changes_products_only_in_bf16() -> None:
 
 def test_allocator_setting_never_fails() -> None:
     assert keep_freed_memory() in (True, False)
+
+
+def test_a_kernel_capacity_from_outside_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.setenv(name, "7")
+    keep_compiled_kernels()
+    assert os.environ[name] == "7"
+    monkeypatch.delenv(name)
+    keep_compiled_kernels()
+    assert int(os.environ[name]) > 1024

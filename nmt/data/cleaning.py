@@ -2,18 +2,20 @@
 
 Two passes: `collect` reads the pairs, judges what needs no tokenizer and keeps the texts in a
 file; `too_long` judges them by subword length once they are encoded. Valid and test pairs are
-all kept, so that line N stays line N. Texts are compared by 64-bit hashes in arrays: 40 MB for
-5 million pairs, among which a false match has a chance of one in a million.
+all kept, so that line N stays line N. Texts are compared by 64-bit hashes; among those of 5 million
+pairs a false match has a chance of one in a million. The hashes lie in a file and are compared a
+share at a time, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +43,7 @@ _SPOILT = (
 )
 
 _CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
-_SHARES = 16  # of the hashes, sorted one by one
+_SHARE = 1 << 20  # hashes sorted at one time
 _LONGEST_PIECE = 16  # characters; SentencePiece's default
 _SCHEMA = pa.schema(
     {"source": pa.string(), "target": pa.string(), "origin": pa.int32(), "line": pa.int64()}
@@ -158,14 +160,13 @@ def collect_training(
     # No piece is longer, so such a text has more tokens than allowed however it is split; the
     # factor 4 is for normalization, which may shorten the text.
     longest = 4 * _LONGEST_PIECE * data.max_tokens
-    hashes = bytearray()
 
     def judge(option: bool, reason: str, pair: Pair) -> bool:
         """Count, and say whether the pair is dropped."""
         (report.drop if option else report.notice)(reason, f"{pair.path}:{pair.line}")
         return option
 
-    def chunks() -> Iterator[list[Pair]]:
+    def chunks(hashes: BinaryIO) -> Iterator[list[Pair]]:
         for chunk in _chunks(pairs):
             check_stop()
             report.lines += len(chunk)
@@ -185,12 +186,13 @@ def collect_training(
             for i in np.flatnonzero(leaked):
                 stays[i] = not judge(data.drop_leaked, LEAKED, kept[i])
             # Any odd factor keeps (a, b) and (b, a) apart and loses nothing.
-            hashes.extend((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays].tobytes())
+            hashes.write((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays].tobytes())
             yield [pair for pair, stay in zip(kept, stays, strict=True) if stay]
 
     collected = Collected(path)
-    collected._write(chunks())
-    repeated = _repeated(np.frombuffer(hashes, dtype=np.uint64))
+    with tempfile.TemporaryFile(dir=path.parent) as hashes:
+        collected._write(chunks(hashes))
+        repeated = _repeated(hashes, collected.count)
     if repeated.any():
         _judge_duplicates(collected, repeated, data.drop_duplicates, report)
     return collected
@@ -256,16 +258,25 @@ def _hashes(texts: Sequence[str]) -> np.ndarray:
     return np.frombuffer(digests, dtype=np.uint64)
 
 
-def _repeated(hashes: np.ndarray) -> np.ndarray:
-    """Which values stood earlier in the array already: (n,) bool.
+def _repeated(hashes: BinaryIO, count: int) -> np.ndarray:
+    """Which of the file's values, uint64, stood earlier in it already: (count,) bool.
 
-    They are sorted one share at a time, so that this needs little more memory than the array.
+    Equal values have equal remainders, so one remainder after the other is looked through.
     """
-    repeated = np.zeros(len(hashes), dtype=bool)
-    shares = hashes.view(np.uint8)[::8] % _SHARES
-    for share in range(_SHARES):
-        places = np.flatnonzero(shares == share)
-        places = places[np.argsort(hashes[places], kind="stable")]
-        ascending = hashes[places]
-        repeated[places[1:]] = ascending[1:] == ascending[:-1]
+    repeated = np.zeros(count, dtype=bool)
+    shares = np.uint64(count // _SHARE + 1)
+    for share in range(int(shares)):
+        values, places = [], []
+        hashes.seek(0)
+        first = 0
+        while len(block := np.frombuffer(hashes.read(8 * _SHARE), dtype=np.uint64)):
+            found = np.flatnonzero(block % shares == share)
+            values.append(block[found])
+            places.append(found + first)
+            first += len(block)
+        mine = np.concatenate(values or [np.zeros(0, dtype=np.uint64)])
+        order = np.argsort(mine, kind="stable")
+        mine = mine[order]
+        repeats = order[1:][mine[1:] == mine[:-1]]
+        repeated[np.concatenate(places or [repeats])[repeats]] = True
     return repeated

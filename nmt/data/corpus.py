@@ -77,16 +77,17 @@ class Corpus:
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         self._parts = [tuple(_Column.of(column) for column in b.columns) for b in batches]
         self._starts = np.cumsum([0, *map(len, batches)])
-        self.source_lengths, self.target_lengths = (
-            np.concatenate(
-                [np.diff(part[side].offsets) for part in self._parts]
-                + [np.zeros(0, dtype=np.int32)]
-            )
-            for side in (0, 1)
-        )
+        self.source_lengths, self.target_lengths = (self._lengths(side) for side in (0, 1))
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def _lengths(self, side: int) -> np.ndarray:
+        """(pairs,), in two bytes each where they and their eos fit."""
+        lengths = [np.diff(part[side].offsets) for part in self._parts]
+        longest = max((int(part.max(initial=0)) for part in lengths), default=0)
+        dtype = np.uint16 if longest < np.iinfo(np.uint16).max else np.uint32
+        return np.concatenate([part.astype(dtype) for part in lengths] + [np.zeros(0, dtype=dtype)])
 
     def read(
         self, indices: Sequence[int] | np.ndarray, sampling_seed: int | None = None

@@ -282,7 +282,9 @@ def resolve_decoding_precision(
             "it needs FBGEMM on an x86 CPU; use fp32 or bf16",
         )
     if name == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "fp16" if can_pack(device, "fp16") else "fp32"
     return name
 
 

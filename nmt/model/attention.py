@@ -29,7 +29,7 @@ def attention_weights(
     Returns (batch, heads, query_len, key_len).
     """
     d_k = query.shape[-1]
-    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
+    scores = (query @ key.transpose(-2, -1)).float() / math.sqrt(d_k)
     if bias is not None:
         scores = scores + bias
     if mask is None:

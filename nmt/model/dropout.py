@@ -15,25 +15,28 @@ from torch import Tensor, nn
 _LEVELS = 1 << 16
 
 
-def _keep_mask(like: Tensor, dropped_levels: int) -> Tensor:
+def _kept(like: Tensor, dropped_levels: int) -> Tensor:
+    """1 where a value is kept and 0 where not, in the values' own dtype: products of mixed dtypes
+    take twice as long."""
     words = torch.empty((like.numel() + 3) // 4, dtype=torch.int64)
     words.random_(-(1 << 63), None)
     bits = words.view(torch.int16)[: like.numel()].view(like.shape)
-    return bits >= dropped_levels - _LEVELS // 2
+    kept = torch.empty(like.shape, dtype=like.dtype)
+    return torch.ge(bits, dropped_levels - _LEVELS // 2, out=kept)
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped_levels: int) -> Tensor:
         ctx.scale = _LEVELS / (_LEVELS - dropped_levels)
-        keep = _keep_mask(x, dropped_levels)
-        ctx.save_for_backward(keep)
-        return (x * keep).mul_(ctx.scale)
+        kept = _kept(x, dropped_levels)
+        ctx.save_for_backward(kept)
+        return (x * kept).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (keep,) = ctx.saved_tensors
-        return (grads[0] * keep).mul_(ctx.scale), None
+        (kept,) = ctx.saved_tensors
+        return (grads[0] * kept).mul_(ctx.scale), None
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:

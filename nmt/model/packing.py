@@ -75,7 +75,13 @@ class Fp16Linear(nn.Module):
 
 
 class Bf16Linear(nn.Module):
-    """x W^T + b, the product in bf16 on oneDNN's blocked layout; takes and gives float32."""
+    """x W^T + b, the product in bf16 on oneDNN's blocked layout; takes and gives float32.
+
+    oneDNN compiles a kernel for every number of rows, which takes as long as a hundred products.
+    The rows of a search shrink one by one, so they are filled up to one of few numbers.
+    """
+
+    ROWS = 16
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """weight: (out_features, in_features)."""
@@ -85,10 +91,16 @@ class Bf16Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x.bfloat16(), self.packed, self.bias, "none", [], ""
+        rows = x.reshape(-1, x.shape[-1])
+        count = len(rows)
+        filled = rows.new_zeros(
+            -(-count // self.ROWS) * self.ROWS, x.shape[-1], dtype=torch.bfloat16
         )
-        return result.float()
+        filled[:count] = rows
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(
+            filled, self.packed, self.bias, "none", [], ""
+        )
+        return result[:count].float().view(*x.shape[:-1], result.shape[-1])
 
 
 class Int8Linear(nn.Module):

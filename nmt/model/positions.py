@@ -29,10 +29,10 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         """x: (..., length, d_model), its first row at position `first`."""
-        end = first + x.shape[-2]
-        if end > self.table.shape[0]:
-            self.table = sinusoidal_positions(2 * end, x.shape[-1]).to(self.table)
-        return x + self.table[first:end]
+        end, table = first + x.shape[-2], self.table
+        if end > table.shape[0]:
+            self.table = table = sinusoidal_positions(2 * end, x.shape[-1]).to(table)
+        return x + table[first:end]
 
 
 class LearnedPositions(nn.Module):
@@ -75,11 +75,14 @@ class RotaryRule(nn.Module):
         self.register_buffer("frequencies", 10000.0**exponents, persistent=False)
 
     def rotate(self, heads: Tensor, positions: Tensor) -> Tensor:
-        """heads: (batch, heads, length, d_k); positions: (length,)."""
+        """heads: (batch, heads, length, d_k); positions: (length,).
+
+        A pair (x, y) is turned by the angle a as the complex number (x + iy) exp(ia).
+        """
         angles = positions[:, None] * self.frequencies
-        sin, cos = angles.sin().to(heads.dtype), angles.cos().to(heads.dtype)
-        even, odd = heads[..., 0::2], heads[..., 1::2]
-        return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+        turns = torch.polar(torch.ones_like(angles), angles)
+        pairs = torch.view_as_complex(heads.float().reshape(*heads.shape[:-1], -1, 2))
+        return torch.view_as_real(pairs * turns).flatten(-2).to(heads.dtype)
 
     def bias(self, query_positions: Tensor, key_positions: Tensor) -> None:
         """None: the rotation says it all."""

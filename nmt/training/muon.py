@@ -3,8 +3,9 @@
 Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the scale that
 lets it share Adam's learning rate and weight decay is of Liu et al. (2025, arXiv:2502.16982). Two
 things differ from torch.optim.Muon: matrices of one shape are made orthogonal together, in
-float32 (bfloat16 is emulated on most processors), and embeddings and vectors, for which
-the method is not made, get AdamW here, so that one optimizer holds the whole model.
+float32 unless autocast is on (bfloat16 is emulated on many processors), and embeddings and
+vectors, for which the method is not made, get AdamW here, so that one optimizer holds the whole
+model.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
     for _ in range(rounds):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):

@@ -16,7 +16,12 @@ from nmt import storage
 from nmt.config import Config
 from nmt.config_file import dump_config
 from nmt.errors import ConfigError, DataError, NmtError, Stopped, StorageError
-from nmt.precision import keep_freed_memory, resolve_device, resolve_precision
+from nmt.precision import (
+    keep_compiled_kernels,
+    keep_freed_memory,
+    resolve_device,
+    resolve_precision,
+)
 from nmt.runs import Run, locked, read_fingerprints, runs_folder, tokenizer_digest
 from nmt.training.averaging import average
 from nmt.training.checkpoint import TrainState, newest_valid
@@ -63,6 +68,7 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
     for folder in (run.path, run.checkpoints_folder):
         storage.remove_leftovers(folder)
     keep_freed_memory()
+    keep_compiled_kernels()
     device = resolve_device(config.training.device)
     config = _settle_config(run, config, device)
     _point_latest(run)

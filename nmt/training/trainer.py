@@ -124,7 +124,8 @@ def train(model: Model, setting: Setting, resume_from: Path | None) -> TrainStat
         if math.isfinite(norm):
             if config.clip_norm:
                 clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
-            optimizer.step()
+            with autocast(setting.device, setting.precision):
+                optimizer.step()
             if ema is not None:
                 _move_averages(ema, model, config.ema, state.step)
             sums += losses

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config import DataConfig
+from nmt.data import cleaning
 from nmt.data.cleaning import HeldOut, _repeated, collect_training, too_long
 from nmt.data.report import PERCENTILES, DataReport, SideReport, SplitReport, side_report
 from nmt.data.sources import Pair
@@ -131,10 +134,12 @@ def test_lengths_at_percentiles(count: int) -> None:
     assert report.lengths == [np.percentile(lengths, s, method="higher") for s in shares]
 
 
+@pytest.mark.parametrize("share", [1, 3, 1 << 20])
 @given(values=st.lists(st.integers(0, 40)))
-def test_repeated(values: list[int]) -> None:
+def test_repeated(share: int, values: list[int]) -> None:
     hashes = np.array(values, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    found = _repeated(hashes).tolist()
+    with patch.object(cleaning, "_SHARE", share):
+        found = _repeated(BytesIO(hashes.tobytes()), len(values)).tolist()
     assert found == [value in values[:i] for i, value in enumerate(values)]
 
 

@@ -66,7 +66,7 @@ def test_ids_texts_and_lengths(data: Data) -> None:
     for (source, target), (source_ids, target_ids) in zip(data.train, ids, strict=True):
         assert source_ids == tokenizer.source.encode(source)
         assert target_ids == tokenizer.target.encode(target)
-    assert train.source_lengths.dtype == train.target_lengths.dtype == np.int32
+    assert train.source_lengths.dtype == train.target_lengths.dtype == np.uint16
     assert train.source_lengths.tolist() == [len(source) for source, _ in ids]
     assert train.target_lengths.tolist() == [len(target) for _, target in ids]
     assert train.read([5, 3, 5]) == [ids[5], ids[3], ids[5]]

@@ -329,7 +329,8 @@ def test_packed_formats_are_for_the_cpu(precision: Literal["fp16", "int8"]) -> N
         resolve_decoding_precision(precision, cuda)
     if can_pack(cpu, precision):
         assert resolve_decoding_precision(precision, cpu) == precision
-    assert resolve_decoding_precision("auto", cpu) == "fp32"
+    expected = "fp16" if can_pack(cpu, "fp16") else "fp32"
+    assert resolve_decoding_precision("auto", cpu) == expected
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])

@@ -192,7 +192,7 @@ def test_an_int8_model_translates_like_the_float_one(reverser: Transformer) -> N
     assert sum(a == b for a, b in zip(exact, right, strict=True)) > 200
     pack_linears(reverser, "int8")
     quantized = outputs()
-    assert sum(a == b for a, b in zip(exact, quantized, strict=True)) >= 0.98 * len(exact)
+    assert sum(a == b for a, b in zip(exact, quantized, strict=True)) >= 0.95 * len(exact)
     alone = [
         beam_search(reverser, row[None], row[None] > 0, options)[0][0].tokens for row in source[:40]
     ]
