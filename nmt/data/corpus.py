@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -73,21 +74,33 @@ class Corpus:
         """SHA-256 of texts and ids."""
         self._tokenizer = tokenizer
         self._sampling = sampling
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        with path.open("rb") as file:
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_file(pa.py_buffer(self._mapped))
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         self._parts = [tuple(_Column.of(column) for column in b.columns) for b in batches]
         self._starts = np.cumsum([0, *map(len, batches)])
-        self.source_lengths, self.target_lengths = (self._lengths(side) for side in (0, 1))
+        self.source_lengths, self.target_lengths = map(self._lengths, (0, 1))
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def _lengths(self, side: int) -> np.ndarray:
         """(pairs,), in two bytes each where they and their eos fit."""
-        lengths = [np.diff(part[side].offsets) for part in self._parts]
-        longest = max((int(part.max(initial=0)) for part in lengths), default=0)
-        dtype = np.uint16 if longest < np.iinfo(np.uint16).max else np.uint32
-        return np.concatenate([part.astype(dtype) for part in lengths] + [np.zeros(0, dtype=dtype)])
+        lengths = []
+        for number, part in enumerate(self._parts):
+            sizes = np.diff(part[side].offsets)
+            small = sizes.max(initial=0) < np.iinfo(np.uint16).max
+            lengths.append(sizes.astype(np.uint16 if small else np.uint32))
+            if number % 128 == 127:
+                self._give_pages_back()
+        self._give_pages_back()
+        return np.concatenate([*lengths, np.zeros(0, dtype=np.uint16)])
+
+    def _give_pages_back(self) -> None:
+        """What was read of a mapped file counts as memory of the process until then."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def read(
         self, indices: Sequence[int] | np.ndarray, sampling_seed: int | None = None
