@@ -29,10 +29,10 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         """x: (..., length, d_model), its first row at position `first`."""
-        end, table = first + x.shape[-2], self.table
-        if end > table.shape[0]:
-            self.table = table = sinusoidal_positions(2 * end, x.shape[-1]).to(table)
-        return x + table[first:end]
+        end = first + x.shape[-2]
+        if end > self.table.shape[0]:
+            self.table = sinusoidal_positions(2 * end, x.shape[-1]).to(self.table)
+        return x + self.table[first:end]
 
 
 class LearnedPositions(nn.Module):
