@@ -266,7 +266,7 @@ def _repeated(hashes: BinaryIO, count: int) -> np.ndarray:
     repeated = np.zeros(count, dtype=bool)
     shares = np.uint64(count // _SHARE + 1)
     for share in range(int(shares)):
-        values, places = [], []
+        values, places = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
         hashes.seek(0)
         first = 0
         while len(block := np.frombuffer(hashes.read(8 * _SHARE), dtype=np.uint64)):
@@ -274,9 +274,9 @@ def _repeated(hashes: BinaryIO, count: int) -> np.ndarray:
             values.append(block[found])
             places.append(found + first)
             first += len(block)
-        mine = np.concatenate(values or [np.zeros(0, dtype=np.uint64)])
+        mine = np.concatenate(values)
         order = np.argsort(mine, kind="stable")
         mine = mine[order]
         repeats = order[1:][mine[1:] == mine[:-1]]
-        repeated[np.concatenate(places or [repeats])[repeats]] = True
+        repeated[np.concatenate(places)[repeats]] = True
     return repeated

@@ -77,8 +77,8 @@ class Fp16Linear(nn.Module):
 class Bf16Linear(nn.Module):
     """x W^T + b, the product in bf16 on oneDNN's blocked layout; takes and gives float32.
 
-    oneDNN compiles a kernel for every number of rows, which takes as long as a hundred products.
-    The rows of a search shrink one by one, so they are filled up to one of few numbers.
+    oneDNN compiles a kernel for every number of rows, which takes longer than the product. The rows
+    of a search shrink one by one, so they are filled up to one of few numbers.
     """
 
     ROWS = 16
