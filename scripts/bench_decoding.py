@@ -7,11 +7,16 @@ Every system runs in a process of its own, in turn, over several rounds; the fig
 and ratios are of the same round. Tokenization counts for all; output tokens are those of the
 output's text tokenized again, and an eos each. Outputs are compared line by line, and --differences
 shows those that are not the same.
+
+On a GPU (--device cuda), fp32-eager and bf16-eager go without CUDA graphs:
+
+    python scripts/bench_decoding.py --device cuda --precision bf16 bf16-eager fp32 fp32-eager
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import resource
@@ -24,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_LENGTH = 256  # tokens of an output; CTranslate2 knows no limit by the source's length
-SYSTEMS = ("fp32", "fp16", "bf16", "int8", "ct2-float32", "ct2-int8")
+SYSTEMS = ("fp32", "fp16", "bf16", "int8", "fp32-eager", "bf16-eager", "ct2-float32", "ct2-int8")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -60,23 +65,37 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "sentences/s": len(lines) / seconds,
         "output tokens/s": sum(count(output) + 1 for output in outputs) / seconds,
         "ms a sentence at batch 1": single * 1000,
-        "peak memory MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak memory MiB": peak_memory(arguments.device) / 2**20,
         "outputs": outputs,
     }
 
 
+def peak_memory(device: str) -> int:
+    """Bytes: of the GPU, as torch reserved them, or of this process."""
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    import torch
+
+    return torch.cuda.max_memory_reserved()
+
+
 def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
     from nmt.cli.translate import load_translator
+    from nmt.model.stepping import TransformerState
 
     settings = {
         "beam_size": arguments.beam_size,
         "length_penalty": arguments.length_penalty,
-        "precision": arguments.measure,
+        "precision": arguments.measure.removesuffix("-eager"),
         "max_length": MAX_LENGTH,
         "max_length_ratio": 1000.0,
         "batch_tokens": 1_000_000,
     }
-    translator = load_translator(str(arguments.model), "cpu", arguments.threads, settings)
+    device, threads = arguments.device, arguments.threads
+    translator = load_translator(str(arguments.model), device, threads, settings)
+    if arguments.measure.endswith("-eager"):
+        model: Any = translator.model
+        model.start = functools.partial(TransformerState, model)
     return translator.translate, lambda text: len(translator.tokenizer.target.encode(text))
 
 
@@ -93,7 +112,7 @@ def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
     source, target = processor("source"), processor("target")
     translator = ctranslate2.Translator(
         str(arguments.converted),
-        device="cpu",
+        device=arguments.device,
         compute_type=arguments.measure.removeprefix("ct2-"),
         inter_threads=1,
         intra_threads=arguments.threads,
@@ -118,12 +137,13 @@ def main() -> None:
     parser.add_argument(
         "--source", type=Path, help="text to translate, or .gz [the run's test or validation data]"
     )
-    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:4])
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:6])
     parser.add_argument("--against", choices=["ctranslate2"])
     parser.add_argument("--batch", type=int, default=64, help="sentences a batch")
     parser.add_argument("--singles", type=int, default=100, help="sentences for batch 1")
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--length-penalty", type=float, default=1.0)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lines", type=int, help="take only so many lines of the source")

@@ -298,11 +298,16 @@ def _own_entries(beam: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 class TransformerState:
     """What a search remembers of a batch of sentences; see `DecoderState`."""
 
+    CAPACITY = 32
+    """Entries of each cache at first."""
+    cache_type: type[KeyValueCache] = KeyValueCache
+
     def __init__(self, model: Transformer, memory: Memory, max_length: int) -> None:
         batch, _, d_model = memory.states.shape
         self.heads, self.window = model.heads, model.attention_window
         self.rule: Any = model.decoder_rule
-        self.capacity = min(max_length, 32)  # entries of each cache
+        self.norm, self.logits = model.decoder_norm.forward, model.logits
+        self.capacity = min(max_length, self.CAPACITY)
         padding = memory.states.new_zeros(memory.mask.shape)
         padding = padding.masked_fill_(~memory.mask, -math.inf)[:, None, None]
         self.layers: list[LayerStep] = []
@@ -316,30 +321,41 @@ class TransformerState:
             self.layers.append(LayerStep(layer))
             self.memories.append(kind(cross, keys, values, padding))
             d_k = d_model // self.heads
-            self.caches.append(KeyValueCache(batch, self.heads, d_k, self.capacity, keys))
+            self.caches.append(self.cache_type(batch, self.heads, d_k, self.capacity, keys))
         with_positions = self.window is not None or self.rule is not None
         self.tree = HypothesisTree(batch, keys, with_positions)
 
     def advance(self, x: Tensor) -> Tensor:
-        """All layers at the next position: x, its embedding, and the result are (batch * beam,
-        d_model)."""
-        _, beam, entries = self.tree.bias.shape
+        """All layers at the next position: from its embedding, (batch * beam, d_model), to the
+        logits of the one after it, (batch * beam, target_vocab)."""
+        batch, beam, entries = self.tree.bias.shape
         if entries + beam > self.capacity:
-            kept = self.tree.forget_dead()
-            self.capacity = kept.shape[1] * 3 // 2 + 4 * beam
-            for cache in self.caches:
-                cache.keep(kept, self.capacity)
+            self._make_room()
         self.tree.grow()
-        bias, rotate = self._position_rules()
-        batch, _, _, entries = bias.shape
-        bias = bias.expand(batch, self.heads, beam, entries).reshape(-1, beam, entries)
+        bias, newest = self._position_rules()
+        bias = bias.expand(batch, self.heads, beam, -1).reshape(batch * self.heads, beam, -1)
+        return self._compute(x, bias, newest)
+
+    def _compute(self, x: Tensor, bias: Tensor, newest: Tensor | None) -> Tensor:
+        """The work of a step; bias: (batch * heads, beam, entries), newest: (1,), its position."""
+        rotate = None
+        if newest is not None and self.rule is not None:
+            rotate = functools.partial(self.rule.rotate, positions=newest)
         for layer, cache, memory in zip(self.layers, self.caches, self.memories, strict=True):
             x = layer(x, cache, bias, rotate, memory)
-        return x
+        result: Tensor = self.logits(self.norm(x))
+        return result
 
-    def _position_rules(self) -> tuple[Tensor, Rotate | None]:
+    def _make_room(self) -> None:
+        """Drop dead entries and enlarge the caches."""
+        kept = self.tree.forget_dead()
+        self.capacity = kept.shape[1] * 3 // 2 + 4 * self.tree.bias.shape[1]
+        for cache in self.caches:
+            cache.keep(kept, self.capacity)
+
+    def _position_rules(self) -> tuple[Tensor, Tensor | None]:
         """What is added to the scores of the cache's entries, (batch, heads or 1, beam, entries),
-        and how queries and keys are rotated, at the newest position."""
+        and the newest position, (1,), if it matters."""
         bias, positions = self.tree.bias[:, None], self.tree.positions
         if positions is None:
             return bias, None
@@ -347,18 +363,20 @@ class TransformerState:
         if self.window is not None:
             far = newest - positions > self.window
             bias = bias.masked_fill(far[:, None, None], -math.inf)
-        if self.rule is None:
-            return bias, None
-        by_distance = self.rule.bias(newest, positions.flatten())
-        if by_distance is not None:  # (heads, 1, batch * entries)
-            by_distance = by_distance.unflatten(2, positions.shape)
-            bias = bias + by_distance.permute(2, 0, 1, 3)
-        return bias, functools.partial(self.rule.rotate, positions=newest)
+        if self.rule is not None:
+            by_distance = self.rule.bias(newest, positions.flatten())
+            if by_distance is not None:  # (heads, 1, batch * entries)
+                by_distance = by_distance.unflatten(2, positions.shape)
+                bias = bias + by_distance.permute(2, 0, 1, 3)
+        return bias, newest
 
     def select(self, sentences: Tensor, beams: Tensor) -> None:
         """See `DecoderState.select`."""
         same = len(sentences) == len(self.tree.bias)  # then it is the same batch
         self.tree.select(sentences, beams)
         if not same:
-            for part in (*self.caches, *self.memories):
-                part.select(sentences)
+            self._select_sentences(sentences)
+
+    def _select_sentences(self, sentences: Tensor) -> None:
+        for part in (*self.caches, *self.memories):
+            part.select(sentences)

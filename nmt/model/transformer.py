@@ -19,6 +19,7 @@ from nmt.model.positions import (
     SinusoidalPositions,
 )
 from nmt.model.protocol import DecoderState, Memory
+from nmt.model.recording import RecordedState, record_cuda_graph
 from nmt.model.stepping import TransformerState
 
 Positions = Literal["sinusoidal", "learned", "rotary", "relative", "none"]
@@ -169,11 +170,12 @@ class Transformer(nn.Module):
 
     def start(self, memory: Memory, max_length: int) -> TransformerState:
         """See `Model.start`; keys and values of the encoder-decoder attention are made here."""
+        if memory.states.is_cuda:
+            return RecordedState(self, memory, max_length, record_cuda_graph)
         return TransformerState(self, memory, max_length)
 
     def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """See `Model.step`."""
         assert isinstance(state, TransformerState)
         x = self.embed_target(tokens.reshape(-1, 1), first=state.tree.length).squeeze(1)
-        x = state.advance(x)
-        return self.logits(self.decoder_norm.forward(x)).view(*tokens.shape, -1)
+        return state.advance(x).view(*tokens.shape, -1)
