@@ -9,7 +9,9 @@ import textwrap
 from typing import Any
 
 from nmt.config import Config, Section
-from nmt.config_file import SOURCE_KINDS, SPLITS, allowed_values, dump_scalar
+from nmt.config_file.dumping import dump_scalar
+from nmt.config_file.sources import SOURCE_KINDS, SPLITS
+from nmt.config_file.validation import allowed_values
 
 HEADER = """\
 # Every key of an nmt config, with its meaning, what it may be, and its default.

@@ -15,13 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import Config, DataConfig, Section
-from nmt.config_file import (
-    SOURCE_KINDS,
-    dump_config,
-    load_config,
-    printable,
-    read_dumped_config,
-)
+from nmt.config_file import dump_config, load_config, printable, read_dumped_config
+from nmt.config_file.sources import SOURCE_KINDS
 from nmt.errors import ConfigError, StorageError
 
 FUZZ_EXAMPLES = int(os.environ.get("NMT_FUZZ", "500"))
