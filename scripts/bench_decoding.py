@@ -51,6 +51,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
     translate(lines[:8])
     translate(lines[:1])
+    if arguments.workers > 1:  # they share what is given at one time
+        groups = [order]
     outputs = [""] * len(lines)
     begin = time.perf_counter()
     for group in groups:
@@ -81,7 +83,10 @@ def peak_memory(device: str) -> int:
 
 def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
     from nmt.cli.translate import load_translator
+    from nmt.decoding.translator import warn_in_python
+    from nmt.decoding.workers import TranslatorPool
     from nmt.model.stepping import TransformerState
+    from nmt.runs import find_run
 
     settings = {
         "beam_size": arguments.beam_size,
@@ -92,6 +97,13 @@ def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
         "batch_tokens": 1_000_000,
     }
     device, threads = arguments.device, arguments.threads
+    if arguments.workers > 1:
+        run = find_run(arguments.model)
+        tokenizer = run.tokenizer.target
+        decoding = run.config.decoding.model_copy(update=settings)
+        TranslatorPool.TASK = arguments.batch
+        pool = TranslatorPool(run, decoding, arguments.workers, threads)
+        return lambda ls: pool.translate(ls, warn_in_python), lambda t: len(tokenizer.encode(t))
     translator = load_translator(str(arguments.model), device, threads, settings)
     if arguments.measure.endswith("-eager"):
         model: Any = translator.model
@@ -114,8 +126,8 @@ def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
         str(arguments.converted),
         device=arguments.device,
         compute_type=arguments.measure.removeprefix("ct2-"),
-        inter_threads=1,
-        intra_threads=arguments.threads,
+        inter_threads=arguments.workers,
+        intra_threads=max(1, arguments.threads // arguments.workers),
     )
 
     def translate(lines: list[str]) -> list[str]:
@@ -125,6 +137,7 @@ def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
             length_penalty=arguments.length_penalty,
             max_decoding_length=MAX_LENGTH,
             disable_unk=True,
+            max_batch_size=arguments.batch,
         )
         return [target.decode(result.hypotheses[0]) for result in results]
 
@@ -145,6 +158,7 @@ def main() -> None:
     parser.add_argument("--length-penalty", type=float, default=1.0)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="workers that share the threads")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lines", type=int, help="take only so many lines of the source")
     parser.add_argument("--differences", type=int, default=0, help="show so many of each system")

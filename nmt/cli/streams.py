@@ -19,8 +19,9 @@ GROUP_LINES, GROUP_BYTES = 4096, 1 << 20
 _CHUNK = 1 << 16
 
 
-def line_groups(file: BinaryIO, wait: float = 0.05) -> Iterator[list[bytes]]:
-    """The lines of an open file as they come, in groups that are worth sorting by length.
+def line_groups(file: BinaryIO, scale: int = 1, wait: float = 0.05) -> Iterator[list[bytes]]:
+    """The lines of an open file as they come, in groups that are worth sorting by length, of up to
+    scale * GROUP_LINES.
 
     A group ends when it is large or, in a pipe, when nothing more has come for `wait` seconds:
     who writes slowly gets answers at once. Memory is bounded whatever the length of the lines.
@@ -34,7 +35,7 @@ def line_groups(file: BinaryIO, wait: float = 0.05) -> Iterator[list[bytes]]:
         rest = rest[: MAX_LINE_BYTES + 1]
         lines += ended
         size += sum(map(len, ended))
-        full = len(lines) >= GROUP_LINES or size >= GROUP_BYTES
+        full = len(lines) >= scale * GROUP_LINES or size >= scale * GROUP_BYTES
         if lines and (full or not select.select([descriptor], [], [], wait)[0]):
             yield lines
             lines, size = [], 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 import warnings
@@ -17,7 +18,7 @@ from nmt.data.text import clean_line
 from nmt.decoding.search import BOS, EOS, Hypothesis, beam_search, sample, target_log_probabilities
 from nmt.errors import ConfigError
 from nmt.model.packing import Packing, can_pack, pack_linears
-from nmt.precision import Precision, autocast, resolve_device
+from nmt.precision import Precision, autocast, keep_freed_memory, resolve_device
 
 if TYPE_CHECKING:
     from nmt.model import Model
@@ -253,6 +254,22 @@ class Translator:
         padded = np.zeros(mask.shape, dtype=np.int64)
         padded[mask] = np.concatenate(sequences)
         return torch.from_numpy(padded).to(self.device), torch.from_numpy(mask).to(self.device)
+
+
+def load_alone(
+    run: Run,
+    device: Literal["auto", "cpu", "cuda"],
+    threads: int | None,
+    decoding: DecodingConfig | None,
+) -> Translator:
+    """`Translator.load` for a process that does nothing else, set up to be fast at it; threads:
+    None for all cores."""
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    translator = Translator.load(run, device, decoding)
+    gc.freeze()  # what is loaded stays: the collector need not look through it again and again
+    return translator
 
 
 class evaluation_mode:  # noqa: N801

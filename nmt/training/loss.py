@@ -72,6 +72,12 @@ def _add_at(rows: Tensor, columns: Tensor, value: float) -> None:
     rows.index_put_(places, rows.new_tensor(value), accumulate=True)
 
 
+def _nll(probabilities: Tensor, target: Tensor) -> Tensor:
+    """-log of each row's probability (tokens, vocab) of its target (tokens,): (tokens, 1)."""
+    tiny = torch.finfo(torch.float32).tiny
+    return -probabilities.gather(1, target[:, None]).float().clamp(min=tiny).log()
+
+
 def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
     """What autocast would do to the operands of a matrix product."""
     device = tensors[0].device.type
@@ -102,8 +108,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     nll_of_each = torch.logsumexp(logits, dim=1, keepdim=True) - logits.gather(1, t)
                 else:
                     error = torch.softmax(logits, dim=1)
-                    tiny = torch.finfo(torch.float32).tiny
-                    nll_of_each = -error.gather(1, t).float().clamp(min=tiny).log()
+                    nll_of_each = _nll(error, target[rows])
                     # d loss / d logits = softmax - target distribution. Its part that is equal for
                     # all words, -off, goes through the products as a constant (below).
                     _add_at(error, target[rows], label_smoothing - 1)
@@ -159,44 +164,48 @@ class _LinearRDrop(torch.autograd.Function):
         rdrop: float,
     ) -> tuple[Tensor, Tensor]:
         off = label_smoothing / weight.shape[0]
-        objective = first.new_zeros((), dtype=torch.float32)
-        nll_sum = first.new_zeros((), dtype=torch.float32)
+        nll, smooth, divergence = first.new_zeros(3, dtype=torch.float32).unbind()
         first_grad, second_grad = torch.empty_like(first), torch.empty_like(second)
         weight_grad = torch.zeros_like(weight, dtype=torch.float32)
         with torch.autocast(first.device.type, enabled=False):
             for begin in range(0, len(target), CHUNK):
                 rows = slice(begin, begin + CHUNK)
-                t = target[rows, None]
-                log_p = torch.log_softmax(first[rows] @ weight.T, dim=1, dtype=torch.float32)
-                log_q = torch.log_softmax(second[rows] @ weight.T, dim=1, dtype=torch.float32)
-                nll = -(log_p.gather(1, t).sum() + log_q.gather(1, t).sum()) / 2
-                smooth = -(log_p.sum() + log_q.sum()) / (2 * weight.shape[0])
-                ratio = log_p - log_q
-                p, q = log_p.exp_(), log_q.exp_()
-                p_ratio = (p * ratio).sum(dim=1, keepdim=True)
-                q_ratio = (q * ratio).sum(dim=1, keepdim=True)
-                divergence = (p_ratio - q_ratio).sum() / 2
-                nll_sum += nll
-                objective += (1 - label_smoothing) * nll + label_smoothing * smooth
-                objective += rdrop * divergence
+                first_logits, second_logits = first[rows] @ weight.T, second[rows] @ weight.T
+                p, q = torch.softmax(first_logits, dim=1), torch.softmax(second_logits, dim=1)
+                for probabilities, logits in ((p, first_logits), (q, second_logits)):
+                    nll_of_each = _nll(probabilities, target[rows])
+                    nll += nll_of_each.sum() / 2
+                    smooth += (nll_of_each + logits.gather(1, target[rows, None])).sum() / 2
 
-                # Twice the gradient by the logits of p: of the cross-entropy p - target, of the
-                # two divergences p (ratio - E_p[ratio]) + p - q; and the mirror image for q.
-                difference = p - q
-                errors = (
-                    (p, first, first_grad, (ratio - p_ratio).mul_(p).add_(difference)),
-                    (q, second, second_grad, (q_ratio - ratio).mul_(q).sub_(difference)),
-                )
-                for probabilities, hidden, hidden_grad, pull in errors:
-                    error = probabilities.sub_(off).add_(pull, alpha=rdrop).mul_(0.5)
+                # With r = log(p / q) + c, KL(p||q) + KL(q||p) = E_p[r] - E_q[r], whatever the c of
+                # a row. Twice the gradient by the logits of p: of the cross-entropy p - target, of
+                # the two divergences p (r - E_p[r]) + p - q; and the mirror image for q.
+                ratio = first_logits.sub_(second_logits)
+                for own, other, sign, hidden, hidden_grad in (
+                    (p, q, 1.0, first, first_grad),
+                    (q, p, -1.0, second, second_grad),
+                ):
+                    error = own * ratio
+                    expected = sign * error.sum(dim=1, keepdim=True).float()
+                    divergence += expected.sum() / 2
+                    error.sub_(other, alpha=sign)
+                    share = (1 + rdrop - rdrop * expected) / (sign * rdrop)
+                    error.addcmul_(own, share.to(own.dtype)).mul_(sign * rdrop / 2)
                     _add_at(error, target[rows], (label_smoothing - 1) / 2)
-                    error = error.to(weight.dtype)
                     torch.mm(error, weight, out=hidden_grad[rows])
                     weight_grad += error.T @ hidden[rows]
+            # The part of the gradients that is equal for all words, as in the plain loss.
+            weight_sum = weight.sum(dim=0, dtype=torch.float32)
+            for hidden, hidden_grad in ((first, first_grad), (second, second_grad)):
+                hidden_sum = hidden.sum(dim=0, dtype=torch.float32)
+                smooth -= hidden_sum @ weight_sum / (2 * weight.shape[0])
+                hidden_grad -= off / 2 * weight_sum
+                weight_grad -= off / 2 * hidden_sum
+        objective = (1 - label_smoothing) * nll + label_smoothing * smooth + rdrop * divergence
         ctx.save_for_backward(first_grad, second_grad, weight_grad)
         ctx.weight_dtype = weight.dtype
-        ctx.mark_non_differentiable(nll_sum)
-        return objective, nll_sum
+        ctx.mark_non_differentiable(nll)
+        return objective, nll
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

@@ -87,6 +87,7 @@ def test_a_line_out_for_each_line_in(nmt: Command) -> None:
     assert nmt("translate", "--model", "tiny", *LINES).lines == result.lines
     assert "model: " not in nmt("translate", "--model", "tiny", "a tree").err
     assert nmt("translate", stdin=b"").out == b""
+    assert nmt("translate", "--workers", "2", stdin=text).lines == result.lines
 
 
 def test_file_to_file(nmt: Command, tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""Translators side by side, each a process with a model of its own: for many sentences on a CPU.
+
+The threads of one translator meet after every small product of a step; processes never wait for
+each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import queue
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from nmt import errors
+from nmt.config import DecodingConfig
+from nmt.decoding.translator import Translation, Warn, load_alone
+from nmt.errors import NmtError, UsageError
+from nmt.runs import Run, find_run
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+
+class TranslatorPool:
+    """Translates like a `Translator`. A context: at its end the processes end."""
+
+    TASK = 256
+    """Sentences that a worker sorts, batches and translates at a time, at most."""
+
+    def __init__(
+        self, run: Run, decoding: DecodingConfig, workers: int, threads: int | None = None
+    ) -> None:
+        """threads: of all workers together; None for all cores."""
+        self.decoding = decoding
+        opening = {
+            "run": str(run.path.resolve()),
+            "decoding": decoding.model_dump(),
+            "threads": max(1, (threads or torch.get_num_threads()) // workers),
+        }
+        self._workers = [_Worker(opening) for _ in range(workers)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._askers = ThreadPoolExecutor(workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._askers.shutdown(cancel_futures=True)
+
+    def translate(self, sentences: Sequence[str], warn: Warn) -> list[str]:
+        """See `Translator.translate`."""
+        return [best[0].text for best in self.translate_nbest(sentences, 1, warn)]
+
+    def translate_nbest(
+        self, sentences: Sequence[str], nbest: int, warn: Warn
+    ) -> list[list[Translation]]:
+        """See `Translator.translate_nbest`. Raises UsageError if a worker is killed."""
+        return self._share_out("translate_nbest", sentences, warn, lambda _: {"nbest": nbest})
+
+    def sample(
+        self, sentences: Sequence[str], *, first: int, warn: Warn, **options: Any
+    ) -> list[list[Translation]]:
+        """See `Translator.sample`. Raises UsageError if a worker is killed."""
+        return self._share_out("sample", sentences, warn, lambda i: options | {"first": first + i})
+
+    def _share_out(
+        self,
+        method: str,
+        sentences: Sequence[str],
+        warn: Warn,
+        arguments: Callable[[int], dict[str, Any]],
+    ) -> list[list[Translation]]:
+        """Call a method of a worker's translator; its arguments may depend on the index of the
+        first sentence."""
+        size = min(self.TASK, max(1, math.ceil(len(sentences) / len(self._workers))))
+        begins = range(0, len(sentences), size)
+        answers = self._askers.map(
+            lambda i: self._ask([method, sentences[i : i + size], arguments(i)]), begins
+        )
+        results: list[list[Translation]] = []
+        for begin, answer in zip(begins, answers, strict=True):
+            for index, message in answer["warnings"]:
+                warn(begin + index, message)
+            results += [[Translation(*fields) for fields in found] for found in answer["found"]]
+        return results
+
+    def _ask(self, request: list[Any]) -> dict[str, Any]:
+        worker = self._idle.get()
+        try:
+            return worker.ask(request)
+        finally:
+            self._idle.put(worker)
+
+
+class _Worker:
+    """The parent's end of a process that answers a line of JSON with a line of JSON."""
+
+    def __init__(self, opening: dict[str, Any]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nmt.decoding.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is the parent's to handle; at its end the pipe closes
+        )
+        assert self._process.stdin and self._process.stdout
+        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._send(opening)
+
+    def _send(self, message: Any) -> None:
+        self._requests.write(json.dumps(message).encode() + b"\n")
+        self._requests.flush()
+
+    def ask(self, request: list[Any]) -> dict[str, Any]:
+        try:
+            self._send(request)
+            line = self._answers.readline()
+        except OSError:
+            line = b""
+        if not line:
+            raise UsageError(
+                f"a worker ended with status {self._process.wait()}: it was killed, or is out of "
+                "memory",
+                "fewer --workers or a smaller --batch-tokens need less",
+            )
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            name, message, hint = answer["error"]
+            raise getattr(errors, name)(message, hint)
+        return answer
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """The child: requests from standard input until it closes, answers to standard output."""
+    for answer in _answers_to(requests):
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+def _answers_to(requests: BinaryIO) -> Iterator[dict[str, Any]]:
+    opening = json.loads(requests.readline())
+    problem: NmtError | None = None
+    try:
+        decoding = DecodingConfig(**opening["decoding"])
+        translator = load_alone(find_run(opening["run"]), "cpu", opening["threads"], decoding)
+    except NmtError as error:
+        problem = error
+    for line in requests:
+        method, sentences, arguments = json.loads(line)
+        warnings: list[tuple[int, str]] = []
+        arguments["warn"] = lambda *warning, warnings=warnings: warnings.append(warning)
+        try:
+            if problem is not None:
+                raise problem
+            found = getattr(translator, method)(sentences, **arguments)
+            yield {"found": found, "warnings": warnings}
+        except NmtError as error:
+            yield {"error": [type(error).__name__, error.message, error.hint]}
+        except Exception as error:
+            yield {"error": ["NmtError", f"{type(error).__name__}: {error}", None]}
+
+
+if __name__ == "__main__":
+    _serve(sys.stdin.buffer, sys.stdout.buffer)
