@@ -150,9 +150,8 @@ def _build(
     """The value that begins with this event, its places noted in the document."""
     document.values[path] = place(event.start_mark)
     if isinstance(event, events.ScalarEvent):
-        return (
-            plain_scalar(event.value, document.values[path]) if event.implicit[0] else event.value
-        )
+        is_plain = event.implicit[0]
+        return plain_scalar(event.value, document.values[path]) if is_plain else event.value
     if isinstance(event, events.SequenceStartEvent):
         items: list[Any] = []
         while not isinstance(item := next(stream), events.SequenceEndEvent):
@@ -197,6 +196,7 @@ def plain_scalar(text: str, place: str = "") -> Any:
 
 
 def get(value: Any, path: KeyPath) -> Any:
+    """What stands at a path of nested sections and lists; None if nothing does."""
     for part in path:
         if isinstance(value, dict):
             value = value.get(part)

@@ -35,6 +35,7 @@ def _parse_override(text: str) -> _Override:
 
 
 def apply_overrides(document: Document, texts: Sequence[str]) -> None:
+    """Lay `KEY=VALUE` texts over a document, in order. Raises ConfigError."""
     overrides = [_parse_override(text) for text in texts]
     seen: set[KeyPath] = set()
     for override in overrides:

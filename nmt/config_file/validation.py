@@ -20,6 +20,7 @@ MAX_ERRORS = 10
 
 
 def validate(document: Document) -> Config:
+    """The config that a document describes. Raises ConfigError with up to MAX_ERRORS problems."""
     try:
         return Config.model_validate(document.value)
     except ValidationError as error:
