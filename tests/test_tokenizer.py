@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from nmt.config import TokenizerConfig
 from nmt.data.text import clean_line
 from nmt.errors import ConfigError, DataError, StorageError
-from nmt.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, train_tokenizer
+from nmt.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary
+from nmt.tokenizer.training import train_tokenizer
 
 FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
 SYLLABLES = ["ba", "ko", "ri", "tel", "um", "fa", "sen", "do", "gru", "li", "mä", "ß"]
@@ -147,7 +148,7 @@ def test_a_child_that_was_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mon
             super().__init__(*args, **kwargs)
             children.append(self)
 
-    monkeypatch.setattr("nmt.tokenizer.subprocess.Popen", Child)
+    monkeypatch.setattr("nmt.tokenizer.training.subprocess.Popen", Child)
     with pytest.raises(DataError, match="exit status -9"):
         train_tokenizer(
             lambda: iter(PAIRS), TokenizerConfig(), 1, tmp_path / "t", lambda: children[0].kill()
@@ -157,7 +158,7 @@ def test_a_child_that_was_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_child_gives_up_without_its_parent() -> None:
     """Lines that break off mean that the parent was killed: no model of half the text."""
     child = subprocess.run(
-        [sys.executable, "-m", "nmt.tokenizer", '{"vocab_size": 300}', "1"],
+        [sys.executable, "-m", "nmt.tokenizer.child", '{"vocab_size": 300}', "1"],
         input=b"some text\n" * 100, capture_output=True, check=False,
     )  # fmt: skip
     assert (child.returncode, child.stdout) == (1, b"")

@@ -33,7 +33,8 @@ from nmt.data.cleaning import (
 from nmt.data.report import DataReport, SplitReport, side_report
 from nmt.data.sources import BAD_UTF8, Counts, Split, content_key, read_pairs
 from nmt.errors import DataError, StorageError
-from nmt.tokenizer import UNK, Tokenizer, train_tokenizer
+from nmt.tokenizer import UNK, Tokenizer
+from nmt.tokenizer.training import train_tokenizer
 
 if TYPE_CHECKING:
     from nmt.config import Config, DataConfig

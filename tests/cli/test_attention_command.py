@@ -20,7 +20,7 @@ from nmt.config_file import dump_config
 from nmt.errors import NmtError
 from nmt.model import build_model
 from nmt.runs import Run, tokenizer_digest
-from nmt.tokenizer import train_tokenizer
+from nmt.tokenizer.training import train_tokenizer
 
 LINES = ["the dog runs .", "the cat sees the old house .", "a tree"]
 

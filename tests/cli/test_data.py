@@ -14,7 +14,7 @@ from nmt.cli.data import check
 from nmt.cli.tokenize import detokenize, tokenize
 from nmt.config import TokenizerConfig
 from nmt.errors import ConfigError, DataError, UsageError
-from nmt.tokenizer import train_tokenizer
+from nmt.tokenizer.training import train_tokenizer
 
 CONFIG = """
 data:

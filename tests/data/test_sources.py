@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from nmt.config import BuiltinCorpus, DataSource, HubDataset, PairFile, TextFiles
-from nmt.data import sources as sources_module
+from nmt.data import phrasebook
 from nmt.data.phrasebook import Example
 from nmt.data.sources import Counts, Pair, content_key, read_pairs
 from nmt.data.text import clean_line
@@ -119,6 +119,9 @@ def test_builtin(monkeypatch: pytest.MonkeyPatch) -> None:
     named = BuiltinCorpus(builtin="phrasebook", split="valid")
     assert [pair.source for pair in read_pairs([named], "test")] == ["valid a."]
     assert content_key([source], "test") != content_key([named], "test")
+    # A corpus that other code generates is another corpus.
+    code = list(Path(phrasebook.__file__).parent.rglob("*.py"))
+    assert len(content_key([source], "test")[0]["sha256"]) == len(code) > 10
 
 
 # --- Bytes and lines ------------------------------------------------------------------------
@@ -146,7 +149,7 @@ def test_repairs(make: Make, source: bytes, expected: list[str], repairs: dict[s
 
 
 def test_lines_are_those_of_wc(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_module, "_BLOCK", 5)  # lines across the ends of blocks
+    monkeypatch.setattr("nmt.data.sources.lines._BLOCK", 5)  # lines across the ends of blocks
     for content in (
         b"",
         b"\n",
@@ -245,7 +248,7 @@ def test_what_is_no_file(make: Make, tmp_path: Path) -> None:
 
 
 def test_an_endless_line_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_module, "_LONGEST_LINE", 3 << 20)
+    monkeypatch.setattr("nmt.data.sources.lines.LONGEST_LINE", 3 << 20)
     source = text_files(make, b"a\n" + b"x" * (5 << 20), b"1\n2\n")
     assert "a.en:2" in refusal(source).message
 
@@ -386,7 +389,7 @@ def test_fuzz_text(fuzz: Path, texts: list[tuple[str, str]], zipped: bool, block
         names.append(str(path))
     source = TextFiles(source=names[0], target=names[1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources_module, "_BLOCK", block)
+        patch.setattr("nmt.data.sources.lines._BLOCK", block)
         try:
             found = Reading(source)
         except DataError as error:  # a text that happens to begin like another format

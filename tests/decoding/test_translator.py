@@ -22,7 +22,8 @@ from nmt.errors import ConfigError
 from nmt.model import Memory, build_model
 from nmt.model.packing import can_pack
 from nmt.runs import Run
-from nmt.tokenizer import Tokenizer, train_tokenizer
+from nmt.tokenizer import Tokenizer
+from nmt.tokenizer.training import train_tokenizer
 
 WORDS = ["the", "a", "small", "old", "red", "dog", "cat", "man", "woman", "house", "tree"]
 WORDS += ["runs", "sees", "sleeps", "and", "under", "by"]
