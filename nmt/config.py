@@ -238,7 +238,10 @@ class TrainingConfig(Section):
     """Largest norm of the gradient; 0 is off."""
     rdrop: NonNegativeFloat = 0.0
     """Weight of R-Drop (Wu et al., 2021): each batch runs twice with different dropout and the
-    two output distributions are drawn together; doubles the cost of a step; 0 is off."""
+    two output distributions are drawn together; doubles the cost of a step; 0 is off. Best without
+    word_dropout, which would hide other words in each pass."""
+    rdrop_after: NonNegativeInt = 0
+    """R-Drop begins after this many updates: the first ones learn faster without it."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of matrix products; auto: bf16 where a short probe finds it faster."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -201,6 +201,7 @@ def _gradients(model: Model, batches: Sequence[Batch], step: int, setting: Setti
     batches split in two. Raises Stopped if a signal comes between two batches.
     """
     config, device = setting.config, setting.device
+    rdrop = config.rdrop if step > config.rdrop_after else 0.0
     tokens = sum(batch.target_tokens for batch in batches)
     while True:
         torch.manual_seed(derive_seed(config.seed, "dropout", step))
@@ -211,7 +212,7 @@ def _gradients(model: Model, batches: Sequence[Batch], step: int, setting: Setti
             for batch in batches:
                 setting.stop.check()
                 with autocast(device, setting.precision):
-                    loss = batch_loss(model, batch.to(device), config.label_smoothing, config.rdrop)
+                    loss = batch_loss(model, batch.to(device), config.label_smoothing, rdrop)
                 (loss.objective / tokens).backward()  # type: ignore[no-untyped-call]
                 sums += torch.stack([loss.objective.detach(), loss.nll])
                 del loss

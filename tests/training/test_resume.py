@@ -116,7 +116,7 @@ def test_a_moved_run_goes_on_the_same(tmp_path: Path, through: tuple[Any, ...]) 
         {"precision": "bf16"},
         {"ema": 0.9},
         {"accumulate": 2},
-        {"rdrop": 1.0},
+        {"rdrop": 1.0, "rdrop_after": 1},
         {"sampling": True},
         {"patience": 2, "valid_every": 1},
         {"optimizer": "adamw", "weight_decay": 0.1, "max_epochs": 2},

@@ -99,6 +99,22 @@ def test_a_weight_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     assert not Run(tmp_path / "run").checkpoints()
 
 
+def test_rdrop_begins_after_the_updates_it_is_told(tmp_path: Path) -> None:
+    run(tmp_path / "plain", valid_every=1, keep_checkpoints=12)
+    run(tmp_path / "later", valid_every=1, keep_checkpoints=12, rdrop=5.0, rdrop_after=3)
+    run(tmp_path / "at once", valid_every=1, keep_checkpoints=12, rdrop=5.0)
+
+    def same(step: int, other: str) -> bool:
+        one, two = (
+            storage.read_tensors(tmp_path / name / f"checkpoints/step-{step:08d}/model.safetensors")
+            for name in ("plain", other)
+        )
+        return all(torch.equal(one[key], two[key]) for key in one)
+
+    assert same(3, "later") and not same(4, "later")
+    assert not same(1, "at once")
+
+
 def test_training_goes_on_after_a_skipped_update(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
