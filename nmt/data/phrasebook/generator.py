@@ -35,7 +35,7 @@ _CONSTRUCTIONS: tuple[tuple[Callable[[Sampler], Phrase], int], ...] = (
     (c.although, 15), (c.condition, 30), (c.story, 30), (c.purpose, 22), (c.trying, 22),
     (c.subject_relative, 25), (c.object_relative, 25), (c.antecedent, 35),
     (c.two_statements, 25), (c.joined, 15), (slots.slotted, 110), (slots.addressed, 16),
-    (slots.fixed, 4), (slots.numbered, 45), (slots.calendar, 35), (slots.times, 45),
+    (slots.fixed, 4), (slots.numbered, 45), (slots.calendar, 35), (slots.times, 110),
     (slots.skills, 38), (slots.body, 32),
 )  # fmt: skip
 

@@ -25,6 +25,8 @@ _NUMBERS = {
     "small": tuple(range(2, 21)),
     "few": tuple(range(2, 10)),
 }
+# The half and the quarters most: each names one of twelve hours, which no rule gives.
+_MINUTES = (0, 0, 0, 30, 30, 30, 30, 15, 15, 45, 45, 5, 10, 20, 40, 50, 55)
 _TABLES = {
     "language": nouns.LANGUAGES,
     "game": nouns.GAMES,
@@ -58,8 +60,7 @@ def _slot(s: Sampler, request: str) -> _Slot:
         return _Slot(phrase(*s.pick(lexicon.pairs(_TABLES[kind]))))
     match kind:
         case "clock":
-            minutes = s.pick((0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 40, 50, 55))
-            return _Slot(numbers.clock(s.between(1, 12), minutes))
+            return _Slot(numbers.clock(s.between(1, 12), s.pick(_MINUTES)))
         case "date":
             month = s.between(0, 11)
             day = s.between(1, numbers.MONTH_DAYS[month])
