@@ -20,7 +20,7 @@ from nmt.data.phrasebook.sampler import Sampler
 
 Split = Literal["train", "valid", "test"]
 
-TRAIN_SIZE, HELD_OUT_SIZE = 26_000, 500
+TRAIN_SIZE, HELD_OUT_SIZE = 27_000, 500
 # One in _SHARE pairs of content words is kept out of training.
 _SHARE = 22
 # A held-out sentence may only use words that stand in so many training sentences.
