@@ -101,7 +101,7 @@ def test_no_worker_outlives_its_parent(run: Run, number: int) -> None:
         children = [Path(f"/proc/{child}") for child in listed.split()]
         assert len(children) == 2
         parent.send_signal(number)
-        parent.wait(timeout=120)
+        parent.wait(timeout=20)
     deadline = time.monotonic() + 20
     while any(child.exists() for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
