@@ -1,5 +1,6 @@
 # make demo   train on the built-in corpus, evaluate, translate (no network after the install)
 # make test   lint, types, tests
+# make test-cpus  the numeric tests as on older processors (x86 only)
 # make lint   ruff and mypy only
 # make faults long fault-injection and fuzzing campaigns
 # make bench  speed of training and decoding
@@ -9,7 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint faults bench
+.PHONY: demo test test-cpus lint faults bench
 
 demo: $(INSTALLED)
 	$(BIN)/nmt train --config configs/demo.yaml
@@ -24,6 +25,14 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# torch and oneDNN choose their kernels by the processor; these variables make them choose others.
+NUMERIC := $(BIN)/python -m pytest tests/model tests/decoding tests/training \
+	--ignore tests/decoding/test_workers.py --ignore tests/training/test_hostile_run.py
+test-cpus: $(INSTALLED)
+	ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41 $(NUMERIC)
+	ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=AVX2 $(NUMERIC)
+	$(NUMERIC)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -118,7 +118,6 @@ class Int8Linear(nn.Module):
         """weight: (out_features, in_features)."""
         super().__init__()
         self.bias = bias
-        self.weight: Tensor | None = None
         self.out_features = len(weight)
         scales = weight.abs().amax(dim=1).clamp(min=_SMALLEST).double() / 127
         zeros = torch.zeros(len(weight), dtype=torch.int64)
@@ -212,8 +211,7 @@ def pack_linears(model: nn.Module, packing: Packing) -> None:
                 weight = child.weight.detach()
                 bias = None if child.bias is None else child.bias.detach()
                 packed = kind(weight, bias)
-                if isinstance(packed, Fp16Linear | Int8Linear) and (
-                    type(module) is MultiHeadAttention
-                ):
-                    packed.weight = weight  # to be folded into the memory of few sentences
+                if isinstance(packed, Fp16Linear) and type(module) is MultiHeadAttention:
+                    # Folded into the memory of a few sentences: the weight that the product uses.
+                    packed.weight = weight.half().float()
                 setattr(module, name, packed)

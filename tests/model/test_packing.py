@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nmt.config import DecodingConfig, ModelConfig
-from nmt.decoding.search import beam_search
+from nmt.decoding.search import Hypothesis, beam_search
 from nmt.model import build_model
 from nmt.model.packing import (
     Bf16Linear,
@@ -178,22 +180,36 @@ def digits(count: int) -> tuple[Tensor, Tensor]:
     return source, torch.cat([torch.full((count, 1), 2), target], dim=1)
 
 
-@needs_int8
-def test_an_int8_model_translates_like_the_float_one(reverser: Transformer) -> None:
+@pytest.mark.parametrize(
+    "packing",
+    [
+        pytest.param("fp32", marks=needs_fp32),
+        pytest.param("fp16", marks=needs_fp16),
+        pytest.param("int8", marks=needs_int8),
+    ],
+)
+def test_packed_model_translates_like_the_plain_one_and_alone_as_in_a_batch(
+    reverser: Transformer, packing: Packing
+) -> None:
     source, target = digits(300)
-    mask = source > 0
     options = DecodingConfig(max_length=10)
 
-    def outputs() -> list[list[int]]:
-        return [found[0].tokens for found in beam_search(reverser, source, mask, options)]
+    def best(model: Transformer, rows: Tensor) -> list[Hypothesis]:
+        return [found[0] for found in beam_search(model, rows, rows > 0, options)]
 
-    exact = outputs()
+    exact = best(reverser, source)
     right = [row[1 : row.index(3)] for row in target.tolist()]
-    assert sum(a == b for a, b in zip(exact, right, strict=True)) > 200
-    pack_linears(reverser, "int8")
-    quantized = outputs()
-    assert sum(a == b for a, b in zip(exact, quantized, strict=True)) >= 0.95 * len(exact)
-    alone = [
-        beam_search(reverser, row[None], row[None] > 0, options)[0][0].tokens for row in source[:40]
-    ]
-    assert alone == quantized[:40]
+    assert sum(a.tokens == b for a, b in zip(exact, right, strict=True)) > 200
+    packed = copy.deepcopy(reverser)
+    pack_linears(packed, packing)
+    together = best(packed, source)
+    same = sum(a.tokens == b.tokens for a, b in zip(exact, together, strict=True))
+    assert same >= 0.95 * len(exact)
+    alone = [best(packed, row[None])[0] for row in source[:100]]
+    # Rounding of matrix products may decide between two outputs of equal score; int8 rounds the
+    # activations to 64 levels, so there the last bit may move a score by one level.
+    tolerance = 0.05 if packing == "int8" else 1e-4
+    for one, other in zip(alone, together, strict=False):
+        assert one.score == pytest.approx(other.score, abs=tolerance)
+    differing = sum(a.tokens != b.tokens for a, b in zip(alone, together, strict=False))
+    assert differing <= (2 if packing == "int8" else 0)
