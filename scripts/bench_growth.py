@@ -20,8 +20,8 @@ import torch
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
 from nmt.decoding.search import beam_search
+from nmt.devices import autocast, keep_freed_memory
 from nmt.model import build_model
-from nmt.precision import autocast, keep_freed_memory
 
 if TYPE_CHECKING:
     from nmt.model import Model

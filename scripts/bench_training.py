@@ -32,14 +32,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from nmt.config_file import load_config
 from nmt.data.batching import Batch, plan, training_batches
 from nmt.data.corpus import prepare_data
-from nmt.model import build_model
-from nmt.precision import (
+from nmt.devices import (
     autocast,
     keep_compiled_kernels,
     keep_freed_memory,
     resolve_device,
     resolve_precision,
 )
+from nmt.model import build_model
 from nmt.training.loss import batch_loss
 from nmt.training.optimizer import build_optimizer, learning_rate
 

@@ -16,23 +16,25 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part of the package may import of the others: arrows run from left to right of
 # cli -> training -> evaluation | decoding | inspection | data -> runs -> tokenizer | model ->
-# storage | precision | config_file -> config -> errors.
+# storage | devices | config_file -> config -> errors.
 ALLOWED = {
     "errors": "",
     "config": "errors",
     "config_file": "config errors",
     "storage": "errors",
-    "precision": "errors",
-    "tokenizer": "config errors storage",
+    "devices": "errors",
+    "text": "errors",
+    "phrasebook": "",
+    "tokenizer": "config errors storage text",
     "model": "errors",
     "runs": "config config_file errors model storage tokenizer",
-    "data": "config errors runs storage tokenizer",
-    "decoding": "config data.text errors model precision runs tokenizer",
-    "evaluation": "config data decoding errors precision runs tokenizer",
-    "inspection": "config data decoding errors model precision runs tokenizer",
-    "training": "config config_file data decoding errors evaluation model precision runs storage "
+    "data": "config errors phrasebook runs storage text tokenizer",
+    "decoding": "config errors text model devices runs tokenizer",
+    "evaluation": "config data decoding errors devices runs tokenizer",
+    "inspection": "config text phrasebook data decoding errors model devices runs tokenizer",
+    "training": "config config_file data decoding errors evaluation model devices runs storage "
     "tokenizer",
-    "cli": "config config_file data decoding errors evaluation inspection model precision runs "
+    "cli": "config config_file text data decoding errors evaluation inspection model devices runs "
     "storage tokenizer training",
     "": "config decoding runs",  # nmt/__init__.py
     "__main__": "cli",

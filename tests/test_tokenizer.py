@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import TokenizerConfig
-from nmt.data.text import clean_line
 from nmt.errors import ConfigError, DataError, StorageError
+from nmt.text import clean_line
 from nmt.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary
 from nmt.tokenizer.training import train_tokenizer
 

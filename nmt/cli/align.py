@@ -43,10 +43,10 @@ def align(
     from nmt.cli import streams
     from nmt.cli.attention import parse_head
     from nmt.cli.score import groups_of_pairs
-    from nmt.data.text import clean_line
+    from nmt.devices import resolve_device
     from nmt.inspection.alignment import choose, word_attention
-    from nmt.precision import resolve_device
     from nmt.runs import find_run, load_model
+    from nmt.text import clean_line
 
     wanted_head = parse_head(head)
     run = find_run(model)

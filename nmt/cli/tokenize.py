@@ -36,7 +36,7 @@ def tokenize(
     Example: echo "A dog runs." | nmt tokenize
     """
     from nmt.cli import streams
-    from nmt.data.text import clean_line
+    from nmt.text import clean_line
 
     vocabulary = _vocabulary(model, side)
 
@@ -63,8 +63,8 @@ def detokenize(
     Example: nmt tokenize test.en | nmt detokenize
     """
     from nmt.cli import streams
-    from nmt.data.text import clean_line
     from nmt.errors import DataError
+    from nmt.text import clean_line
 
     vocabulary = _vocabulary(model, side)
 

@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.tokenizer.ids import BOS, EOS, PAD
+
 if TYPE_CHECKING:
     from nmt.data.corpus import Corpus
 
-PAD, BOS, EOS = 0, 2, 3
+
 WINDOW = 16
 """Batches that are cut anew together when subwords are sampled."""
 

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from nmt.errors import DivergedError
+from nmt.tokenizer.ids import BOS, EOS
 
 if TYPE_CHECKING:
     from nmt.config import DecodingConfig
     from nmt.model import Model
 
-BOS, EOS = 2, 3
-"""Ids below EOS (padding, unknown, bos) are never produced."""
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 

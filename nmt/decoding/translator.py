@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodingConfig
-from nmt.data.text import clean_line
-from nmt.decoding.search import BOS, EOS, Hypothesis, beam_search, sample, target_log_probabilities
+from nmt.decoding.search import Hypothesis, beam_search, sample, target_log_probabilities
+from nmt.devices import Precision, autocast, keep_freed_memory, resolve_device
 from nmt.errors import ConfigError
 from nmt.model.packing import Packing, can_pack, pack_linears
-from nmt.precision import Precision, autocast, keep_freed_memory, resolve_device
+from nmt.text import clean_line
+from nmt.tokenizer.ids import BOS, EOS
 
 if TYPE_CHECKING:
     from nmt.model import Model

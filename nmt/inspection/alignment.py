@@ -207,7 +207,7 @@ def choose(
             Choice(p.layer, "mean", s) for p in means for s in STATES if state in (None, s)
         ]
     if len(candidates) > 1 and has_gold(data):
-        from nmt.data.phrasebook import generate
+        from nmt.phrasebook import generate
 
         examples = itertools.islice(generate("valid"), _PAIRS_TO_CHOOSE_BY)
         errors = alignment_errors(model, tokenizer, examples, data.max_tokens)

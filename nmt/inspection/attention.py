@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from nmt.data.batching import collate
-from nmt.data.text import clean_line
 from nmt.decoding.search import beam_search
+from nmt.devices import autocast
 from nmt.errors import UsageError
-from nmt.precision import autocast
+from nmt.text import clean_line
 
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translator

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Vocabulary:
-    """One SentencePiece model: text to ids and back. Texts are clean lines (nmt.data.text)."""
+    """One SentencePiece model: text to ids and back. Texts are clean lines (nmt.text)."""
 
     def __init__(self, model: bytes) -> None:
         """`model`: the content of a model file. Raises RuntimeError if it is none, ValueError if

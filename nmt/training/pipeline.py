@@ -15,13 +15,13 @@ import torch
 from nmt import storage
 from nmt.config import Config
 from nmt.config_file import dump_config
-from nmt.errors import ConfigError, DataError, NmtError, Stopped, StorageError
-from nmt.precision import (
+from nmt.devices import (
     keep_compiled_kernels,
     keep_freed_memory,
     resolve_device,
     resolve_precision,
 )
+from nmt.errors import ConfigError, DataError, NmtError, Stopped, StorageError
 from nmt.runs import Run, locked, read_fingerprints, runs_folder, tokenizer_digest
 from nmt.training.averaging import average
 from nmt.training.checkpoint import TrainState, newest_valid

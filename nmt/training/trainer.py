@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.data.batching import Batch, plan, training_batches
+from nmt.devices import Precision, autocast
 from nmt.errors import DivergedError, Stopped, UsageError
-from nmt.precision import Precision, autocast
 from nmt.training import checkpoint
 from nmt.training.checkpoint import TrainState
 from nmt.training.loss import batch_loss

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nmt.data.batching import collate, plan
-from nmt.precision import Precision, autocast
+from nmt.devices import Precision, autocast
 from nmt.training.loss import batch_loss
 from nmt.training.progress import duration
 

@@ -12,9 +12,9 @@ import itertools
 import json
 from pathlib import Path
 
-from nmt.data.phrasebook import generate
+from nmt.devices import resolve_device
 from nmt.inspection.alignment import STATES, Choice, alignment_errors
-from nmt.precision import resolve_device
+from nmt.phrasebook import generate
 from nmt.runs import find_run, load_model
 
 

@@ -21,13 +21,13 @@ import torch
 
 from nmt import storage
 from nmt.config_file import load_config
-from nmt.data.text import clean_line
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import corpus_scores
 from nmt.evaluation.report import LengthRow, scores_by_length
 from nmt.runs import Run
 from nmt.storage import tensor_shapes
+from nmt.text import clean_line
 from nmt.training.pipeline import run_training
 
 if TYPE_CHECKING:

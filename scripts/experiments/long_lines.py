@@ -16,7 +16,7 @@ from typing import Literal
 import common
 
 from nmt import storage
-from nmt.data.phrasebook import generate
+from nmt.phrasebook import generate
 
 SPLITS: dict[str, tuple[Literal["train", "valid", "test"], int]] = {
     "train": ("train", 20_000),

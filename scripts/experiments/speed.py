@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.config import Config
 from nmt.config_file import load_config
+from nmt.devices import keep_freed_memory
 from nmt.model import Model, build_model
-from nmt.precision import keep_freed_memory
 from nmt.training.loss import linear_cross_entropy
 
 VOCAB = 4000

@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from nmt import phrasebook
 from nmt.config import BuiltinCorpus, DataSource, HubDataset, PairFile, TextFiles
-from nmt.data import phrasebook
-from nmt.data.phrasebook import Example
 from nmt.data.sources import Counts, Pair, content_key, read_pairs
-from nmt.data.text import clean_line
 from nmt.errors import DataError
+from nmt.phrasebook import Example
+from nmt.text import clean_line
 
 FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
 PAIRS = [("A dog.", "Ein Hund."), ('He said "no", twice', "NA"), ("null", "12"), ("été", "夏 🎉")]
@@ -113,7 +113,7 @@ def test_builtin(monkeypatch: pytest.MonkeyPatch) -> None:
     def generate(split: str) -> Iterator[Example]:
         yield Example(f"{split} a.", "b.", ())
 
-    monkeypatch.setattr("nmt.data.phrasebook.generate", generate)
+    monkeypatch.setattr("nmt.phrasebook.generate", generate)
     source = BuiltinCorpus(builtin="phrasebook")
     assert list(read_pairs([source], "test")) == [Pair("test a.", "b.", "phrasebook", 1)]
     named = BuiltinCorpus(builtin="phrasebook", split="valid")

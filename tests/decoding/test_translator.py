@@ -16,12 +16,12 @@ from torch import Tensor
 from untrained import write_run
 
 from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
-from nmt.data.text import clean_line
 from nmt.decoding.translator import Translator, resolve_decoding_precision, split_text
 from nmt.errors import ConfigError
 from nmt.model import Memory, build_model
 from nmt.model.packing import can_pack
 from nmt.runs import Run
+from nmt.text import clean_line
 from nmt.tokenizer import Tokenizer
 from nmt.tokenizer.training import train_tokenizer
 

@@ -30,7 +30,7 @@ def test_words() -> None:
 
 
 def test_words_are_those_of_the_builtin_corpus() -> None:
-    phrasebook = pytest.importorskip("nmt.data.phrasebook")
+    phrasebook = pytest.importorskip("nmt.phrasebook")
     for number, example in enumerate(phrasebook.generate("valid")):
         for text in (example.source, example.target):
             assert words(text) == phrasebook.words(text)

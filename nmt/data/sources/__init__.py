@@ -14,9 +14,9 @@ from nmt.config import BuiltinCorpus, HubDataset, PairFile, TextFiles
 from nmt.data.sources.arrow import hub_records, load_hub, parquet_records
 from nmt.data.sources.lines import BAD_UTF8, BadUtf8, read_lines, sha256
 from nmt.data.sources.records import Record, csv_records, jsonl_records, text_records, tsv_records
-from nmt.data.text import clean_line
 from nmt.errors import DataError
 from nmt.storage import file_sha256
+from nmt.text import clean_line
 
 if TYPE_CHECKING:
     from nmt.config import DataSource
@@ -50,7 +50,7 @@ def read_pairs(
     bad_utf8: Literal["error", "skip"] = "error",
     counts: Counts | None = None,
 ) -> Iterator[Pair]:
-    """All pairs of the sources, in order, every line cleaned (nmt.data.text.clean_line).
+    """All pairs of the sources, in order, every line cleaned (nmt.text.clean_line).
 
     With bad_utf8="skip" a training pair that is not UTF-8 is dropped; of valid and test pairs,
     whose lines must keep their numbers, the wrong bytes become U+FFFD. Raises DataError naming
@@ -87,7 +87,7 @@ def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
             values["fingerprint"] = load_hub(source)._fingerprint
         else:
             values["split"] = source.split or split
-            code = sorted((Path(__file__).parents[1] / source.builtin).rglob("*.py"))
+            code = sorted((Path(__file__).parents[2] / source.builtin).rglob("*.py"))
             values["sha256"] = [file_sha256(path) for path in code]
         key.append(values)
     return key
@@ -119,7 +119,7 @@ def _records(
 
 
 def _builtin_records(source: BuiltinCorpus, split: Split) -> Iterator[Record]:
-    from nmt.data.phrasebook import generate
+    from nmt.phrasebook import generate
 
     for number, example in enumerate(generate(source.split or split), 1):
         yield number, example.source, example.target

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from nmt.data.text import decode_line
 from nmt.errors import DataError
+from nmt.text import decode_line
 
 BAD_UTF8 = "invalid UTF-8"
 BadUtf8 = Literal["error", "drop", "replace"]

@@ -11,8 +11,8 @@ from typing import Any
 
 from nmt.config import HubDataset, PairFile, TextFiles
 from nmt.data.sources.lines import LONGEST_LINE, BadUtf8, read_lines
-from nmt.data.text import clean_line
 from nmt.errors import DataError
+from nmt.text import clean_line
 
 Record = tuple[int, str | None, str | None]
 """Line number and both sides as they stand in the file; None: not valid UTF-8."""

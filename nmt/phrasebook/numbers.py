@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from nmt.data.phrasebook.phrase import Phrase, phrase
+from nmt.phrasebook.phrase import Phrase, phrase
 
 _EN = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from nmt.data.phrasebook.phrase import Token, Tokens
+from nmt.phrasebook.phrase import Token, Tokens
 
 _VOWELS = "aeiou"
 # Verbs that double their last letter before -ing.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nmt.data.phrasebook import lexicon
-from nmt.data.phrasebook.clause import (
+from nmt.phrasebook import lexicon
+from nmt.phrasebook.clause import (
     Clause,
     Complement,
     Rank,
@@ -14,12 +14,12 @@ from nmt.data.phrasebook.clause import (
     german_second,
     infinitive,
 )
-from nmt.data.phrasebook.german import Case, Gender, relative_pronoun
-from nmt.data.phrasebook.modals import WANT
-from nmt.data.phrasebook.nounphrase import NP, noun_phrase, prepositional, pronoun
-from nmt.data.phrasebook.phrase import Phrase, Tokens, new_link, phrase
-from nmt.data.phrasebook.sampler import Sampler
-from nmt.data.phrasebook.sentences import (
+from nmt.phrasebook.german import Case, Gender, relative_pronoun
+from nmt.phrasebook.modals import WANT
+from nmt.phrasebook.nounphrase import NP, noun_phrase, prepositional, pronoun
+from nmt.phrasebook.phrase import Phrase, Tokens, new_link, phrase
+from nmt.phrasebook.sampler import Sampler
+from nmt.phrasebook.sentences import (
     BE,
     COMMA,
     QUESTION,

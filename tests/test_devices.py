@@ -7,14 +7,14 @@ import os
 import pytest
 import torch
 
-from nmt.errors import UsageError
-from nmt.precision import (
+from nmt.devices import (
     autocast,
     keep_compiled_kernels,
     keep_freed_memory,
     resolve_device,
     resolve_precision,
 )
+from nmt.errors import UsageError
 
 CPU = torch.device("cpu")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nmt.data.phrasebook import lexicon
-from nmt.data.phrasebook.clause import (
+from nmt.phrasebook import lexicon
+from nmt.phrasebook.clause import (
     Clause,
     Complement,
     Rank,
@@ -12,9 +12,9 @@ from nmt.data.phrasebook.clause import (
     german_second,
     imperative,
 )
-from nmt.data.phrasebook.lexicon import nouns, verbs
-from nmt.data.phrasebook.modals import HAVE_TO, MUST, SHOULD, WANT
-from nmt.data.phrasebook.nounphrase import (
+from nmt.phrasebook.lexicon import nouns, verbs
+from nmt.phrasebook.modals import HAVE_TO, MUST, SHOULD, WANT
+from nmt.phrasebook.nounphrase import (
     NP,
     REFLEXIVE,
     AdjectiveEntry,
@@ -23,8 +23,8 @@ from nmt.data.phrasebook.nounphrase import (
     prepositional,
     pronoun,
 )
-from nmt.data.phrasebook.phrase import Phrase, Tokens, link_tokens, new_link, phrase
-from nmt.data.phrasebook.sampler import Sampler
+from nmt.phrasebook.phrase import Phrase, Tokens, link_tokens, new_link, phrase
+from nmt.phrasebook.sampler import Sampler
 
 BE = lexicon.verb("be/was/been", "sein")
 COMMA: Tokens = [(",", ())]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, NamedTuple
 
-from nmt.data.phrasebook import english, german
-from nmt.data.phrasebook.nounphrase import NP, REFLEXIVE
-from nmt.data.phrasebook.phrase import Phrase, Tokens, link_tokens, new_link
+from nmt.phrasebook import english, german
+from nmt.phrasebook.nounphrase import NP, REFLEXIVE
+from nmt.phrasebook.phrase import Phrase, Tokens, link_tokens, new_link
 
 Tense = Literal["present", "progressive", "past", "perfect", "future"]
 Links = tuple[int, ...]

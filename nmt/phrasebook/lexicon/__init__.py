@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import cast
 
-from nmt.data.phrasebook import english, german
-from nmt.data.phrasebook.clause import Verb
-from nmt.data.phrasebook.german import Gender, Noun
-from nmt.data.phrasebook.lexicon import adjectives, nouns, verbs
-from nmt.data.phrasebook.nounphrase import AdjectiveEntry, NounEntry
+from nmt.phrasebook import english, german
+from nmt.phrasebook.clause import Verb
+from nmt.phrasebook.german import Gender, Noun
+from nmt.phrasebook.lexicon import adjectives, nouns, verbs
+from nmt.phrasebook.nounphrase import AdjectiveEntry, NounEntry
 
 _GENDERS: dict[str, Gender] = {"der": "m", "die": "f", "das": "n"}
 

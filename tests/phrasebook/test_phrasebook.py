@@ -13,8 +13,8 @@ from typing import get_args
 
 import pytest
 
-from nmt.data.phrasebook import Example, generate, lexicon, words
-from nmt.data.phrasebook.clause import (
+from nmt.phrasebook import Example, generate, lexicon, words
+from nmt.phrasebook.clause import (
     Clause,
     Complement,
     Rank,
@@ -26,10 +26,10 @@ from nmt.data.phrasebook.clause import (
     imperative,
     infinitive,
 )
-from nmt.data.phrasebook.generator import HELD_OUT_SIZE, TRAIN_SIZE, Split, content_words
-from nmt.data.phrasebook.german import Case, parse_verb
-from nmt.data.phrasebook.modals import CAN, HAVE_TO, LIKE, MUST_NOT, WANT, WOULD_LIKE
-from nmt.data.phrasebook.nounphrase import (
+from nmt.phrasebook.generator import HELD_OUT_SIZE, TRAIN_SIZE, Split, content_words
+from nmt.phrasebook.german import Case, parse_verb
+from nmt.phrasebook.modals import CAN, HAVE_TO, LIKE, MUST_NOT, WANT, WOULD_LIKE
+from nmt.phrasebook.nounphrase import (
     NP,
     AdjectiveEntry,
     NounEntry,
@@ -40,15 +40,15 @@ from nmt.data.phrasebook.nounphrase import (
     pronoun,
     you_plural,
 )
-from nmt.data.phrasebook.numbers import clock, date, english_number, german_number
-from nmt.data.phrasebook.phrase import Phrase, example, phrase
-from nmt.data.phrasebook.sampler import Sampler
-from nmt.data.phrasebook.sentences import statement
+from nmt.phrasebook.numbers import clock, date, english_number, german_number
+from nmt.phrasebook.phrase import Phrase, example, phrase
+from nmt.phrasebook.sampler import Sampler
+from nmt.phrasebook.sentences import statement
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 DIGEST = """
 import hashlib
-from nmt.data.phrasebook import generate
+from nmt.phrasebook import generate
 digest = hashlib.sha256()
 for split in ("train", "valid", "test"):
     for pair in generate(split):

@@ -11,12 +11,12 @@ from random import Random
 from typing import Literal
 from zlib import crc32
 
-from nmt.data.phrasebook import complex_sentences as c
-from nmt.data.phrasebook import english, slots
-from nmt.data.phrasebook import sentences as b
-from nmt.data.phrasebook.lexicon import all_nouns, content_lemmas, phrases, places, rows
-from nmt.data.phrasebook.phrase import Example, Phrase, Tokens, example, phrase, words
-from nmt.data.phrasebook.sampler import Sampler
+from nmt.phrasebook import complex_sentences as c
+from nmt.phrasebook import english, slots
+from nmt.phrasebook import sentences as b
+from nmt.phrasebook.lexicon import all_nouns, content_lemmas, phrases, places, rows
+from nmt.phrasebook.phrase import Example, Phrase, Tokens, example, phrase, words
+from nmt.phrasebook.sampler import Sampler
 
 Split = Literal["train", "valid", "test"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from nmt.data.phrasebook import english, german
-from nmt.data.phrasebook.german import Case, Gender
-from nmt.data.phrasebook.phrase import Tokens, link_tokens, new_link
+from nmt.phrasebook import english, german
+from nmt.phrasebook.german import Case, Gender
+from nmt.phrasebook.phrase import Tokens, link_tokens, new_link
 
 
 class NounEntry(NamedTuple):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from nmt.data.phrasebook import lexicon, numbers
-from nmt.data.phrasebook.german import Case
-from nmt.data.phrasebook.lexicon import nouns, phrases
-from nmt.data.phrasebook.nounphrase import (
+from nmt.phrasebook import lexicon, numbers
+from nmt.phrasebook.german import Case
+from nmt.phrasebook.lexicon import nouns, phrases
+from nmt.phrasebook.nounphrase import (
     NP,
     AdjectiveEntry,
     noun_phrase,
     prepositional,
 )
-from nmt.data.phrasebook.phrase import Part, Phrase, Tokens, new_block, phrase, template
-from nmt.data.phrasebook.sampler import Sampler
+from nmt.phrasebook.phrase import Part, Phrase, Tokens, new_block, phrase, template
+from nmt.phrasebook.sampler import Sampler
 
 _CASES: dict[str, Case] = {"nom": "nom", "acc": "acc", "dat": "dat"}
 _NEAREST = AdjectiveEntry((("nearest",),), ("nächst",), frozenset())

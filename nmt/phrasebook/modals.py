@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nmt.data.phrasebook import english, german
-from nmt.data.phrasebook.clause import Modal
+from nmt.phrasebook import english, german
+from nmt.phrasebook.clause import Modal
 
 
 def _modal(auxiliary: str, lexical: str, rest: str, de: str, past: bool = False) -> Modal:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Literal, TypeVar
 
-from nmt.data.phrasebook import german, lexicon
-from nmt.data.phrasebook.nounphrase import (
+from nmt.phrasebook import german, lexicon
+from nmt.phrasebook.nounphrase import (
     NP,
     NounEntry,
     name,
@@ -16,7 +16,7 @@ from nmt.data.phrasebook.nounphrase import (
     pronoun,
     you_plural,
 )
-from nmt.data.phrasebook.phrase import Phrase, phrase
+from nmt.phrasebook.phrase import Phrase, phrase
 
 T = TypeVar("T")
 Address = Literal["du", "ihr", "Sie"]

@@ -12,7 +12,7 @@ English leaves open what German must decide. The corpus decides by rules that ca
 - "put" is *stellen* for what stands (a glass, a chair) and *legen* for what lies.
 """
 
-from nmt.data.phrasebook.generator import generate
-from nmt.data.phrasebook.phrase import Example, words
+from nmt.phrasebook.generator import generate
+from nmt.phrasebook.phrase import Example, words
 
 __all__ = ["Example", "generate", "words"]

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
-from nmt.data.phrasebook import lexicon
-from nmt.data.phrasebook.clause import Clause, Complement, Rank, Tense, Verb
-from nmt.data.phrasebook.german import Case
-from nmt.data.phrasebook.lexicon import phrases
-from nmt.data.phrasebook.lexicon.nouns import CITIES
-from nmt.data.phrasebook.modals import ASKED, DENIED, LIKE, STATED
-from nmt.data.phrasebook.noun_sampler import NounSampler
-from nmt.data.phrasebook.nounphrase import NP, NounEntry, noun_phrase, prepositional, pronoun
-from nmt.data.phrasebook.phrase import new_link, phrase
+from nmt.phrasebook import lexicon
+from nmt.phrasebook.clause import Clause, Complement, Rank, Tense, Verb
+from nmt.phrasebook.german import Case
+from nmt.phrasebook.lexicon import phrases
+from nmt.phrasebook.lexicon.nouns import CITIES
+from nmt.phrasebook.modals import ASKED, DENIED, LIKE, STATED
+from nmt.phrasebook.noun_sampler import NounSampler
+from nmt.phrasebook.nounphrase import NP, NounEntry, noun_phrase, prepositional, pronoun
+from nmt.phrasebook.phrase import new_link, phrase
 
 _TENSES: tuple[tuple[Tense | Literal["modal"], float], ...] = (
     ("present", 0.3), ("past", 0.25), ("perfect", 0.1), ("future", 0.13), ("modal", 0.22),
