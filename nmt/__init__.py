@@ -3,7 +3,7 @@
     import nmt
     nmt.load("runs/demo").translate(["A dog runs."])
 
-Importing `nmt` is cheap: torch is loaded with the first translator.
+Importing `nmt` is fast, because torch is imported when the first translator is loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def load(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     decoding: DecodingConfig | None = None,
 ) -> Translator:
-    """The translator of a run folder; `decoding` replaces the decoding section of its config.
+    """Return the translator of a run folder; `decoding` replaces that section of its config.
 
     Raises UsageError if there is no such run, StorageError if it is damaged.
     """

@@ -1,7 +1,7 @@
-"""Folders that are whole or not there: written aside, checksummed, put in place by one rename.
+"""Atomic writes: a folder is written under a temporary name, with checksums, and then renamed.
 
-No file format in use here notices a flipped bit, so every folder of weights carries a manifest
-with the size and SHA-256 of each file, and nothing is read before it has been checked.
+The file formats in use do not detect a flipped bit. Every folder of weights therefore has a
+manifest with the size and SHA-256 of each file, which is checked before a file is read.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
 
 def operation(name: str, path: Path) -> None:
-    """Called before every change on disk; does nothing. Tests replace it to fail or die there."""
+    """Do nothing; called before every change on disk. Tests replace it by a failure."""
 
 
 def write_folder(
     folder: Path, contents: Mapping[str, bytes | Mapping[str, Tensor]], facts: Mapping[str, Any]
 ) -> None:
-    """Write `contents` (bytes as they are, tensors as safetensors) and a manifest as `folder`.
+    """Write `contents` (bytes as they are, tensors as safetensors) and a manifest to `folder`.
 
-    After a crash at any moment either the whole folder is there or none of it. A folder of that
-    name already there is replaced. `facts` go into the manifest beside the checksums.
-    Raises StorageError, with nothing left behind, if the disk refuses.
+    After a crash at any moment, the folder is either complete or missing. An existing folder is
+    replaced. The manifest contains the checksums and `facts`. Raises StorageError, after
+    removing the partial folder, if writing fails.
     """
     temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
     with storage_errors(f"cannot write {folder}", folder.parent, _bytes_of(contents)):
@@ -66,7 +66,7 @@ def write_folder(
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a small file so that after a crash the old or the new content is there."""
+    """Write a small file. After a crash, it has either its old or its new content."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     with storage_errors(f"cannot write {path}", path.parent, len(content)):
         try:
@@ -81,7 +81,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder; it loses its name first, so it is never seen half deleted."""
+    """Delete a folder. It is renamed first, so no reader finds it partly deleted."""
     if not folder.exists():
         return
     doomed = folder
@@ -95,7 +95,7 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what interrupted writes left in `folder`. Only the holder of the lock may."""
+    """Delete the temporary files of interrupted writes. The caller must hold the run's lock."""
     for path in folder.glob(f"{TEMPORARY}*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -106,7 +106,7 @@ def remove_leftovers(folder: Path) -> None:
 def verify(folder: Path) -> dict[str, Any]:
     """Check every file of a folder against its manifest, and return the manifest.
 
-    Raises StorageError naming the file that is missing, of another size or changed.
+    Raises StorageError with the name of a file that is missing or changed.
     """
     manifest = read_manifest(folder)
     for name, expected in manifest["files"].items():
@@ -120,7 +120,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder, checked against its own checksum. Raises StorageError."""
+    """Return the manifest of a folder. Raises StorageError if its own checksum is wrong."""
     path = folder / MANIFEST
     raw = read_file(path, _MANIFEST_LIMIT)
     try:
@@ -140,7 +140,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
-    """The content of a regular file of at most `limit` bytes. Raises StorageError."""
+    """Return the content of a regular file of at most `limit` bytes. Raises StorageError."""
     size = _regular_size(path)
     if limit is not None and size > limit:
         raise StorageError(f"{path} is damaged: {size:,} bytes are too many for it")
@@ -151,7 +151,7 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, on the CPU. Raises StorageError if it is malformed."""
+    """Return the tensors of a safetensors file, on the CPU. Raises StorageError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -163,7 +163,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in a safetensors file, without reading its values."""
+    """Return names and shapes in a safetensors file without reading values."""
     from safetensors import SafetensorError, safe_open
 
     _regular_size(path)
@@ -175,7 +175,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a regular file, in hexadecimal. Raises StorageError."""
+    """Return the SHA-256 of a regular file, in hexadecimal. Raises StorageError."""
     _regular_size(path)
     try:
         with path.open("rb") as file:
@@ -186,21 +186,21 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def storage_errors(what: str, folder: Path, needed: int = 0) -> Iterator[None]:
-    """Turn an OSError inside the block into a StorageError that says how much room there is."""
+    """Turn an OSError in the block into a StorageError that reports the free disk space."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        room = ""
+        space = ""
         if needed:
             try:
                 free = _human(shutil.disk_usage(folder).free)
             except OSError:
                 free = "unknown"
-            room = f" (needs {_human(needed)}, free: {free})"
+            space = f" (needs {_human(needed)}, free: {free})"
         raise StorageError(
-            f"{what}: {reason}{room}",
-            "make room or make it writable; what was saved before is whole",
+            f"{what}: {reason}{space}",
+            "free disk space or fix the permissions; files saved earlier are intact",
         ) from error
 
 
@@ -216,13 +216,13 @@ def _human(size: int) -> str:
 
 
 def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """The one way to write a manifest, its checksum included: any other byte is damage."""
+    """Return the bytes of a manifest with its checksum. Any other byte in a file is damage."""
     checksum = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     return json.dumps({**manifest, "checksum": checksum}, indent=1, sort_keys=True).encode()
 
 
 def _safetensors(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
-    """The bytes of a safetensors file, piece by piece: no second copy of the weights in memory.
+    """Yield the bytes of a safetensors file in pieces, without a second copy of the weights.
 
     Format: 8 bytes little-endian length, a JSON header of that length, then the values.
     """
@@ -274,7 +274,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _regular_size(path: Path) -> int:
-    """Size of a regular file. A FIFO or a device could keep a reader for ever."""
+    """Return the size of a regular file. Reading a FIFO or a device might never end."""
     try:
         status = path.stat()
     except OSError as error:

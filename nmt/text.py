@@ -1,10 +1,11 @@
-"""Lines of text: from bytes to clean strings, by the same rules in training and translation."""
+"""Text: clean lines for training and translation, and escapes for terminals and files."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.errors import DataError
 
@@ -13,15 +14,18 @@ if TYPE_CHECKING:
 
 # str.splitlines() would split at each of these but \n; in a corpus they are only odd spaces.
 _LINE_SEPARATORS = "\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _REPAIRS = (
     ("CRLF line ends", re.compile(r"\r+\Z"), ""),
     ("carriage returns", re.compile(r"\r"), " "),
     ("line separators", re.compile(f"[{_LINE_SEPARATORS}]"), " "),
     ("tabs", re.compile(r"\t"), " "),
     ("byte order marks", re.compile("\ufeff"), ""),
-    ("control characters", re.compile(r"[\x00-\x1f\x7f-\x9f]"), ""),
+    ("control characters", _CONTROLS, ""),
     ("lone surrogates", re.compile("[\ud800-\udfff]"), "\ufffd"),
 )
+# Characters that JSON allows but a terminal obeys, a line reader splits at, or YAML forbids.
+_NOT_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def clean_line(line: str, repaired: Counter[str] | None = None) -> str:
@@ -51,3 +55,49 @@ def decode_line(raw: bytes, path: Path | str, number: int) -> str:
             f"(0x{raw[error.start]:02x})",
             "convert the file to UTF-8, or drop such pairs with --set data.bad_utf8=skip",
         ) from error
+
+
+def escape(text: str, keep: str = "") -> str:
+    """Return text for a message, with unprintable characters as escapes such as \\x1b or \\u2028.
+
+    The characters in `keep` stay as they are.
+    """
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def escape_controls(text: str) -> str:
+    """Return a sentence with control characters as escapes such as \\x1b.
+
+    Other unprintable characters, such as no-break spaces and joiners, belong to a sentence and
+    stay as they are.
+    """
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def replace_unprintable(text: str) -> str:
+    """Return a label of the same length, with U+FFFD for each unprintable character."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Return text for a message: escaped, and cut in the middle to `limit` characters first.
+
+    The end of a long path is kept because it says most.
+    """
+    if len(text) > limit:
+        half = (limit - 3) // 2
+        text = f"{text[:half]}...{text[-half:]}"
+    return escape(text)
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON on one line that is safe on a terminal and is also YAML 1.2.
+
+    Characters beyond ASCII stay readable; control characters, line separators and characters
+    that YAML forbids are escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

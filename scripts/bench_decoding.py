@@ -1,14 +1,19 @@
-"""Measure decoding speed, alone or against CTranslate2 with the same weights.
+"""Measure decoding speed, alone or against other decoders with the same weights.
 
     nmt train --config configs/bench.yaml
     python scripts/bench_decoding.py --against ctranslate2
+    python scripts/bench_decoding.py --device cuda --precision bf16 fp32 --against transformers
 
-Every system runs in a process of its own, in turn, over several rounds; the figures are medians,
-and ratios are of the same round. Tokenization counts for all; output tokens are those of the
-output's text tokenized again, and an eos each. Outputs are compared line by line, and --differences
-shows those that are not the same.
+Every system runs in a separate process. The systems are measured alternately over several rounds;
+the results are medians, and ratios are of the same round. Tokenization is part of the measured
+time. Output tokens are the tokens of the output text tokenized again, plus one eos per sentence.
+Outputs are compared line by line; --differences shows those that differ.
 
-On a GPU (--device cuda), fp32-eager and bf16-eager go without CUDA graphs:
+transformers is MarianMT, whose weights are those of the run and whose `generate` stops a sentence
+when it has as many finished hypotheses as the beam is wide, as nmt does by default. It needs a run
+with post-norm, sinusoidal positions, ReLU and one tied vocabulary, which are the defaults.
+
+On a GPU, fp32-eager and bf16-eager decode without CUDA graphs:
 
     python scripts/bench_decoding.py --device cuda --precision bf16 bf16-eager fp32 fp32-eager
 """
@@ -16,7 +21,6 @@ On a GPU (--device cuda), fp32-eager and bf16-eager go without CUDA graphs:
 from __future__ import annotations
 
 import argparse
-import functools
 import gzip
 import json
 import resource
@@ -25,11 +29,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 MAX_LENGTH = 256  # tokens of an output; CTranslate2 knows no limit by the source's length
-SYSTEMS = ("fp32", "fp16", "bf16", "int8", "fp32-eager", "bf16-eager", "ct2-float32", "ct2-int8")
+OWN = ("fp32", "fp16", "bf16", "int8", "fp32-eager", "bf16-eager")
+OTHERS = {"ctranslate2": ("ct2-float32", "ct2-int8"), "transformers": ("hf-fp32", "hf-bf16")}
 
 
 def read_lines(path: Path) -> list[str]:
@@ -44,10 +50,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     order = sorted(range(len(lines)), key=lambda i: -len(lines[i]))
     groups = [order[i : i + arguments.batch] for i in range(0, len(order), arguments.batch)]
     singles = lines[: arguments.singles]
-    if arguments.measure.startswith("ct2"):
+    if arguments.measure in OWN:
+        translate, count = nmt_system(arguments)
+    elif arguments.measure in OTHERS["ctranslate2"]:
         translate, count = ctranslate2_system(arguments)
     else:
-        translate, count = nmt_system(arguments)
+        translate, count = transformers_system(arguments)
 
     translate(lines[:8])
     translate(lines[:1])
@@ -82,10 +90,9 @@ def peak_memory(device: str) -> int:
 
 
 def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    from nmt.cli.translate import load_translator
+    from nmt.cli.common import load_translator
     from nmt.decoding.translator import warn_in_python
     from nmt.decoding.workers import TranslatorPool
-    from nmt.model.stepping import TransformerState
     from nmt.runs import find_run
 
     settings = {
@@ -106,8 +113,8 @@ def nmt_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
         return lambda ls: pool.translate(ls, warn_in_python), lambda t: len(tokenizer.encode(t))
     translator = load_translator(str(arguments.model), device, threads, settings)
     if arguments.measure.endswith("-eager"):
-        model: Any = translator.model
-        model.start = functools.partial(TransformerState, model)
+        program: Any = translator.program
+        program.record = None
     return translator.translate, lambda text: len(translator.tokenizer.target.encode(text))
 
 
@@ -144,15 +151,60 @@ def ctranslate2_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
     return translate, lambda text: len(target.encode(text))
 
 
+def transformers_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    import torch
+    from huggingface_marian import EOS, PAD, load_nmt_weights, marian_model
+
+    from nmt.devices import resolve_device
+    from nmt.loading import load_model
+    from nmt.model.positions import SinusoidalPositions
+    from nmt.runs import find_run
+
+    run, device = find_run(arguments.model), resolve_device(arguments.device)
+    sizes = run.config.model
+    model = marian_model(
+        len(run.tokenizer.target),
+        d_model=sizes.d_model,
+        heads=sizes.heads,
+        encoder_layers=sizes.encoder_layers,
+        decoder_layers=sizes.decoder_layers,
+        feedforward=sizes.feedforward,
+    )
+    trained: Any = load_model(run, torch.device("cpu"))
+    places = torch.arange(model.config.max_position_embeddings)
+    positions = SinusoidalPositions(sizes.d_model)(places)
+    load_nmt_weights(model, trained.state_dict(), positions)
+    dtype = torch.bfloat16 if arguments.measure == "hf-bf16" else torch.float32
+    model.to(device, dtype).eval()
+    source, target = run.tokenizer.source, run.tokenizer.target
+
+    @torch.inference_mode()
+    def translate(lines: list[str]) -> list[str]:
+        rows = [torch.tensor([*ids, EOS]) for ids in source.encode_batch(lines)]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD).to(device)
+        outputs = model.generate(
+            input_ids=ids,
+            attention_mask=(ids != PAD).long(),
+            num_beams=arguments.beam_size,
+            length_penalty=arguments.length_penalty,
+            early_stopping=True,
+            max_new_tokens=MAX_LENGTH,
+            suppress_tokens=list(range(EOS)),
+        )
+        return [target.decode([i for i in row if i > EOS]) for row in outputs.tolist()]
+
+    return translate, lambda text: len(target.encode(text))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", default="bench", help="name or folder of a run [bench]")
     parser.add_argument(
         "--source", type=Path, help="text to translate, or .gz [the run's test or validation data]"
     )
-    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=SYSTEMS[:6])
-    parser.add_argument("--against", choices=["ctranslate2"])
-    parser.add_argument("--batch", type=int, default=64, help="sentences a batch")
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=OWN)
+    parser.add_argument("--against", choices=OTHERS)
+    parser.add_argument("--batch", type=int, default=64, help="sentences per batch")
     parser.add_argument("--singles", type=int, default=100, help="sentences for batch 1")
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--length-penalty", type=float, default=1.0)
@@ -162,8 +214,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lines", type=int, help="take only so many lines of the source")
     parser.add_argument("--differences", type=int, default=0, help="show so many of each system")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--measure", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="print a JSON object per line")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--converted", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -185,11 +237,14 @@ def main() -> None:
         converted = Path(folder) / "model"
         source = Path(folder) / "source"
         source.write_text("".join(f"{line}\n" for line in lines[: arguments.lines]))
-        if arguments.against:
+        if arguments.against == "ctranslate2":
             from ctranslate2_conversion import convert
 
             convert(run, converted)
-            systems += ["ct2-float32", "ct2-int8"]
+        if arguments.against == "transformers" and find_spec("transformers") is None:
+            print("transformers is not installed and not measured", file=sys.stderr)
+        elif arguments.against:
+            systems += OTHERS[arguments.against]
         for _ in range(arguments.rounds):
             for system in systems:
                 command = [sys.executable, __file__, *sys.argv[1:]]
@@ -220,7 +275,8 @@ def main() -> None:
             for name in (first, system):
                 print(f"line {i + 1}, {name}: {outputs[name][i]}", file=sys.stderr)
     if arguments.json:
-        print(json.dumps(table))
+        for system, row in table.items():
+            print(json.dumps({"system": system, **row}))
         return
     names = list(table[first])
     widths = [max(len(name), 8) for name in names]

@@ -13,18 +13,16 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from nmt.config import DecodingConfig
-from nmt.config_file import load_config
+from nmt.config.loading import load_config
+from nmt.decoding.engine import DecoderProgram, build_program
 from nmt.decoding.search import beam_search
-from nmt.devices import autocast, keep_freed_memory
-from nmt.model import build_model
-
-if TYPE_CHECKING:
-    from nmt.model import Model
+from nmt.devices import keep_freed_memory
+from nmt.loading import build_model
 
 BENCH = Path(__file__).parents[1] / "configs" / "bench.yaml"
 BEAM, BATCH, LENGTH = 5, 16, 24
@@ -43,10 +41,9 @@ AXES = {
 }
 
 
-def seconds(model: Model, point: Point, vocabulary: int, precision: str) -> float:
+def seconds(program: DecoderProgram, point: Point, vocabulary: int) -> float:
     """Time of one search."""
     source = torch.randint(4, vocabulary, (point.batch, point.length))
-    mask = torch.ones_like(source, dtype=torch.bool)
     options = DecodingConfig(
         beam_size=point.beam,
         max_length=point.length,
@@ -54,10 +51,9 @@ def seconds(model: Model, point: Point, vocabulary: int, precision: str) -> floa
         max_length_ratio=1000.0,
         patience=None,
     )
-    with autocast(source.device, "bf16" if precision == "bf16" else "fp32"):
-        begin = time.perf_counter()
-        found = beam_search(model, source, mask, options)
-        spent = time.perf_counter() - begin
+    begin = time.perf_counter()
+    found = beam_search(program, source, options)
+    spent = time.perf_counter() - begin
     assert all(len(best[0].tokens) == point.length for best in found)
     return spent
 
@@ -103,12 +99,12 @@ def main() -> None:
     config = load_config(arguments.config, arguments.set)
     vocabulary = config.tokenizer.vocab_size
     model = build_model(config.model, vocabulary, vocabulary, shared_vocab=True)
-    model.eval()
+    program = build_program(model, arguments.precision, torch.device("cpu"))
 
     times: dict[Point, float] = {}
     for _ in range(arguments.repetitions):
         for point in dict.fromkeys(point for points in AXES.values() for point in points):
-            spent = seconds(model, point, vocabulary, arguments.precision)
+            spent = seconds(program, point, vocabulary)
             times[point] = min(spent, times.get(point, spent))
 
     if arguments.output:

@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.config_file import load_config
+from nmt.config.loading import load_config
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -61,7 +61,7 @@ def measure_nmt(arguments: argparse.Namespace, precision: str) -> dict[str, Any]
     for override in [*arguments.set, f"training.precision={precision}"]:
         command += ["--set", override]
     command += ["--set", f"training.threads={arguments.threads}"]
-    command += ["--updates", str(arguments.updates), "--warmup", str(arguments.warmup)]
+    command += ["--steps", str(arguments.updates), "--warmup", str(arguments.warmup)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
@@ -155,7 +155,7 @@ def main() -> None:
             rounds.append(row)
 
     first = f"nmt {arguments.precision[0]}"
-    names = ["target tokens/s", "target tokens an update", "peak memory GiB"]
+    names = ["target tokens/s", "target tokens per step", "peak memory GiB"]
     table: dict[str, dict[str, float]] = {}
     for system in dict.fromkeys(name for row in rounds for name in row):
         runs = [row for row in rounds if system in row]

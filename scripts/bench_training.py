@@ -1,55 +1,312 @@
-"""Measure training speed: tokens a second, its parts, and its share of the machine's limit.
+"""Measure training speed: target tokens per second, and the share of what the device could do.
 
     python scripts/bench_training.py [--config configs/bench.yaml] [--set KEY=VALUE ...]
+    python scripts/bench_training.py --device cuda [--sizes base big] [--systems nmt marianmt]
 
-Of the parts, `forward` includes the gradients of the output projection, which the chunked loss
-computes on its way. The machine's limit is the time that the matrix products of an update would
-take at the rate of one large matrix product of the same precision, measured in this run. Absolute
-figures drift on shared machines; the share, and ratios of two runs taken in turn, do not.
+The first form trains on the corpus of a config. The second form needs no corpus: its pairs are
+made-up token ids with about the length and frequency distribution of Multi30k in subwords. It also
+measures MarianMT of Hugging Face transformers on the same batches, in the same number format, with
+fused AdamW, without cuDNN attention and with lengths padded to a multiple of 8.
 
-In bfloat16 on a CPU the first epoch is slower than the others: each new shape of a batch has its
-products compiled. --warmup with the number of batches of an epoch leaves that out.
+Tokens per second count wall time over all measured steps, including the wait for batches, which a
+thread prepares. Target tokens are real ones: eos counts, padding does not. The share of the limit
+is 6 x (encoder parameters x source tokens + (decoder + output parameters) x target tokens) FLOP
+per second, divided by the rate of one large matrix product of the same number format, measured in
+the same run. Absolute results drift on shared machines; the share, and ratios of two runs taken
+alternately, do not.
+
+In bfloat16 on a CPU the first epoch is slower than later epochs, because oneDNN compiles the
+products of every new shape of a batch. Set --warmup to the number of batches of an epoch to leave
+that out.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import json
+import math
 import resource
-import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from huggingface_marian import marian_loss, marian_model, padded_to_multiple_of_8
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.utils.flop_counter import FlopCounterMode
 
-from nmt.config_file import load_config
+from nmt.config import ModelConfig, TrainingConfig
+from nmt.config.loading import load_config
 from nmt.data.batching import Batch, plan, training_batches
 from nmt.data.corpus import prepare_data
 from nmt.devices import (
+    Precision,
     autocast,
     keep_compiled_kernels,
     keep_freed_memory,
     resolve_device,
     resolve_precision,
 )
-from nmt.model import build_model
-from nmt.training.loss import batch_loss
+from nmt.loading import build_model
+from nmt.training.objective import TrainingObjective
 from nmt.training.optimizer import build_optimizer, learning_rate
 
 BENCH = Path(__file__).parents[1] / "configs" / "bench.yaml"
+PROFILED = 10
+"""Steps after the measured ones, in which the kernels of a GPU are timed."""
+
+SIZES = {
+    "tiny": (32, 2, 1, 64, 200, 500),
+    "base": (512, 8, 6, 2048, 10_000, 12_500),
+    "big": (1024, 16, 6, 4096, 32_000, 12_500),
+}
+"""d_model, heads, layers per side, feed-forward width, size of the vocabulary, tokens per batch."""
+SYSTEMS = ("nmt", "marianmt", "nmt-compiled", "marianmt-compiled")
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of a large product of this precision: the best of several, 2 n^3 for n = 2048."""
-    n = 2048
-    a, b = torch.randn(n, n, device=device).to(dtype), torch.randn(n, n, device=device).to(dtype)
+class MadeUpCorpus:
+    """Pairs of random token ids; has the parts of `nmt.data.corpus.Corpus` that training uses.
+
+    The lengths are those of Multi30k English-German with 10,000 joint BPE pieces: log-normal with
+    a median of 14 tokens and a deviation of 0.32, target lengths with a deviation of 0.19 from
+    source lengths (both in natural logarithms). Token frequencies are proportional to 1 / rank.
+    """
+
+    def __init__(self, pairs: int, vocabulary: int, seed: int = 1) -> None:
+        rng = np.random.default_rng(seed)
+        source = 14 * np.exp(rng.normal(0, 0.32, pairs))
+        target = source * np.exp(rng.normal(0, 0.19, pairs))
+        self.source_lengths = source.round().clip(3, 60).astype(np.int32)
+        self.target_lengths = target.round().clip(3, 60).astype(np.int32)
+        self._ends = np.cumsum(self.source_lengths + self.target_lengths)
+        ranks = (vocabulary - 4) ** rng.random(self._ends[-1])
+        self._ids = ranks.astype(np.int64) + 3
+
+    def __len__(self) -> int:
+        return len(self.source_lengths)
+
+    def read(
+        self, indices: np.ndarray, sampling_seed: int | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the pairs (source, target) of ids without bos and eos; nothing is sampled."""
+        pairs = []
+        for i in indices:
+            middle = self._ends[i] - self.target_lengths[i]
+            source = self._ids[middle - self.source_lengths[i] : middle]
+            pairs.append((source, self._ids[middle : self._ends[i]]))
+        return pairs
+
+
+@dataclass(frozen=True)
+class Work:
+    """A model's sizes and what it is trained on."""
+
+    name: str
+    model: ModelConfig
+    training: TrainingConfig
+    corpus: Any
+    """A `Corpus` or a `MadeUpCorpus`."""
+    vocabularies: tuple[int, int, bool]
+    """Sizes of the source and the target vocabulary, and whether they are one."""
+
+    def flop(self, source_tokens: int, target_tokens: int) -> int:
+        """FLOP of the matrix products of a step, without attention scores and without padding."""
+        with torch.device("meta"):
+            model: Any = build_model(self.model, *self.vocabularies)
+        encoder, decoder = (
+            sum(p.numel() for name, p in model.named_parameters() if name.startswith(side))
+            for side in ("encoder_", "decoder_")
+        )
+        output = model.output_weight.numel()
+        return 6 * (encoder * source_tokens + (decoder + output) * target_tokens)
+
+
+def made_up_work(size: str, device: str, precision: str) -> Work:
+    d_model, heads, layers, feedforward, vocabulary, batch_tokens = SIZES[size]
+    model = ModelConfig(
+        d_model=d_model,
+        heads=heads,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        feedforward=feedforward,
+    )
+    training = {"batch_tokens": batch_tokens, "max_steps": 1}
+    training |= {"device": device, "precision": precision}
+    return Work(
+        size,
+        model,
+        TrainingConfig.model_validate(training),
+        MadeUpCorpus(30_000, vocabulary),
+        (vocabulary, vocabulary, True),
+    )
+
+
+def work_of_config(path: Path, overrides: list[str], folder: Path) -> Work:
+    config = load_config(path, overrides)
+    data = prepare_data(config, folder, folder / "tokenizer", lambda _: None, lambda: None)
+    tokenizer = data.tokenizer
+    vocabularies = (len(tokenizer.source), len(tokenizer.target), tokenizer.shared)
+    return Work(path.stem, config.model, config.training, data.train, vocabularies)
+
+
+@dataclass(frozen=True)
+class System:
+    """A model in training. `loss` gives the mean per target token of a batch on the device."""
+
+    model: Any
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Batch], Tensor]
+    waits: bool
+    """Whether each step waits for the norm of the gradient, as nmt's training loop does."""
+
+
+def nmt_system(work: Work, device: torch.device, compiled: bool) -> System:
+    training = work.training
+    model: Any = build_model(work.model, *work.vocabularies)
+    objective = TrainingObjective(model, training.label_smoothing).to(device)
+    objective.alpha = training.rdrop
+    called: Any = torch.compile(objective, dynamic=True) if compiled else objective
+
+    def loss(batch: Batch) -> Tensor:
+        return called(batch).objective / batch.target_tokens
+
+    return System(model, build_optimizer(model, training), loss, waits=True)
+
+
+def marianmt_system(work: Work, device: torch.device, compiled: bool) -> System:
+    sizes = work.model
+    model = marian_model(
+        work.vocabularies[1],
+        d_model=sizes.d_model,
+        heads=sizes.heads,
+        encoder_layers=sizes.encoder_layers,
+        decoder_layers=sizes.decoder_layers,
+        feedforward=sizes.feedforward,
+        dropout=sizes.dropout,
+    ).to(device)
+    called: Any = torch.compile(marian_loss, dynamic=True) if compiled else marian_loss
+
+    def loss(batch: Batch) -> Tensor:
+        targets = torch.zeros_like(batch.target.ids)
+        targets.view(-1)[batch.predictions] = batch.references
+        ids = (batch.source.ids, batch.target.ids, targets)
+        return called(model, *map(padded_to_multiple_of_8, ids))
+
+    optimizer = torch.optim.AdamW(model.parameters(), work.training.learning_rate, fused=True)
+    return System(model, optimizer, loss, waits=False)
+
+
+def build(system: str, work: Work, device: torch.device) -> System:
+    torch.manual_seed(work.training.seed)
+    compiled = system.endswith("compiled")
+    if system.startswith("nmt"):
+        return nmt_system(work, device, compiled)
+    return marianmt_system(work, device, compiled)
+
+
+def planned(work: Work, count: int) -> list[np.ndarray]:
+    """Return the first `count` batches of the training's plan, over as many epochs as they need."""
+    lengths = (work.corpus.source_lengths, work.corpus.target_lengths)
+    training = work.training
+    epochs = (
+        plan(*lengths, training.batch_tokens, training.seed, epoch) for epoch in itertools.count(1)
+    )
+    return list(itertools.islice(itertools.chain.from_iterable(epochs), count))
+
+
+def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int) -> dict[str, Any]:
+    """Train one system and return its results by name."""
+    precision = resolve_precision(work.training.precision, device)
+    rates = [matrix_rate(device, precision)]
+    if device.type == "cuda":
+        gc.collect()  # the previous system may be part of a reference cycle
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    system = build(name, work, device)
+    system.model.train()
+    seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def timed(part: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        seconds[part] += time.perf_counter() - begin
+
+    numbers = itertools.count(1)
+    batches = training_batches(work.corpus, planned(work, warmup + steps + PROFILED))
+
+    def step() -> tuple[int, int, int]:
+        with timed("data"):
+            batch = next(batches).to(device)
+        with timed("forward"), autocast(device, precision):
+            loss = system.loss(batch)
+        with timed("backward"):
+            loss.backward()  # type: ignore[no-untyped-call]
+        with timed("optimizer"), autocast(device, precision):
+            update(system, work.training, next(numbers))
+        places = batch.source.ids.numel() + batch.target.ids.numel()
+        return batch.source_tokens, batch.target_tokens, places
+
+    for _ in range(warmup):
+        step()
+    synchronize(device)
+    seconds.clear()
+    begin = time.perf_counter()
+    counts = [step() for _ in range(steps)]
+    synchronize(device)
+    wall = time.perf_counter() - begin
+
+    source, target, places = (sum(column) for column in zip(*counts, strict=True))
+    peak = peak_memory(device)
+    gpu = gpu_seconds(step) if device.type == "cuda" else None
+    rates.append(matrix_rate(device, precision))
+    return {
+        "target tokens/s": round(target / wall),
+        "share of limit": round(work.flop(source, target) / wall / max(rates), 4),
+        "wall ms per step": round(1000 * wall / steps, 2),
+        **({} if gpu is None else {"GPU ms per step": round(1000 * gpu, 2)}),
+        **{f"host share, {part}": round(spent / wall, 3) for part, spent in seconds.items()},
+        "target tokens per step": round(target / steps),
+        "padding share": round(1 - (source + target) / places, 4),
+        "peak memory GiB": round(peak, 2),
+        "matrix rate TFLOP/s": round(max(rates) / 1e12, 3),
+        "precision": precision,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def update(system: System, training: TrainingConfig, number: int) -> None:
+    """Clip the gradients and make step `number` of the optimizer."""
+    model: nn.Module = system.model
+    norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    if system.waits and not math.isfinite(norm):
+        raise SystemExit(f"the gradient of step {number} is not finite")
+    if training.clip_norm:
+        clip_grads_with_norm_(model.parameters(), training.clip_norm, norm)
+    for group in system.optimizer.param_groups:
+        group["lr"] = learning_rate(number, training)
+    system.optimizer.step()
+    system.optimizer.zero_grad(set_to_none=True)
+
+
+def matrix_rate(device: torch.device, precision: Precision) -> float:
+    """Return the FLOP/s of a large product (n, n) x (n, n), 2 n^3 FLOP: the best of six times.
+
+    n is 2048 on a CPU and 8192 on a GPU, where a smaller product does not fill the device.
+    """
+    n = 8192 if device.type == "cuda" else 2048
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     best = float("inf")
     for _ in range(6):
         synchronize(device)
@@ -60,13 +317,31 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * n**3 / best
 
 
+def gpu_seconds(step: Callable[[], object]) -> float:
+    """Return the time of all kernels and copies of one step, the mean of PROFILED steps.
+
+    The difference to the wall time of a step is the time in which the GPU waits for the host. NaN
+    if the driver does not allow profiling.
+    """
+    from torch.autograd import DeviceType
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        for _ in range(PROFILED):
+            step()
+        torch.cuda.synchronize()
+    events = [e for e in profiled.key_averages() if e.device_type == DeviceType.CUDA]
+    micro = sum(e.self_device_time_total for e in events if not e.is_user_annotation)
+    return micro / 1e6 / PROFILED if micro else math.nan
+
+
 def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def peak_memory(device: torch.device) -> float:
-    """Peak memory of the process (or of the GPU) in GiB."""
+    """Return the peak memory in GiB: of tensors on the GPU, or of the process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -76,125 +351,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--config", type=Path, default=BENCH)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--updates", type=int, default=30, help="measured updates")
-    parser.add_argument("--warmup", type=int, default=5, help="updates before measuring")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="train on made-up pairs there")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, help="[cuda: base big; cpu: tiny]")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS[:2])
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--steps", type=int, default=100, help="measured steps [100]")
+    parser.add_argument("--warmup", type=int, default=20, help="steps before measuring [20]")
+    parser.add_argument("--json", action="store_true", help="print a JSON object per line")
     arguments = parser.parse_args()
-    if arguments.warmup < 1:
-        parser.error("--warmup must be at least 1: the FLOP of an update are counted there")
 
     keep_freed_memory()
     keep_compiled_kernels()
-    config = load_config(arguments.config, arguments.set)
-    training = config.training
-    if training.threads:
-        torch.set_num_threads(training.threads)
-    device = resolve_device(training.device)
-    precision = resolve_precision(training.precision, device)
-
     with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        data = prepare_data(config, here, here / "tokenizer", lambda _: None, lambda: None)
-        corpus, tokenizer = data.train, data.tokenizer
-        torch.manual_seed(training.seed)
-        model = build_model(
-            config.model, len(tokenizer.source), len(tokenizer.target), tokenizer.shared
-        )
-        model.to(device)  # type: ignore[attr-defined]
-        optimizer = build_optimizer(model, training)
-        count = arguments.warmup + arguments.updates
-        batches = []
-        for epoch in itertools.count(1):
-            batches += plan(
-                corpus.source_lengths,
-                corpus.target_lengths,
-                training.batch_tokens,
-                training.seed,
-                epoch,
-            )
-            if len(batches) >= count:
-                break
-        seconds: dict[str, float] = defaultdict(float)
+        if arguments.device:
+            sizes = arguments.sizes or (["base", "big"] if arguments.device == "cuda" else ["tiny"])
+            works = [made_up_work(s, arguments.device, arguments.precision) for s in sizes]
+            systems = list(arguments.systems)
+        else:
+            works = [work_of_config(arguments.config, arguments.set, Path(folder))]
+            systems = ["nmt"]
+        for work in works:
+            for system in systems:
+                measured(system, work, arguments)
 
-        @contextmanager
-        def timed(part: str) -> Iterator[None]:
-            synchronize(device)
-            begin = time.perf_counter()
-            yield
-            synchronize(device)
-            seconds[part] += time.perf_counter() - begin
 
-        def forward_backward(batch: Batch) -> None:
-            with timed("forward"), autocast(device, precision):
-                loss = batch_loss(model, batch, training.label_smoothing, training.rdrop)
-                objective = loss.objective / loss.tokens
-            with timed("backward"):
-                objective.backward()  # type: ignore[no-untyped-call]
-
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        rates = [matrix_rate(device, dtype)]
-        model.train()
-        stream = training_batches(corpus, batches[:count])
-        updates, tokens, slots = [], [], []
-        flops = counted_tokens = 0
-        for number in range(1, count + 1):
-            if number == arguments.warmup + 1:
-                seconds.clear()
-            begin = time.perf_counter()
-            with timed("data"):
-                batch = next(stream).to(device)
-            if number <= arguments.warmup:
-                with FlopCounterMode(display=False) as counter:
-                    forward_backward(batch)
-                flops += counter.get_total_flops()
-                counted_tokens += batch.target_tokens
-            else:
-                forward_backward(batch)
-            with timed("optimizer"):
-                norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-                if training.clip_norm:
-                    clip_grads_with_norm_(model.parameters(), training.clip_norm, norm)
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(number, training)
-                with autocast(device, precision):
-                    optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            if number > arguments.warmup:
-                updates.append(time.perf_counter() - begin)
-                tokens.append(batch.target_tokens)
-                slots.append(batch.target_in.numel())
-        rates.append(matrix_rate(device, dtype))
-
-    rate = max(rates)
-    per_second = sum(tokens) / sum(updates)
-    flops_a_token = flops / counted_tokens
-    limit = rate / flops_a_token
-    figures = {
-        "target tokens/s": round(per_second),
-        "median target tokens/s of an update": round(
-            statistics.median(t / s for t, s in zip(tokens, updates, strict=True))
-        ),
-        "seconds an update": round(statistics.mean(updates), 4),
-        "target tokens an update": round(statistics.mean(tokens)),
-        "padding share of target": round(1 - sum(tokens) / sum(slots), 4),
-        "MFLOP a target token": round(flops_a_token / 1e6, 1),
-        "matrix rate GFLOP/s": round(rate / 1e9, 1),
-        "limit target tokens/s": round(limit),
-        "share of limit": round(per_second / limit, 3),
-        "peak memory GiB": round(peak_memory(device), 2),
-        "precision": precision,
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-    }
-    total = sum(updates)
-    parts = {part: round(spent / total, 3) for part, spent in seconds.items()}
-    parts["other"] = round(1 - sum(parts.values()), 3)
+def measured(system: str, work: Work, arguments: argparse.Namespace) -> None:
+    """Measure one system and print its results."""
+    if system.startswith("marianmt") and find_spec("transformers") is None:
+        results = {"not measured": "transformers is not installed"}
+    else:
+        if work.training.threads:
+            torch.set_num_threads(work.training.threads)
+        device = resolve_device(work.training.device)
+        results = measure(system, work, device, arguments.steps, arguments.warmup)
+    results = {"system": f"{work.name}, {system}", **results}
     if arguments.json:
-        print(json.dumps({**figures, "parts": parts}))
+        print(json.dumps(results), flush=True)
         return
-    for name, value in figures.items():
-        print(f"{name:38} {value}")
-    print("parts of an update: " + ", ".join(f"{k} {v:.1%}" for k, v in parts.items()))
+    for name, value in results.items():
+        print(f"{name:28} {value:,}" if isinstance(value, float | int) else f"{name:28} {value}")
+    print(flush=True)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmt.errors import ConfigError
-from nmt.model.positions import sinusoidal_positions
+from nmt.loading import load_model
+from nmt.model.positions import SinusoidalPositions
 from nmt.model.transformer import Transformer
-from nmt.runs import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def convert(run: Run, folder: Path) -> None:
         pre_norm=config.norm == "pre",
         activation=activation,
     )
-    positions = sinusoidal_positions(1024, config.d_model).numpy()
+    positions = SinusoidalPositions(config.d_model)(torch.arange(1024)).numpy()
     spec.encoder.embeddings[0].weight = array(model.source_embedding)
     spec.decoder.embeddings.weight = array(model.target_embedding)
     spec.decoder.projection.weight = array(model.output_projection)

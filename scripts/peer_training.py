@@ -66,7 +66,7 @@ class Meter:
         peak = int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])
         figures = {
             "target tokens/s": sum(measured) / (self.times[-1] - self.times[-self.updates - 1]),
-            "target tokens an update": sum(measured) / self.updates,
+            "target tokens per step": sum(measured) / self.updates,
             "peak memory GiB": peak / 2**20,
         }
         self.result.write_text(json.dumps(figures))
@@ -373,59 +373,32 @@ def marian(job: dict[str, Any], meter: Meter) -> None:
 
 def transformers(job: dict[str, Any], meter: Meter) -> None:
     import torch
-    from transformers import MarianConfig, MarianMTModel
+    from huggingface_marian import BOS, EOS, PAD, UNK, marian_loss, marian_model
 
     folder = Path(job["folder"])
-    pad, unk, bos, eos = range(4)
     ids = {piece: i for i, piece in enumerate(lines(folder / "pieces.txt"), 4)}
 
     def encoded(path: Path) -> list[list[int]]:
-        return [[ids.get(piece, unk) for piece in line.split(" ") if piece] for line in lines(path)]
+        return [[ids.get(piece, UNK) for piece in line.split(" ") if piece] for line in lines(path)]
 
     def padded(rows: list[list[int]]) -> torch.Tensor:
         longest = max(map(len, rows))
-        return torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
+        return torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
 
     pairs = list(zip(encoded(folder / "train.en"), encoded(folder / "train.de"), strict=True))
-    model = MarianMTModel(
-        MarianConfig(
-            vocab_size=len(ids) + 4,
-            d_model=256,
-            encoder_layers=3,
-            decoder_layers=3,
-            encoder_attention_heads=4,
-            decoder_attention_heads=4,
-            encoder_ffn_dim=1024,
-            decoder_ffn_dim=1024,
-            activation_function="relu",
-            dropout=0.1,
-            attention_dropout=0.0,
-            scale_embedding=True,
-            share_encoder_decoder_embeddings=True,
-            tie_word_embeddings=True,
-            pad_token_id=pad,
-            bos_token_id=bos,
-            eos_token_id=eos,
-            decoder_start_token_id=bos,
-            forced_eos_token_id=None,
-            use_cache=False,
-        )
+    model = marian_model(
+        len(ids) + 4, d_model=256, heads=4, encoder_layers=3, decoder_layers=3, feedforward=1024
     )
     model.train()
     optimizer = torch.optim.Adam(model.parameters(), RATE, BETAS, fused=True)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=job["precision"] == "bf16")
     for batch in batches_by_length(pairs, job["batch_tokens"]):
-        source = padded([[*s, eos] for s, _ in batch])
-        target_in = padded([[bos, *t] for _, t in batch])
-        target_out = padded([[*t, eos] for _, t in batch])
-        meter.count((target_out != pad).sum())
+        source = padded([[*s, EOS] for s, _ in batch])
+        target_in = padded([[BOS, *t] for _, t in batch])
+        target_out = padded([[*t, EOS] for _, t in batch])
+        meter.count((target_out != PAD).sum())
         with autocast:
-            logits = model(
-                input_ids=source, attention_mask=(source != pad).long(), decoder_input_ids=target_in
-            ).logits
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), target_out.flatten(), ignore_index=pad, label_smoothing=0.1
-            )
+            loss = marian_loss(model, source, target_in, target_out)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -463,8 +436,10 @@ PEERS = {f.__name__: f for f in (fairseq, opennmt, eole, marian, joeynmt, sockey
 
 def main() -> None:
     name, job_file, result = sys.argv[1:]
-    # The scripts' folder would hide a package of the same name as one of its files.
-    sys.path.remove(str(Path(__file__).resolve().parent))
+    # At the front, the scripts' folder would hide a package of the same name as one of its files.
+    folder = str(Path(__file__).resolve().parent)
+    sys.path.remove(folder)
+    sys.path.append(folder)
     job = json.loads(Path(job_file).read_text())
     meter = Meter(job, Path(result))
     random.seed(1)

@@ -9,14 +9,14 @@ import textwrap
 from typing import Any
 
 from nmt.config import Config, Section
-from nmt.config_file.dumping import dump_scalar
-from nmt.config_file.sources import SOURCE_KINDS, SPLITS
-from nmt.config_file.validation import allowed_values
+from nmt.config.explaining import allowed_values
+from nmt.config.schema import SOURCE_KINDS, SPLITS
+from nmt.config.writing import dump_scalar
 
 HEADER = """\
 # Every key of an nmt config, with its meaning, what it may be, and its default.
-# A config needs only data.train, data.valid and what ends the training; all else has defaults.
-# Made from nmt/config.py by scripts/write_reference_config.py."""
+# A config needs only data.train, data.valid and what ends the training run; everything else has
+# a default. Generated from nmt/config/schema.py by scripts/write_reference_config.py."""
 # Values for the keys that have no default.
 EXAMPLES: dict[type[Section], dict[str, Any]] = {
     SOURCE_KINDS["text"]: {"source": "train.en", "target": "train.de"},

@@ -1,4 +1,4 @@
-"""The house rules: which part may import which, what is never called, what must stay fast."""
+"""Rules of the code: which part imports which, no circles, no dangerous calls, a fast start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,33 +15,32 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# What each part of the package may import of the others: arrows run from left to right of
-# cli -> training -> evaluation | decoding | inspection | data -> runs -> tokenizer | model ->
-# storage | devices | config_file -> config -> errors.
-ALLOWED = {
-    "errors": "",
-    "config": "errors",
-    "config_file": "config errors",
-    "storage": "errors",
-    "devices": "errors",
-    "text": "errors",
-    "phrasebook": "",
-    "tokenizer": "config errors storage text",
-    "model": "errors",
-    "runs": "config config_file errors model storage tokenizer",
-    "data": "config errors phrasebook runs storage text tokenizer",
-    "decoding": "config errors text model devices runs tokenizer",
-    "evaluation": "config data decoding errors devices runs tokenizer",
-    "inspection": "config text phrasebook data decoding errors model devices runs tokenizer",
-    "training": "config config_file data decoding errors evaluation model devices runs storage "
-    "tokenizer",
-    "cli": "config config_file text data decoding errors evaluation inspection model devices runs "
-    "storage tokenizer training",
-    "": "config decoding runs",  # nmt/__init__.py
+# Every import between two parts of the package, which are its modules and folders, `nmt` being
+# nmt/__init__.py. Imports inside functions and for type checking count.
+ARROWS = {
     "__main__": "cli",
-    # More than its folder may: the only file of the model that knows the config.
-    "model/__init__.py": "config errors",
+    "cli": "config data decoding devices errors evaluation inspection loading runs storage tables "
+    "text tokenizer training",
+    "config": "errors storage text",
+    "data": "config errors model phrasebook storage tables text tokenizer",
+    "decoding": "config devices errors kernels loading model runs text tokenizer",
+    "devices": "errors",
+    "errors": "",
+    "evaluation": "errors tables text",
+    "inspection": "config data decoding errors model phrasebook text tokenizer",
+    "kernels": "model",
+    "loading": "config errors kernels model runs storage",
+    "model": "",
+    "nmt": "config decoding runs",
+    "phrasebook": "",
+    "runs": "config errors storage tokenizer",
+    "storage": "errors",
+    "tables": "",
+    "text": "errors",
+    "tokenizer": "config errors storage",
+    "training": "config data decoding devices errors evaluation kernels loading model runs storage",
 }
+
 HEAVY = ("torch", "numpy", "datasets", "pyarrow", "sentencepiece", "sacrebleu", "tqdm", "rich")
 
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "yaml", "joblib"}
@@ -60,34 +60,108 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def part_of(path: Path) -> str:
-    """`model` of nmt/model/layers.py, `runs` of nmt/runs.py, nothing of nmt/__init__.py."""
-    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "" if part == "__init__" else part
+def part_of(name: str) -> str:
+    """Return `model` for model/layers.py, `runs` for runs.py and `nmt` for __init__.py."""
+    part = name.split("/")[0].removesuffix(".py")
+    return "nmt" if part == "__init__" else part
 
 
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and full name of everything a file imports, in functions too."""
+    """Yield the line and full name of everything that a file imports, also in functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
+            assert node.level == 0, f"{path}:{node.lineno}: use an absolute import"
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_run_one_way(path: Path) -> None:
-    part = part_of(path)
-    allowed = ALLOWED.get(name_of(path), ALLOWED[part]).split()
-    for line, name in imports_of(path):
-        if not name.startswith("nmt."):
-            continue
-        inner = name.removeprefix("nmt.") + "."
-        own = part and inner.startswith(f"{part}.")
-        assert own or any(inner.startswith(f"{other}.") for other in allowed), (
-            f"{path}:{line} imports {name}; {part or 'nmt'} may import {', '.join(allowed)}"
-        )
+def file_of(imported: str) -> str | None:
+    """Return the file that defines an imported name: a module, or a package's __init__.py."""
+    first, *rest = imported.split(".")
+    if first != "nmt":
+        return None
+    for length in range(len(rest), -1, -1):
+        path = PACKAGE.joinpath(*rest[:length])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file() and file.is_relative_to(PACKAGE):
+                return name_of(file)
+    raise AssertionError(f"{imported} does not exist")
+
+
+@cache
+def file_imports() -> dict[str, set[str]]:
+    """Return the files of the package that each file imports."""
+    return {
+        name_of(path): {file for _, name in imports_of(path) if (file := file_of(name))}
+        for path in FILES
+    }
+
+
+@cache
+def part_imports() -> dict[str, set[str]]:
+    """Return the parts of the package that each part imports, without itself."""
+    arrows: dict[str, set[str]] = {part_of(file): set() for file in file_imports()}
+    for file, imported in file_imports().items():
+        arrows[part_of(file)] |= {part_of(other) for other in imported} - {part_of(file)}
+    return arrows
+
+
+def circles(graph: Mapping[str, set[str]]) -> set[str]:
+    """Return the nodes from which a path leads back to themselves."""
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += graph[node]
+        return seen
+
+    return {node for node in graph if node in reachable(node)}
+
+
+def test_arrows_between_parts_are_exactly_the_declared_ones() -> None:
+    declared = {part: set(imported.split()) for part, imported in ARROWS.items()}
+    found = part_imports()
+    problems = [f"{part} is not declared" for part in found.keys() - declared]
+    problems += [f"{part} does not exist" for part in declared.keys() - found]
+    for part in sorted(found.keys() & declared):
+        problems += [f"{part} -> {other} is not declared" for other in found[part] - declared[part]]
+        problems += [f"{part} -> {other} is not used" for other in declared[part] - found[part]]
+    assert not problems, "change ARROWS or the imports:\n" + "\n".join(problems)
+
+
+def test_parts_import_each_other_without_circles() -> None:
+    assert circles(part_imports()) == set()
+
+
+def test_files_import_each_other_without_circles() -> None:
+    assert circles(file_imports()) == set()
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"b", "c"}
+
+
+def test_model_imports_only_torch_and_itself() -> None:
+    allowed = {*sys.stdlib_module_names, "torch"}
+    found = {
+        f"{name_of(path)}: {name}"
+        for path in FILES
+        if part_of(name_of(path)) == "model"
+        for _, name in imports_of(path)
+        if name.split(".")[0] not in allowed and not name.startswith("nmt.model")
+    }
+    assert found == set()
+
+
+def test_commands_do_not_import_each_other() -> None:
+    for file, imported in file_imports().items():
+        if part_of(file) == "cli" and file != "cli/__init__.py":
+            assert {other for other in imported if part_of(other) == "cli"} <= {"cli/common.py"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -109,25 +183,27 @@ def test_nothing_dangerous_is_called(path: Path) -> None:
 
 
 def python(code: str) -> str:
-    """What a fresh interpreter prints."""
+    """Return what a new interpreter prints."""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["nmt", "nmt.cli", "nmt.config_file", "nmt.runs"])
-def test_an_import_loads_nothing_heavy(module: str) -> None:
+@pytest.mark.parametrize(
+    "module", ["nmt", "nmt.cli", "nmt.config", "nmt.config.loading", "nmt.runs"]
+)
+def test_import_loads_nothing_heavy(module: str) -> None:
     loaded = python(f"import sys, {module}; print(*sys.modules)").split()
     assert not set(HEAVY) & set(loaded)
 
 
-def test_the_command_line_imports_no_config_before_a_command_runs() -> None:
+def test_command_line_imports_no_config_before_a_command_runs() -> None:
     loaded = python("import sys, nmt.cli; print(*sys.modules)").split()
     assert not {"pydantic", "ruamel.yaml", "nmt.config"} & set(loaded)
 
 
-def test_help_loads_nothing_heavy_and_is_instant() -> None:
+def test_help_loads_nothing_heavy_and_is_fast() -> None:
     show_help = "import sys, atexit, nmt.cli; sys.argv = ['nmt', '--help']; "
     at_exit = "atexit.register(lambda: print(*sys.modules)); "
     loaded = python(f"{show_help}{at_exit}nmt.cli.main()").split("\n")[-2].split()

@@ -35,7 +35,7 @@ def test_reference(path: str, name: str) -> None:
 
 
 def test_every_part_of_the_text_books_is_there() -> None:
-    parts = re.findall(r"^\| ([^|]+?) \|", PAGE, re.MULTILINE)
+    parts = re.findall(r"^\| (?:\d+\. )?([^|]+?) \|", PAGE, re.MULTILINE)
     assert len(REFERENCES) > 30
     for part in (
         "Input embedding",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from batches import unpadded
 
 from nmt.evaluation.report import LengthRow
 from nmt.model import attention
@@ -43,9 +44,8 @@ def test_without_the_causal_mask() -> None:
     model = Transformer(
         9, 9, d_model=8, heads=2, encoder_layers=1, decoder_layers=1, feedforward=8
     ).eval()
-    source = torch.tensor([[4, 5, 3]])
-    memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))
-    one, other = torch.tensor([[2, 6, 7]]), torch.tensor([[2, 6, 8]])
+    memory = model.encode(unpadded(torch.tensor([[4, 5, 3]])))
+    one, other = unpadded(torch.tensor([[2, 6, 7]])), unpadded(torch.tensor([[2, 6, 8]]))
 
     def first_is_the_same() -> bool:
         return torch.equal(model.decode(one, memory)[:, 0], model.decode(other, memory)[:, 0])

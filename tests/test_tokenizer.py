@@ -37,7 +37,7 @@ PAIRS = list(zip(sentences(200), sentences(200, 2), strict=True))
 
 def train(folder: Path, pairs: list[tuple[str, str]] = PAIRS, **config: Any) -> Tokenizer:
     settings = TokenizerConfig(**{"type": "bpe", "vocab_size": 400, **config})
-    return train_tokenizer(lambda: iter(pairs), settings, 1, folder)
+    return train_tokenizer(lambda: iter(pairs), settings, folder)
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +134,12 @@ def test_stops_while_training(tmp_path: Path) -> None:
 
     with pytest.raises(StoppedError):
         train_tokenizer(
-            lambda: iter(PAIRS), TokenizerConfig(vocab_size=400), 1, tmp_path / "t", check_stop
+            lambda: iter(PAIRS), TokenizerConfig(vocab_size=400), tmp_path / "t", check_stop
         )
     assert not (tmp_path / "t").exists()
 
 
-def test_a_child_that_was_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_child_raises_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel does when memory runs out."""
     children: list[subprocess.Popen[bytes]] = []
 
@@ -151,14 +151,14 @@ def test_a_child_that_was_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("nmt.tokenizer.training.subprocess.Popen", Child)
     with pytest.raises(DataError, match="exit status -9"):
         train_tokenizer(
-            lambda: iter(PAIRS), TokenizerConfig(), 1, tmp_path / "t", lambda: children[0].kill()
+            lambda: iter(PAIRS), TokenizerConfig(), tmp_path / "t", lambda: children[0].kill()
         )
 
 
-def test_the_child_gives_up_without_its_parent() -> None:
+def test_child_exits_without_its_parent() -> None:
     """Lines that break off mean that the parent was killed: no model of half the text."""
     child = subprocess.run(
-        [sys.executable, "-m", "nmt.tokenizer.child", '{"vocab_size": 300}', "1"],
+        [sys.executable, "-m", "nmt.tokenizer.child", '{"vocab_size": 300}'],
         input=b"some text\n" * 100, capture_output=True, check=False,
     )  # fmt: skip
     assert (child.returncode, child.stdout) == (1, b"")
@@ -188,7 +188,7 @@ def test_damage_is_found(bpe: Tokenizer, tmp_path: Path) -> None:
         Tokenizer.load(folder)
 
 
-def test_what_is_no_model_is_refused() -> None:
+def test_invalid_model_raises_runtime_error() -> None:
     with pytest.raises(RuntimeError):
         Vocabulary(b"no model")
 
@@ -247,10 +247,16 @@ def test_no_normalization_looks_beyond_a_space(rule: str, tmp_path: Path) -> Non
     flat_is_batch(vocabulary, [f"a {c} {c}b b{c} a" for c in [*signs, *marks]])
 
 
-@settings(max_examples=200)
+@settings(max_examples=FUZZ_CASES)
 @given(ids=st.lists(st.integers(0, 399), max_size=20))
-def test_any_ids_decode(bpe: Tokenizer, ids: list[int]) -> None:
-    bpe.source.decode(ids).encode()
+def test_any_ids_decode_to_text_without_control_pieces(bpe: Tokenizer, ids: list[int]) -> None:
+    vocabulary = bpe.source
+    text = vocabulary.decode(ids)
+    assert text.encode().decode() == text
+    assert vocabulary.decode([BOS, *ids, EOS, PAD, PAD]) == text
+    again = vocabulary.encode(clean_line(text))
+    assert not {PAD, UNK, BOS, EOS} & set(again)
+    assert vocabulary.decode(again) == vocabulary.normalize(clean_line(text))
 
 
 # --- Sampling -------------------------------------------------------------------------------
@@ -326,4 +332,4 @@ def test_pairs_are_read_anew_for_each_side(tmp_path: Path) -> None:
         yield from PAIRS
 
     config = TokenizerConfig(type="bpe", vocab_size=300, shared=False)
-    assert len(train_tokenizer(lines, config, 1, tmp_path / "t").target) == 300
+    assert len(train_tokenizer(lines, config, tmp_path / "t").target) == 300

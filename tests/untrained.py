@@ -9,8 +9,8 @@ import torch
 
 from nmt import storage
 from nmt.config import Config
-from nmt.config_file import dump_config
-from nmt.model import build_model
+from nmt.config.writing import dump_config
+from nmt.loading import build_model
 from nmt.runs import Run, tokenizer_digest
 from nmt.tokenizer.training import train_tokenizer
 
@@ -38,7 +38,6 @@ def write_run(path: Path, **model_options: Any) -> dict[str, torch.Tensor]:
     tokenizer = train_tokenizer(
         lambda: iter([(line, line) for line in LINES if line.strip()] * 20),
         config.tokenizer,
-        1,
         run.tokenizer_folder,
     )
     torch.manual_seed(1)

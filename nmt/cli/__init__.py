@@ -1,7 +1,7 @@
 """The command line: what each command is called, and how errors reach the user.
 
-A command module imports only typer and the standard library at its top, so that `nmt --help` is
-instant; the command function imports the rest.
+A command module imports only typer, `nmt.cli.common` and light modules at its top, so that
+`nmt --help` is fast; the command function imports the rest.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from nmt.cli.tokenize import detokenize, tokenize
 from nmt.cli.train import train
 from nmt.cli.translate import translate
 from nmt.errors import NmtError
+from nmt.text import escape
 
 BROKEN_PIPE = 141  # what a shell reports of a program that died writing into a closed pipe
 
@@ -92,9 +93,12 @@ def _data() -> None:
     """Look at parallel data before training on it."""
 
 
-data.command(short_help="What the data of a config holds, and what is wrong with it.")(check)
+data.command(short_help="Report what the data of a config contains, and its problems.")(check)
 app.add_typer(
-    data, name="data", rich_help_panel="Train", short_help="What the data holds: `nmt data check`."
+    data,
+    name="data",
+    rich_help_panel="Train",
+    short_help="Check parallel data before training: `nmt data check`.",
 )
 
 
@@ -102,16 +106,16 @@ def _add(panel: str, summary: str, command: Callable[..., None]) -> None:
     app.command(rich_help_panel=panel, short_help=summary)(command)
 
 
-_add("Train", "Train a model by a config file, or go on with it.", train)
+_add("Train", "Train a model from a config file, or resume training.", train)
 _add("Train", "Average checkpoints into one model.", average)
 _add("Translate", "Translate text, a file or standard input.", translate)
-_add("Translate", "Log-probability of given translations.", score)
-_add("Translate", "Text to subwords.", tokenize)
-_add("Translate", "Subwords to text.", detokenize)
-_add("Look inside", "BLEU, chrF++ and TER on held-out text; compare systems.", evaluate)
-_add("Look inside", "Config, parameters, training history and scores of a run.", info)
-_add("Look inside", "Attention weights, drawn in the terminal or to a file.", attention)
-_add("Look inside", "Word alignments of parallel text.", align)
+_add("Translate", "Print the log-probability of given translations.", score)
+_add("Translate", "Convert text to subwords.", tokenize)
+_add("Translate", "Convert subwords to text.", detokenize)
+_add("Look inside", "Compute BLEU, chrF++ and TER; compare systems.", evaluate)
+_add("Look inside", "Show the config, size, training history and scores of a run.", info)
+_add("Look inside", "Draw attention weights in the terminal or to a file.", attention)
+_add("Look inside", "Print word alignments of parallel text.", align)
 
 
 class _Killed(BaseException):
@@ -173,7 +177,7 @@ def _run() -> int:
         return _report(f"{error.strerror or error}{where}", None, 5)
     except Exception as error:
         if _is_out_of_memory(error):
-            hint = "smaller batches (batch_tokens), a narrower beam or a smaller model need less"
+            hint = "reduce batch_tokens, the beam size or the model size"
             return _report("out of memory", hint, 2)
         text = f"{type(error).__name__}: {error}"
         hint = "set NMT_DEBUG=1 to see where it happened"
@@ -189,12 +193,12 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
-    with suppress(OSError):  # standard error may be a closed pipe; the code says it too
+    with suppress(OSError):  # standard error may be a closed pipe; the exit code remains
         if os.environ.get("NMT_DEBUG"):
             traceback.print_exc()
-        print(f"error: {_visible(message)}", file=sys.stderr)
+        print("error:", escape(message, keep="\n"), file=sys.stderr)
         if hint:
-            print(f"hint: {_visible(hint)}", file=sys.stderr)
+            print("hint:", escape(hint, keep="\n"), file=sys.stderr)
     return code
 
 
@@ -205,14 +209,6 @@ def _report_usage(error: TyperException) -> int:
         return 2
     command = context.command_path if context else "nmt"
     return _report(error.format_message().rstrip("."), f"{command} --help", 2)
-
-
-def _visible(text: str) -> str:
-    """The text with control characters spelt out: it may quote a file or a command line."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 def _prepare_streams() -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nmt.cli import common
+
 if TYPE_CHECKING:
     from nmt.inspection.attention import AttentionMaps, Head, Kind
     from nmt.inspection.terminal import Style
@@ -20,22 +22,17 @@ _SUFFIXES = (".png", ".svg", ".html", ".json")
 
 def attention(
     sentence: Annotated[str, typer.Argument(help="Source sentence.")],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Run folder, or its name in runs/; default: newest."),
-    ] = None,
+    model: common.Model = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", "-t", help="Translation to look at; default: the model's own."),
+        typer.Option("--target", "-t", help="Translation to show. Default: the model's own."),
     ] = None,
     kind: Annotated[
         Literal["encoder", "decoder", "cross"],
-        typer.Option(help="Self-attention of a side, or of the decoder to the encoder."),
+        typer.Option(help="Self-attention of one side, or encoder-decoder attention."),
     ] = "cross",
-    layer: Annotated[int | None, typer.Option(min=1, help="Layer, from 1.")] = None,
-    head: Annotated[
-        str | None, typer.Option(metavar="N|mean", help="Head, from 1, or the mean of all.")
-    ] = None,
+    layer: common.Layer = None,
+    head: common.HeadText = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A .png, .svg, .html or .json file to write."),
@@ -44,14 +41,15 @@ def attention(
 ) -> None:
     """Show the attention weights of a translation, on the terminal or in a file.
 
-    Without --layer and --head, images and .json have all heads of all layers, the terminal the
-    mean of the heads of the most decided layer; a page (.html) has everything to choose from.
+    Without --layer and --head, images and .json have all heads of all layers. The terminal shows
+    the mean over the heads of the layer with the most concentrated attention. An .html page has a
+    choice of all layers and heads.
 
     Example: nmt attention "A man is riding a bicycle." --output map.html
     """
     from nmt.errors import UsageError
 
-    chosen = parse_head(head)
+    chosen = common.parse_head(head)
     if output is not None:
         if output.suffix not in _SUFFIXES:
             raise UsageError(
@@ -62,10 +60,9 @@ def attention(
 
             require_matplotlib()
 
-    from nmt.cli.translate import load_translator
     from nmt.inspection.attention import translation_maps
 
-    translator = load_translator(model, "auto", None, {})
+    translator = common.load_translator(model, "auto", None, {})
     given = None if target is None else _text(target)
     maps = translation_maps(translator, _text(sentence), given)
     if output is None:
@@ -73,17 +70,6 @@ def attention(
         _show(maps, kind, layer, chosen or "mean", _style(ascii))
     else:
         _write(maps, kind, layer, chosen, output)
-
-
-def parse_head(text: str | None) -> Head | None:
-    """The value of --head. Raises UsageError."""
-    from nmt.errors import UsageError
-
-    if text is None or text == "mean":
-        return text  # type: ignore[return-value]
-    if text.isascii() and text.isdigit() and int(text) > 0:
-        return int(text)
-    raise UsageError(f"--head {text} is neither a number from 1 nor mean")
 
 
 def _text(argument: str) -> str:
@@ -116,7 +102,6 @@ def _show(maps: AttentionMaps, kind: Kind, layer: int | None, head: Head, style:
 def _write(
     maps: AttentionMaps, kind: Kind, layer: int | None, head: Head | None, output: Path
 ) -> None:
-    from nmt.cli.streams import open_output
     from nmt.inspection.attention import TITLES
 
     panels = maps.panels(kind, layer, head)
@@ -134,6 +119,6 @@ def _write(
 
         file_type: Literal["svg", "png"] = "svg" if output.suffix == ".svg" else "png"
         content = heat_maps(panels, *maps.labels(kind), TITLES[kind], file_type)
-    with open_output(output) as file:
+    with common.open_output(output) as file:
         file.write(content)
     print(f"wrote {output}", file=sys.stderr)

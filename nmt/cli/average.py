@@ -18,10 +18,10 @@ def average(
     ] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Take the N newest checkpoints.")] = None,
 ) -> None:
-    """Average the weights of several checkpoints into a model of its own.
+    """Average the weights of several checkpoints into the model of a new run folder.
 
-    Only checkpoints that training.keep_checkpoints and training.average_checkpoints kept are
-    there to choose from.
+    A run keeps only the checkpoints that training.keep_checkpoints and
+    training.average_checkpoints ask for.
 
     Example: nmt average runs/demo --last 5 --output runs/demo-mean
     """

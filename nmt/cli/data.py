@@ -6,32 +6,22 @@ import json as json_module
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from nmt.cli import common
 
 
 def check(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="The experiment, in YAML.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", "-s", metavar="KEY=VALUE", help="Another value for a key of the config."
-        ),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    config: common.ConfigFile, overrides: common.Overrides = None, json: common.OneObject = False
 ) -> None:
-    """Read, clean and tokenize the data of a config as `nmt train` would, and show what is found.
+    """Read, clean and tokenize the data of a config as `nmt train` does, and report the results.
 
-    For each split: pairs read, kept, dropped by reason and repaired by kind, duplicates, test
-    sentences that stand in the training data, lengths in tokens, how much of the text the
-    vocabulary covers. Nothing is kept.
+    The report has, for each split: pairs read, kept, dropped by reason and repaired by kind,
+    duplicates, test sentences that also occur in the training set, lengths in tokens, and how much
+    of the text the vocabulary covers. No files are kept.
 
     Example: nmt data check --config configs/multi30k-en-de.yaml
     """
-    from nmt.config_file import load_config
+    from nmt.config.loading import load_config
     from nmt.data.corpus import prepare_data
 
     loaded = load_config(config, overrides or ())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nmt.cli import common
+
 if TYPE_CHECKING:
     from nmt.runs import Run
 
@@ -14,10 +16,7 @@ _CHUNK = 256  # sentences between two updates of the progress bar
 
 
 def evaluate(
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Run folder, or its name in runs/; default: newest."),
-    ] = None,
+    model: common.Model = None,
     split: Annotated[
         Literal["valid", "test"] | None,
         typer.Option(help="Which data of the run's config; default: test if it has one."),
@@ -50,14 +49,10 @@ def evaluate(
         Path | None,
         typer.Option("--save", "-o", metavar="FILE", help="Write the translations to this file."),
     ] = None,
-    beam_size: Annotated[
-        int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1: greedy.")
-    ] = None,
-    length_penalty: Annotated[
-        float | None, typer.Option(min=0.0, help="Rank by log P / length ** this.")
-    ] = None,
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source tokens a batch.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    beam_size: common.BeamSize = None,
+    length_penalty: common.LengthPenalty = None,
+    batch_tokens: common.BatchTokens = None,
+    json: common.OneObject = False,
 ) -> None:
     """Score translations of held-out data: BLEU, chrF++ and TER by sacrebleu.
 
@@ -68,7 +63,6 @@ def evaluate(
 
     Example: nmt evaluate --hypothesis out.de --reference test.de --against other.de
     """
-    from nmt.cli.streams import open_output
     from nmt.errors import UsageError
     from nmt.evaluation.report import make_report
     from nmt.evaluation.texts import check_parallel, read_lines
@@ -87,7 +81,7 @@ def evaluate(
     if save and hypothesis:
         raise UsageError("--save has nothing to write: --hypothesis translates nothing")
 
-    run = None if reference and hypothesis else _find_run(model)
+    run = None if reference and hypothesis else common.open_run(model)
     sources: list[str] | None = None
     if reference:
         data = ", ".join(map(str, reference))
@@ -110,12 +104,12 @@ def evaluate(
     }
     other = Path(against) if against else None
     baseline: tuple[str, list[str]] | None = None
-    if other and other.is_file():  # read before the long work, so that a mistake shows at once
+    if other and other.is_file():  # read before translating, so that an error is reported at once
         baseline = str(other), read_lines(other)
         check_parallel([baseline, *references])
     elif against and sources is None:
         raise UsageError(f"to translate with {against}, it needs sources", "add --source FILE")
-    rival = _find_run(against) if against and not baseline else None
+    rival = common.open_run(against) if against and not baseline else None
 
     if hypothesis:
         system = str(hypothesis), read_lines(hypothesis)
@@ -123,7 +117,7 @@ def evaluate(
         assert run is not None and sources is not None
         system = str(run.path), _translate(run, sources, settings)
         if save:
-            with open_output(save) as file:
+            with common.open_output(save) as file:
                 file.writelines(f"{line}\n".encode() for line in system[1])
     check_parallel([system, *references])
     _warn_if_tokenized(*system)
@@ -150,17 +144,6 @@ def evaluate(
         print(report.text())
 
 
-def _find_run(name: str | None) -> Run:
-    import sys
-
-    from nmt.runs import find_run
-
-    run = find_run(name)
-    if name is None:
-        print(f"model: {run.path}", file=sys.stderr)
-    return run
-
-
 def _read_split(run: Run, split: Literal["valid", "test"]) -> tuple[list[str], list[str]]:
     """Sources and references."""
     from nmt.data.sources import read_pairs
@@ -178,14 +161,11 @@ def _translate(run: Run, sources: list[str], settings: dict[str, Any]) -> list[s
     """Translations in order, with a bar on standard error. Longest first: batches are even."""
     from tqdm import tqdm
 
-    from nmt.cli.streams import Warnings
-    from nmt.cli.translate import load_translator
-
-    translator = load_translator(str(run.path), "auto", None, settings)
+    translator = common.load_translator(str(run.path), "auto", None, settings)
     order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
     translations = [""] * len(sources)
     bar = tqdm(total=len(sources), desc=run.path.name, unit=" sentences", disable=None)
-    with bar, Warnings() as warnings:
+    with bar, common.Warnings() as warnings:
         for begin in range(0, len(order), _CHUNK):
             chosen = order[begin : begin + _CHUNK]
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nmt.tables import table_lines
+from nmt.text import shorten
+
 if TYPE_CHECKING:
     from nmt.runs import Run
 
@@ -28,7 +31,7 @@ def info(
 
     Example: nmt info runs/demo
     """
-    from nmt.config_file import dump_config
+    from nmt.config.writing import dump_config
     from nmt.runs import find_run
 
     found = find_run(run)
@@ -56,7 +59,7 @@ def info(
         _parameter_lines(parameters),
         _history_lines(_of(records, "train"), _of(records, "valid"), config.training.valid_metric),
         [line for record in _of(records, "test")[-1:] for line in _test_lines(record)],
-        ["Size on disk", *_columns([[f"  {k}", _size(v)] for k, v in _sizes(found).items()])],
+        ["Size on disk", *table_lines([[f"  {k}", _size(v)] for k, v in _sizes(found).items()])],
     ]
     print("\n\n".join("\n".join(lines) for lines in sections if lines))
 
@@ -115,7 +118,7 @@ def _parameter_lines(parameters: dict[str, int]) -> list[str]:
         return []
     total = parameters["total"] or 1
     rows = [[f"  {k}", f"{n:,}", f"{100 * n / total:.1f} %"] for k, n in parameters.items()]
-    return ["Parameters", *_columns(rows)]
+    return ["Parameters", *table_lines(rows)]
 
 
 def _state(run: Run, records: Sequence[Record]) -> str:
@@ -134,14 +137,14 @@ def _history_lines(train: list[Record], valid: list[Record], metric: str) -> lis
     if losses:
         span = f"{losses[0]:.2f} to {losses[-1]:.2f}"
         lines.append(["  training loss", sparkline(losses), span])
-    for title, key in (("valid loss", "loss"), ("BLEU", "bleu"), ("chrF", "chrf")):
+    for title, key in (("valid loss", "loss"), ("BLEU", "bleu"), ("chrF++", "chrf")):
         values = [_number(record, key) for record in valid]
         if values:
             span = f"{values[0]:.2f} to {values[-1]:.2f}"
             lines.append([f"  {title}", sparkline(values), span])
     if not lines:
         return []
-    return ["Training", *_columns(lines, right=False), *_validation_table(valid, metric)]
+    return ["Training", *table_lines(lines, right=False), *_validation_table(valid, metric)]
 
 
 def _validation_table(valid: list[Record], metric: str) -> list[str]:
@@ -152,22 +155,20 @@ def _validation_table(valid: list[Record], metric: str) -> list[str]:
     best = min(range(len(valid)), key=lambda i: _order(sign * _number(valid[i], metric)))
     every = max(1, math.ceil(len(valid) / HISTORY_ROWS))
     picked = sorted({*range(len(valid) - 1, -1, -every), best})
-    rows = [["  step", "epoch", "loss", "perplexity", "BLEU", "chrF", ""]]
+    rows = [["  step", "epoch", "loss", "perplexity", "BLEU", "chrF++", ""]]
     for index in picked:
         record = valid[index]
         numbers = [f"{_number(record, k):.2f}" for k in ("loss", "perplexity", "bleu", "chrf")]
         place = [f"  {record['step']:,}", str(record.get("epoch", ""))]
         rows.append([*place, *numbers, "best" if index == best else ""])
-    return ["", *_columns(rows)]
+    return ["", *table_lines(rows)]
 
 
 def _test_lines(record: Record) -> list[str]:
-    from nmt.config_file import printable
-
     names = {"bleu": "BLEU", "bleu_lowercase": "BLEU, lower case", "chrf": "chrF++", "ter": "TER"}
     rows = [[f"  {n}", f"{_number(record, k):.2f}"] for k, n in names.items() if k in record]
-    signature = [f"  {printable(str(record['signature']))}"] if "signature" in record else []
-    return ["Test", *_columns(rows), *signature]
+    signature = [f"  {shorten(str(record['signature']))}"] if "signature" in record else []
+    return ["Test", *table_lines(rows), *signature]
 
 
 def _number(record: Record, key: str) -> float:
@@ -209,18 +210,6 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     return "".join(
         bars[round((value - low) * scale)] if math.isfinite(value) else " " for value in picked
     )
-
-
-def _columns(rows: Sequence[Sequence[str]], *, right: bool = True) -> list[str]:
-    """Rows as aligned lines; the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *rest in rows:
-        cells = [first.ljust(widths[0])]
-        for cell, width in zip(rest, widths[1:], strict=True):
-            cells.append(cell.rjust(width) if right else cell.ljust(width))
-        lines.append("  ".join(cells).rstrip())
-    return lines
 
 
 def _finite(value: Any) -> Any:

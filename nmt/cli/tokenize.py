@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from nmt.cli import common
 
 if TYPE_CHECKING:
     from nmt.tokenizer import Vocabulary
@@ -35,15 +36,14 @@ def tokenize(
 
     Example: echo "A dog runs." | nmt tokenize
     """
-    from nmt.cli import streams
     from nmt.text import clean_line
 
     vocabulary = _vocabulary(model, side)
 
-    with streams.Warnings() as warnings:
+    with common.Warnings() as warnings:
 
         def convert(line: bytes, where: str) -> str:
-            text, repaired = streams.decode(line)
+            text, repaired = common.decode(line)
             if repaired:
                 warnings(where, repaired)
             found = vocabulary.encode(clean_line(text))
@@ -62,14 +62,13 @@ def detokenize(
 
     Example: nmt tokenize test.en | nmt detokenize
     """
-    from nmt.cli import streams
     from nmt.errors import DataError
     from nmt.text import clean_line
 
     vocabulary = _vocabulary(model, side)
 
     def convert(line: bytes, where: str) -> str:
-        tokens = streams.decode(line)[0].strip("\r").split(" ")
+        tokens = common.decode(line)[0].strip("\r").split(" ")
         tokens = [token for token in tokens if token]
         if not ids:
             return clean_line(vocabulary.decode_pieces(tokens))
@@ -83,15 +82,13 @@ def detokenize(
 
 
 def _each_line(files: list[Path] | None, convert: Callable[[bytes, str], str]) -> None:
-    from nmt.cli import streams
-
     inputs: list[Path | None] = [*files] if files else [None]
-    with streams.open_output(None) as output:
+    with common.open_output(None) as output:
         for path in inputs:
             name = "standard input" if path is None else str(path)
             number = 0
-            with streams.open_input(path) as file:
-                for group in streams.line_groups(file):
+            with common.open_input(path) as file:
+                for group in common.line_groups(file):
                     for line in group:
                         number += 1
                         output.write(f"{convert(line, f'{name}:{number}')}\n".encode())
@@ -99,14 +96,10 @@ def _each_line(files: list[Path] | None, convert: Callable[[bytes, str], str]) -
 
 
 def _vocabulary(model: str | None, side: Literal["source", "target"]) -> Vocabulary:
-    from nmt.runs import find_run
     from nmt.tokenizer import Tokenizer
 
     if model is not None and any(Path(model).glob("*.model")):
         tokenizer = Tokenizer.load(Path(model))
     else:
-        run = find_run(model)
-        if model is None:
-            print(f"model: {run.path}", file=sys.stderr)
-        tokenizer = run.tokenizer
+        tokenizer = common.open_run(model).tokenizer
     return tokenizer.source if side == "source" else tokenizer.target

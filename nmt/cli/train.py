@@ -8,42 +8,41 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli import common
+
 
 def train(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="The experiment, in YAML.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", "-s", metavar="KEY=VALUE", help="Another value for a key of the config."
-        ),
-    ] = None,
+    config: common.ConfigFile,
+    overrides: common.Overrides = None,
     run_dir: Annotated[
         Path | None,
         typer.Option("--run-dir", "-o", metavar="DIR", help="Run folder [runs/NAME_OF_CONFIG]."),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew; the old run is moved aside.")
+        bool,
+        typer.Option(
+            "--restart", help="Start over. The existing run folder is renamed to NAME.old-N."
+        ),
     ] = False,
 ) -> None:
-    """Train a model: data, vocabulary, training, validation, averaging, test, in one go.
+    """Train a model: data, vocabulary, training, validation, averaging and test.
 
-    Ctrl-C stops with the state saved; the same command goes on where it stopped, and ends with
-    the same weights as if it had never been interrupted.
+    Ctrl-C stops the training run and saves its state. Run the same command again to resume. The
+    final weights are identical to the weights of an uninterrupted run.
 
     Example: nmt train --config configs/demo.yaml --set training.max_steps=500
     """
-    from nmt.config_file import load_config
+    from nmt.config.loading import load_config
     from nmt.errors import Stopped
     from nmt.runs import runs_folder
 
-    loaded = load_config(config, overrides or ())  # before torch: mistakes show at once
+    # Before torch is imported, so that errors are reported at once.
+    loaded = load_config(config, overrides or ())
 
     from nmt.training.pipeline import run_training
 
     try:
         run_training(loaded, run_dir or runs_folder() / config.stem, restart)
-    except Stopped as stopped:  # asked for, so no error
+    except Stopped as stopped:  # not an error, because the user asked to stop
         print(f"{stopped.message}\n{stopped.hint}", file=sys.stderr)
         raise typer.Exit(stopped.exit_code) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nmt.cli import common
+
 if TYPE_CHECKING:
-    from nmt.cli.streams import Warnings
-    from nmt.config import DecodingConfig
     from nmt.decoding.translator import Translation, Translator, Warn
     from nmt.decoding.workers import TranslatorPool
-    from nmt.runs import Run
 
 Translate = Callable[[list[str], "Warn", int], "list[list[Translation]]"]
 """Translations of sentences, of which the first has the given number."""
@@ -27,23 +25,16 @@ def translate(
     text: Annotated[
         list[str] | None, typer.Argument(help="Sentences; none: --input or standard input.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Run folder, or its name in runs/; default: newest."),
-    ] = None,
+    model: common.Model = None,
     input: Annotated[
-        Path | None, typer.Option("--input", "-i", help="Text file, a sentence a line.")
+        Path | None, typer.Option("--input", "-i", help="Text file, one sentence per line.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: standard output.")
     ] = None,
-    beam_size: Annotated[
-        int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1: greedy.")
-    ] = None,
-    length_penalty: Annotated[
-        float | None, typer.Option(min=0.0, help="Rank by log P / length ** this.")
-    ] = None,
-    nbest: Annotated[int, typer.Option(min=1, help="Translations a sentence.")] = 1,
+    beam_size: common.BeamSize = None,
+    length_penalty: common.LengthPenalty = None,
+    nbest: Annotated[int, typer.Option(min=1, help="Translations per sentence.")] = 1,
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Longest translation in tokens.")
     ] = None,
@@ -56,12 +47,17 @@ def translate(
     scores: Annotated[
         bool, typer.Option("--scores", help="Put the score and a tab before each translation.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    json: common.ObjectPerLine = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw translations at random instead of searching.")
     ] = False,
     temperature: Annotated[
-        float, typer.Option(min=0.001, help="With --sample: above 1 bolder, below 1 safer.")
+        float,
+        typer.Option(
+            min=0.001,
+            help="Sampling temperature: above 1 for more varied output, below 1 for more likely "
+            "output. Requires --sample.",
+        ),
     ] = 1.0,
     top_k: Annotated[
         int, typer.Option(min=0, help="With --sample: draw from the k likeliest tokens; 0: all.")
@@ -70,12 +66,10 @@ def translate(
         float,
         typer.Option(min=0.0, max=1.0, help="With --sample: draw from the likeliest that make p."),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="With --sample: which draws.")] = 1,
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source tokens a batch.")] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; default: all cores.")
-    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for --sample.")] = 1,
+    batch_tokens: common.BatchTokens = None,
+    device: common.Device = "auto",
+    threads: common.Threads = None,
     workers: Annotated[
         int,
         typer.Option(min=1, help="Processes that share sentences and threads; faster for files."),
@@ -92,7 +86,6 @@ def translate(
 
     Example: nmt translate "A man is riding a bicycle."
     """
-    from nmt.cli import streams
     from nmt.errors import UsageError
 
     if text and input:
@@ -108,7 +101,8 @@ def translate(
         "batch_tokens": batch_tokens,
         "precision": precision,
     }
-    found, decoding = _run_and_decoding(model, settings)
+    found = common.open_run(model)
+    decoding = common.decoding_config(found, settings)
     if nbest > decoding.beam_size and not sample:
         raise UsageError(
             f"--nbest {nbest} is more than the beam size {decoding.beam_size}",
@@ -116,7 +110,9 @@ def translate(
         )
     prompting = not text and not input and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
     if prompting and output is None:
-        _prompt(_load(found, device, threads, decoding))
+        from nmt.decoding.translator import load_alone
+
+        _prompt(load_alone(found, device, threads, decoding))
         return
     if workers > 1 and device == "cuda":
         raise UsageError("--workers are processes on the CPU", "leave out --device cuda")
@@ -124,7 +120,9 @@ def translate(
     with contextlib.ExitStack() as stack:
         translator: Translator | TranslatorPool
         if workers == 1:
-            translator = _load(found, device, threads, decoding)
+            from nmt.decoding.translator import load_alone
+
+            translator = load_alone(found, device, threads, decoding)
         else:
             from nmt.decoding.workers import TranslatorPool
 
@@ -145,50 +143,18 @@ def translate(
             )
 
         style = "json" if json else "nbest" if nbest > 1 else "scores" if scores else "text"
-        warnings = stack.enter_context(streams.Warnings())
-        sink = stack.enter_context(streams.open_output(output))
+        warnings = stack.enter_context(common.Warnings())
+        sink = stack.enter_context(common.open_output(output))
         if text:
             groups: Iterator[list[bytes]] = iter([[os.fsencode(sentence) for sentence in text]])
             where = "sentence"
         else:
-            file = stack.enter_context(streams.open_input(input))
-            groups = streams.line_groups(file, workers)
+            file = stack.enter_context(common.open_input(input))
+            groups = common.line_groups(file, workers)
             if input is not None:
                 groups = _with_progress(groups, input)
             where = f"{input or 'standard input'}, line"
         _translate_groups(groups, where, run, style, sink.write, sink.flush, warnings)
-
-
-def load_translator(
-    model: str | None,
-    device: Literal["auto", "cpu", "cuda"],
-    threads: int | None,
-    settings: dict[str, Any],
-) -> Translator:
-    """The translator of a run, with those decoding settings that are not None."""
-    run, decoding = _run_and_decoding(model, settings)
-    return _load(run, device, threads, decoding)
-
-
-def _run_and_decoding(model: str | None, settings: dict[str, Any]) -> tuple[Run, DecodingConfig]:
-    from nmt.runs import find_run
-
-    run = find_run(model)
-    if model is None:
-        print(f"model: {run.path}", file=sys.stderr)
-    given = {key: value for key, value in settings.items() if value is not None}
-    return run, run.config.decoding.model_copy(update=given)
-
-
-def _load(
-    run: Run,
-    device: Literal["auto", "cpu", "cuda"],
-    threads: int | None,
-    decoding: DecodingConfig,
-) -> Translator:
-    from nmt.decoding.translator import load_alone
-
-    return load_alone(run, device, threads, decoding)
 
 
 def _translate_groups(
@@ -198,10 +164,8 @@ def _translate_groups(
     style: str,
     write: Callable[[bytes], object],
     flush: Callable[[], object],
-    warnings: Warnings,
+    warnings: common.Warnings,
 ) -> None:
-    from nmt.cli.streams import decode
-
     first = 0
     for group in groups:
 
@@ -210,7 +174,7 @@ def _translate_groups(
 
         sentences = []
         for index, raw in enumerate(group):
-            sentence, repaired = decode(raw)
+            sentence, repaired = common.decode(raw)
             sentences.append(sentence)
             if repaired:
                 warn(index, repaired)
@@ -226,23 +190,17 @@ def _translate_groups(
 def _formatted(number: int, sentence: str, found: list[Translation], style: str) -> str:
     """The line or lines that answer one sentence."""
     if style == "json":
-        import json
+        from nmt.text import to_json
 
         translations = [
             {"text": t.text, "score": t.score, "log_probability": t.log_probability} for t in found
         ]
-        answer = {"source": sentence, "translations": translations}
-        return _without_controls(json.dumps(answer, ensure_ascii=False)) + "\n"
+        return to_json({"source": sentence, "translations": translations}) + "\n"
     if style == "nbest":
         return "".join(f"{number}\t{t.score:.4f}\t{t.text}\n" for t in found)
     if style == "scores":
         return f"{found[0].score:.4f}\t{found[0].text}\n"
     return f"{found[0].text}\n"
-
-
-def _without_controls(text: str) -> str:
-    """The same JSON with those control characters escaped that JSON itself does not forbid."""
-    return re.sub("[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[bytes]]:

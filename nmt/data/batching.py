@@ -10,13 +10,14 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.model.base import Tokens
 from nmt.tokenizer.ids import BOS, EOS, PAD
 
 if TYPE_CHECKING:
@@ -29,58 +30,63 @@ WINDOW = 16
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences of similar length, padded; ids int64, masks bool with True = real token.
+    """Sentence pairs of similar length, ready for the model.
 
-    source, source_mask: (batch, source_len), every source ends with eos. target_in (starts with
-    bos), target_out (ends with eos), target_mask: (batch, target_len). indices: (batch,), the
-    pairs' places in the corpus.
+    The loss needs real target tokens only, so they are named by index: nothing on the way from a
+    batch to its loss depends on a value that only the device has.
     """
 
-    source: Tensor
-    source_mask: Tensor
-    target_in: Tensor
-    target_out: Tensor
-    target_mask: Tensor
+    source: Tokens
+    """Every sentence ends with eos."""
+    target: Tokens
+    """The decoder's input: every sentence starts with bos."""
+    predictions: Tensor
+    """(target_tokens,) int64: places of the real tokens in the flattened (batch, length) target."""
+    references: Tensor
+    """(target_tokens,) int64: the right next token at each of these places; each sentence's last
+    one is eos."""
     indices: np.ndarray
+    """(pairs,) int64: the pairs' places in the corpus."""
     source_tokens: int
-    """Real source tokens, eos counted."""
-    target_tokens: int
-    """Real target tokens, eos counted."""
+    """Number of real source tokens, including eos."""
 
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on a device."""
-        if device.type == "cpu":
-            return self
+    @property
+    def target_tokens(self) -> int:
+        """Number of real target tokens, including eos."""
+        return len(self.references)
 
-        def moved(tensor: Tensor) -> Tensor:
-            return tensor.pin_memory().to(device, non_blocking=True)
-
-        return Batch(
-            moved(self.source),
-            moved(self.source_mask),
-            moved(self.target_in),
-            moved(self.target_out),
-            moved(self.target_mask),
-            self.indices,
-            self.source_tokens,
-            self.target_tokens,
+    def apply(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with a function applied to each tensor."""
+        return replace(
+            self,
+            source=self.source.apply(function),
+            target=self.target.apply(function),
+            predictions=function(self.predictions),
+            references=function(self.references),
         )
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; from pinned memory it is copied in the background."""
+        return self.apply(lambda tensor: tensor.to(device, non_blocking=True))
+
     def split(self) -> tuple[Batch, Batch]:
-        """The two halves of the sentences, for when the whole does not fit in memory."""
+        """Return the two halves of the sentences, for when the whole does not fit in memory."""
         half = len(self.indices) // 2
 
         def part(rows: slice) -> Batch:
-            source_mask, target_mask = self.source_mask[rows], self.target_mask[rows]
+            def chosen_rows(x: Tensor) -> Tensor:
+                return x[rows] if len(x) > 1 else x  # positions that all rows share stay
+
+            length = self.target.ids.shape[1]
+            begin, end, _ = rows.indices(len(self.indices))
+            chosen = (self.predictions >= begin * length) & (self.predictions < end * length)
             return Batch(
-                self.source[rows],
-                source_mask,
-                self.target_in[rows],
-                self.target_out[rows],
-                target_mask,
+                self.source.apply(chosen_rows),
+                self.target.apply(chosen_rows),
+                self.predictions[chosen] - begin * length,
+                self.references[chosen],
                 self.indices[rows],
-                int(source_mask.sum()),
-                int(target_mask.sum()),
+                int((self.source.segments[rows] > 0).sum()),
             )
 
         return part(slice(None, half)), part(slice(half, None))
@@ -149,28 +155,27 @@ def _cut_evenly(longest: np.ndarray, count: int) -> list[slice]:
 
 
 def collate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], indices: np.ndarray) -> Batch:
-    """Pad pairs of ids (without bos and eos) into a batch, adding bos and eos."""
-    source, source_mask = _padded([[*s, EOS] for s, _ in pairs])
-    target_out, target_mask = _padded([[*t, EOS] for _, t in pairs])
-    target_in, _ = _padded([[BOS, *t] for _, t in pairs])
+    """Pad pairs of ids (without bos and eos) into a batch of one pair per row; add bos and eos."""
+    source, source_mask = pad([[*s, EOS] for s, _ in pairs])
+    target, target_mask = pad([[BOS, *t] for _, t in pairs])
+    references = np.concatenate([np.asarray([*t, EOS], dtype=np.int64) for _, t in pairs])
     return Batch(
-        source,
-        source_mask,
-        target_in,
-        target_out,
-        target_mask,
+        Tokens.padded(source, source_mask),
+        Tokens.padded(target, target_mask),
+        target_mask.flatten().nonzero()[:, 0],
+        torch.from_numpy(references),
         indices,
         int(source_mask.sum()),
-        int(target_mask.sum()),
     )
 
 
-def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    lengths = np.array([len(row) for row in rows])
+def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return ids int64 and mask (True = real token), both (sequences, longest), of id sequences."""
+    lengths = np.array([len(ids) for ids in sequences])
     mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.full(mask.shape, PAD, dtype=np.int64)
-    ids[mask] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    padded = np.full(mask.shape, PAD, dtype=np.int64)
+    padded[mask] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in sequences])
+    return torch.from_numpy(padded), torch.from_numpy(mask)
 
 
 def training_batches(

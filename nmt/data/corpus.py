@@ -290,7 +290,6 @@ def _build(
         tokenizer = train_tokenizer(
             collected["train"].texts,
             config.tokenizer,
-            config.training.seed,
             tokenizer_folder,
             check_stop,
         )

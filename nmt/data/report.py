@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmt.tables import table_lines
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -141,7 +143,7 @@ class DataReport:
             for name, split in self.splits.items()
             for reason, found in split.examples.items()
         ]
-        return "\n".join([*_columns(rows), *(["", "First places:"] if places else []), *places])
+        return "\n".join([*table_lines(rows), *(["", "First places:"] if places else []), *places])
 
 
 def side_report(
@@ -188,14 +190,3 @@ def _split(values: Mapping[str, Any]) -> SplitReport:
 
 def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-
-
-def _columns(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -1,7 +1,7 @@
-"""Beam search and sampling over any `Model`: tensors in, hypotheses out; no text here.
+"""Beam search and sampling over any `Decoder`: tensors in, hypotheses out; no text here.
 
-The network runs on its device; the bookkeeping of hypotheses, a few numbers a step, is done in
-numpy after one transfer a step. Each sentence is searched as if it were alone: neither the size
+The network runs on its device. The bookkeeping of hypotheses, a few numbers per step, is done in
+numpy after one transfer per step. Each sentence is searched as if it were alone: neither the size
 of the batch nor its other sentences change the result (up to rounding in the network).
 """
 
@@ -10,21 +10,50 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.errors import DivergedError
-from nmt.tokenizer.ids import BOS, EOS
+from nmt.tokenizer.ids import BOS, EOS, PAD
 
 if TYPE_CHECKING:
     from nmt.config import DecodingConfig
-    from nmt.model import Model
-
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Numbers = TypeVar("Numbers", float, np.ndarray[Any, Any])
+
+
+class DecoderState(Protocol):
+    """What a decoder remembers of the hypotheses so far: equally many for each sentence."""
+
+    def select(self, sentences: IntArray, parents: IntArray) -> None:
+        """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
+
+        sentences: (new_batch,), all different; parents: (new_batch, new_width). Sentences may leave
+        the batch, and then others may take their rows; while none leaves, their order stays. The
+        width may change.
+        """
+
+
+class Decoder(Protocol):
+    """What a search needs of a model; the state is known to the decoder only."""
+
+    def start(self, source: Tensor, max_length: int, width: int) -> Any:
+        """Return the `DecoderState` before the first token, of one hypothesis per sentence.
+
+        source: (batch, source_len) int64, each sentence ending with eos, padded with PAD.
+        max_length: the largest number of steps; width: the number of hypotheses per sentence after
+        the first step.
+        """
+
+    def step(self, tokens: Tensor, state: Any) -> Tensor:
+        """Read one token per hypothesis, (batch, width) int64, and update the state in place.
+
+        Returns the logits of the next token, (batch, width, vocab) float32.
+        """
 
 
 @dataclass(frozen=True)
@@ -34,40 +63,50 @@ class Hypothesis:
     tokens: list[int]
     """Ids without bos and eos."""
     score: float
-    """log_probability / length ** length_penalty, eos counted in the length."""
+    """See `normalized_score`; the length includes eos."""
     log_probability: float
     """log P(tokens, eos | source) in nats."""
     at_limit: bool
     """Whether it is as long as allowed, so that eos was its only continuation."""
 
 
+def normalized_score(log_probability: Numbers, length: Numbers, options: DecodingConfig) -> Numbers:
+    """Return the score by which outputs of different lengths are compared.
+
+    log_probability: in nats; length: in tokens, including eos. It is log_probability / length **
+    length_penalty or, with `length_normalization: gnmt`, log_probability / ((5 + length) / 6) **
+    length_penalty (Wu et al., 2016, equation 14).
+    """
+    gnmt = options.length_normalization == "gnmt"
+    divisor = ((5 + length) / 6 if gnmt else length) ** options.length_penalty
+    score: Numbers = log_probability / divisor
+    return score
+
+
 @torch.inference_mode()
 def beam_search(
-    model: Model,
-    source: Tensor,
-    source_mask: Tensor,
-    options: DecodingConfig,
-    nbest: int = 1,
+    decoder: Decoder, source: Tensor, options: DecodingConfig, nbest: int = 1
 ) -> list[list[Hypothesis]]:
-    """The nbest best hypotheses of each sentence, best first.
+    """Return the nbest best hypotheses of each sentence, best first.
 
-    source: (batch, source_len) int64, each sentence ending with eos; source_mask: the same
-    shape, bool, True = real token. Of the 2 * beam_size best continuations of a sentence's open
-    hypotheses, an eos among the first beam_size finishes a hypothesis, and the first beam_size
-    others stay open. A sentence ends when beam_size * patience hypotheses have finished, or
-    when no open one can still enter the nbest. At the length limit eos is the only
-    continuation, so that every log-probability is that of a complete output.
+    source: (batch, source_len) int64, each sentence ending with eos, padded with PAD. Of the 2 *
+    beam_size best continuations of a sentence's open hypotheses, an eos among the first beam_size
+    finishes a hypothesis, and the first beam_size others stay open. A sentence ends when beam_size
+    * patience hypotheses have finished, or when no open one can still enter the nbest. At the
+    length limit eos is the only continuation, so every log-probability is that of a complete
+    output.
 
     A list is shorter than nbest only if fewer outputs exist. Raises ValueError unless
     1 <= nbest <= beam_size, and DivergedError if the model's output is not a number.
     """
-    beam_size, penalty = options.beam_size, options.length_penalty
+    beam_size = options.beam_size
     if not 1 <= nbest <= beam_size:
         raise ValueError(f"nbest is {nbest}, beam_size {beam_size}")
     quota = np.inf if options.patience is None else max(nbest, round(beam_size * options.patience))
     batch = source.shape[0]
-    limits = _length_limits(source_mask, options)
-    state = model.start(model.encode(source, source_mask), int(limits.max()) + 1)
+    limits = _length_limits(source, options)
+    longest = int(limits.max())
+    state: DecoderState = decoder.start(source, longest + 1, beam_size)
 
     finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
     open_slots = np.full(batch, quota)  # hypotheses that may still finish
@@ -76,8 +115,8 @@ def beam_search(
     history = np.empty((batch, 1, 0), dtype=np.int64)
     tokens = torch.full((batch, 1), BOS, device=source.device)
     scores = torch.zeros(batch, 1, device=source.device)
-    for length in range(int(limits.max()) + 1):
-        logits = model.step(tokens, state)
+    for length in range(longest + 1):
+        logits = decoder.step(tokens, state)
         log_probs = _log_probabilities(logits, history, limits[sentences], length, options)
         top, flat = _top(log_probs, scores, 2 * beam_size)
         if np.isnan(top).any():
@@ -92,7 +131,7 @@ def beam_search(
                 finished[sentence].append(
                     Hypothesis(
                         history[row, parents[row, place]].tolist(),
-                        total / (length + 1) ** penalty,
+                        normalized_score(total, length + 1, options),
                         total,
                         bool(length == limits[sentence]),
                     )
@@ -107,8 +146,8 @@ def beam_search(
             top, parents, words = (_take(x, others) for x in (top, parents, words))
         top, parents, words = top[:, :beam_size], parents[:, :beam_size], words[:, :beam_size]
 
-        # Log-probabilities only fall, and the longest output is penalized least.
-        attainable = top[:, 0] / (limits[sentences] + 1.0) ** penalty
+        # Log-probabilities only fall, and a negative sum divided by the most is the best score.
+        attainable = normalized_score(top[:, 0], limits[sentences] + 1.0, options)
         rows = _fill_holes((attainable > to_beat[sentences]) & (open_slots[sentences] > 0))
         if rows.size == 0:
             break
@@ -118,15 +157,15 @@ def beam_search(
             sentences, history = sentences[rows], history[rows]
         history = np.concatenate([_take(history, parents), words[:, :, None]], axis=2)
         if beam_size > 1 or rows.size < logits.shape[0]:
-            state.select(_tensor(rows, source), _tensor(parents, source))
+            state.select(rows, parents)
         tokens, scores = _tensor(words, source), _tensor(top, source)
 
     return [sorted(found, key=lambda h: -h.score)[:nbest] for found in finished]
 
 
 def _fill_holes(is_open: Any) -> IntArray:
-    """Rows that are open, by a mask (rows,); the last ones take the places of those that are
-    not, so that few move."""
+    """Return the rows that are open, by a mask (rows,) bool; the last ones replace those that are
+    not open, so that few move."""
     rows = np.flatnonzero(is_open)
     places = np.arange(rows.size)
     holes = ~is_open[: rows.size]
@@ -136,9 +175,8 @@ def _fill_holes(is_open: Any) -> IntArray:
 
 @torch.inference_mode()
 def sample(
-    model: Model,
+    decoder: Decoder,
     source: Tensor,
-    source_mask: Tensor,
     options: DecodingConfig,
     seeds: Sequence[Sequence[int]],
     *,
@@ -147,17 +185,19 @@ def sample(
     top_k: int = 0,
     top_p: float = 1.0,
 ) -> list[list[Hypothesis]]:
-    """`count` random outputs of each sentence, best first.
+    """Return `count` random outputs of each sentence, best first.
 
-    Each token is drawn from softmax(log P / temperature), cut to its top_k likeliest (0: all)
-    and to the likeliest whose probabilities reach top_p (Holtzman et al., 2020). seeds: one
-    sequence of numbers a sentence, which alone decides its draws; scores and
-    log-probabilities are the model's own, as in `beam_search`.
+    source: (batch, source_len) int64, each sentence ending with eos, padded with PAD. Each token is
+    drawn from softmax(log P / temperature), cut to its top_k likeliest (0: all) and to the
+    likeliest whose probabilities reach top_p (Holtzman et al., 2020). seeds: one sequence of
+    numbers per sentence, which alone decides its draws. Scores and log-probabilities are those of
+    the model without temperature and cuts.
     """
     batch = source.shape[0]
-    limits = _length_limits(source_mask, options)
-    state = model.start(model.encode(source, source_mask), int(limits.max()) + 1)
-    draws = np.zeros((batch, int(limits.max()) + 1, count), dtype=np.float32)
+    limits = _length_limits(source, options)
+    longest = int(limits.max())
+    state: DecoderState = decoder.start(source, longest + 1, count)
+    draws = np.zeros((batch, longest + 1, count), dtype=np.float32)
     for i, seed in enumerate(seeds):
         steps = int(limits[i]) + 1
         draws[i, :steps] = np.random.default_rng(seed).random((steps, count), dtype=np.float32)
@@ -168,8 +208,8 @@ def sample(
     totals = np.zeros((batch, count))
     is_open = np.ones((batch, count), dtype=bool)
     tokens = torch.full((batch, 1), BOS, device=source.device)
-    for length in range(int(limits.max()) + 1):
-        logits = model.step(tokens, state)
+    for length in range(longest + 1):
+        logits = decoder.step(tokens, state)
         width = logits.shape[1]
         log_probs = _log_probabilities(
             logits, history[:, :width], limits[sentences], length, options
@@ -185,7 +225,7 @@ def sample(
             outputs[sentences[row]].append(
                 Hypothesis(
                     history[row, place].tolist(),
-                    total / (length + 1) ** options.length_penalty,
+                    normalized_score(total, length + 1, options),
                     total,
                     bool(length == limits[sentences[row]]),
                 )
@@ -195,39 +235,16 @@ def sample(
         if rows.size == 0:
             break
         if rows.size < logits.shape[0] or width < count:
-            same = np.broadcast_to(np.arange(count) % width, (rows.size, count)).copy()
-            state.select(_tensor(rows, source), _tensor(same, source))
+            state.select(rows, np.tile(np.arange(count) % width, (rows.size, 1)))
         sentences, totals, is_open = sentences[rows], totals[rows], is_open[rows]
         history = np.concatenate([history[rows], words[rows, :, None]], axis=2)
         tokens = _tensor(words[rows], source)
     return [sorted(found, key=lambda h: -h.score) for found in outputs]
 
 
-@torch.inference_mode()
-def target_log_probabilities(
-    model: Model,
-    source: Tensor,
-    source_mask: Tensor,
-    target_in: Tensor,
-    target_out: Tensor,
-    target_mask: Tensor,
-) -> list[float]:
-    """log P(target, eos | source) of each given target, in nats.
-
-    source, source_mask: (batch, source_len); target_in (starting with bos), target_out (ending
-    with eos) and target_mask: (batch, target_len).
-    """
-    hidden = model.decode(target_in, model.encode(source, source_mask))[target_mask]
-    log_probs = torch.log_softmax(model.logits(hidden), dim=-1, dtype=torch.float32)
-    tokens = log_probs.gather(1, target_out[target_mask][:, None])[:, 0]
-    rows = target_mask.nonzero()[:, 0]
-    totals = torch.zeros(source.shape[0], dtype=torch.float64, device=source.device)
-    return totals.index_add(0, rows, tokens.double()).tolist()
-
-
-def _length_limits(source_mask: Tensor, options: DecodingConfig) -> IntArray:
-    """Longest output of each sentence in tokens without eos, (batch,)."""
-    source_lengths = source_mask.sum(dim=1).cpu().numpy() - 1
+def _length_limits(source: Tensor, options: DecodingConfig) -> IntArray:
+    """Return the longest output of each sentence in tokens without eos, (batch,)."""
+    source_lengths = (source != PAD).sum(dim=1).cpu().numpy() - 1
     by_ratio = (options.max_length_ratio * source_lengths + 10).astype(np.int64)
     limits: IntArray = np.minimum(options.max_length, np.maximum(by_ratio, options.min_length))
     return limits
@@ -236,7 +253,7 @@ def _length_limits(source_mask: Tensor, options: DecodingConfig) -> IntArray:
 def _log_probabilities(
     logits: Tensor, history: IntArray, limits: IntArray, length: int, options: DecodingConfig
 ) -> Tensor:
-    """Log-probabilities of the next token, -inf where it is not allowed.
+    """Return log-probabilities of the next token, -inf where it is not allowed.
 
     logits: (batch, width, vocab); history: (batch, width, length), the tokens so far; limits:
     (batch,). Returns (batch, width, vocab) float32.
@@ -260,11 +277,11 @@ def _log_probabilities(
 def _top(
     log_probs: Tensor, scores: Tensor, count: int
 ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], IntArray]:
-    """The `count` best continuations of each sentence, best first.
+    """Return the `count` best continuations of each sentence, best first.
 
-    log_probs: (batch, width, vocab), contiguous; scores: (batch, width), those of the open
-    hypotheses. Returns scores and places (hypothesis * vocab + token), both (batch, count);
-    where there are fewer continuations, the rest has the score -inf.
+    log_probs: (batch, width, vocab), contiguous; scores: (batch, width), log-probabilities of
+    the open hypotheses. Returns scores and places (hypothesis * vocab + token), both (batch,
+    count); where there are fewer continuations, the rest has the score -inf.
     """
     batch, width, vocabulary = log_probs.shape
     block = _block_size(vocabulary)
@@ -277,8 +294,8 @@ def _top(
             np.pad(values.cpu().numpy(), missing, constant_values=-np.inf),
             np.pad(places.cpu().numpy(), missing),
         )
-    # The best `count` lie in the `count` blocks of the largest maxima; a maximum is much cheaper
-    # than a sort, so few numbers are left to sort.
+    # The best `count` are in the `count` blocks of the largest maxima. A maximum is much cheaper
+    # than a sort, and few numbers are left to sort.
     blocks = log_probs.view(batch, width, -1, block)
     maxima = blocks.amax(dim=3).add_(scores[:, :, None]).flatten(1)
     chosen = maxima.topk(count, sorted=False).indices
@@ -290,13 +307,13 @@ def _top(
 
 
 def _take(rows: np.ndarray[Any, Any], columns: IntArray) -> np.ndarray[Any, Any]:
-    """Elements (rows, count, ...) of rows at columns (rows, count); np.take_along_axis is slow."""
+    """Return elements (rows, count, ...) at columns (rows, count); np.take_along_axis is slow."""
     return rows[np.arange(len(rows))[:, None], columns]
 
 
 @functools.cache
 def _block_size(vocabulary: int) -> int:
-    """A divisor of the vocabulary's size, if possible a multiple of the width of the CPU's
+    """Return a divisor of the vocabulary's size, if possible a multiple of the width of the CPU's
     vectors; the vocabulary itself if there is none worth using."""
     sizes = (64, 32, *range(128, 8, -8), *range(127, 16, -1))
     return next((size for size in sizes if vocabulary % size == 0), vocabulary)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.config import DecodingConfig
-from nmt.decoding.search import Hypothesis, beam_search, sample, target_log_probabilities
-from nmt.devices import Precision, autocast, keep_freed_memory, resolve_device
+from nmt.decoding.engine import build_program
+from nmt.decoding.search import Hypothesis, beam_search, normalized_score, sample
+from nmt.devices import gpu_has_native_bf16, keep_freed_memory, resolve_device
 from nmt.errors import ConfigError
-from nmt.model.packing import Packing, can_pack, pack_linears
+from nmt.kernels.linear import NumberFormat, can_pack
 from nmt.text import clean_line
-from nmt.tokenizer.ids import BOS, EOS
+from nmt.tokenizer.ids import BOS, EOS, PAD
 
 if TYPE_CHECKING:
-    from nmt.model import Model
+    from nmt.config import DecodingConfig
+    from nmt.decoding.engine import DecoderProgram
     from nmt.runs import Run
     from nmt.tokenizer import Tokenizer
 
@@ -31,8 +31,8 @@ MAX_CHARACTERS = 100_000
 
 Warn = Callable[[int, str], None]
 """Called with the index of a sentence and what was done to it."""
-Search = Callable[[Tensor, Tensor, Sequence[int]], list[list[Hypothesis]]]
-"""Search of a batch: source ids, their mask, and the index of each row's sentence."""
+Search = Callable[[Tensor, Sequence[int]], list[list[Hypothesis]]]
+"""Search of a batch: padded source ids, and the index of each row's sentence."""
 
 
 class Translation(NamedTuple):
@@ -40,7 +40,7 @@ class Translation(NamedTuple):
 
     text: str
     score: float
-    """log_probability / length ** length_penalty, the figure that hypotheses are ranked by."""
+    """What translations are ranked by, see `nmt.decoding.search.normalized_score`."""
     log_probability: float
     """log P(translation | source) in nats."""
     at_limit: bool
@@ -53,7 +53,7 @@ class PairScore(NamedTuple):
     log_probability: float
     """log P(target | source) in nats."""
     tokens: int
-    """Target tokens, eos counted."""
+    """Target tokens, including eos."""
 
 
 def warn_in_python(index: int, message: str) -> None:
@@ -62,24 +62,19 @@ def warn_in_python(index: int, message: str) -> None:
 
 
 class Translator:
-    """A model, its tokenizer and how to search. Empty sentences translate to nothing."""
+    """A decoder program, its tokenizer and how to search. Empty sentences translate to nothing."""
 
     def __init__(
         self,
-        model: Model,
+        program: DecoderProgram,
         tokenizer: Tokenizer,
-        decoding: DecodingConfig | None = None,
-        device: torch.device | str = "cpu",
-        precision: Precision = "fp32",
-        max_source_tokens: int = 256,
+        decoding: DecodingConfig,
+        max_source_tokens: int,
     ) -> None:
-        """`model` must be on `device`. Sentences of more than max_source_tokens tokens, which
-        training never showed, are translated in pieces."""
-        self.model = model
+        """max_source_tokens: longer sentences are translated in pieces; eos does not count."""
+        self.program = program
         self.tokenizer = tokenizer
-        self.decoding = decoding or DecodingConfig()
-        self.device = torch.device(device)
-        self.precision: Precision = precision
+        self.decoding = decoding
         self.max_source_tokens = max_source_tokens
 
     @classmethod
@@ -89,44 +84,37 @@ class Translator:
         device: Literal["auto", "cpu", "cuda"] = "auto",
         decoding: DecodingConfig | None = None,
     ) -> Self:
-        """The translator of a run, searching as its config says unless `decoding` is given.
+        """Load the translator of a run, which searches as its config says unless `decoding` is
+        given.
 
-        Raises StorageError if the run is damaged, UsageError if there is no such device.
+        Raises StorageError if the run is damaged, UsageError if there is no such device, and
+        ConfigError if the device cannot compute in decoding.precision.
         """
-        from nmt.runs import load_model
+        from nmt.loading import load_model
 
         config = run.config
-        decoding = decoding or config.decoding
+        if decoding is not None:
+            config = config.model_copy(update={"decoding": decoding})
         where = resolve_device(device)
-        max_source_tokens = config.data.max_tokens
-        if config.model.positions == "learned":
-            # One position is taken by eos in the source, by bos in the target.
-            room = config.model.max_positions - 1
-            max_source_tokens = min(max_source_tokens, room)
-            decoding = decoding.model_copy(update={"max_length": min(decoding.max_length, room)})
-        chosen = resolve_decoding_precision(decoding.precision, where)
-        model = load_model(run, where)
-        precision: Precision = "bf16" if chosen == "bf16" else "fp32"
-        if can_pack(where, chosen):
-            assert isinstance(model, torch.nn.Module)
-            pack_linears(model, chosen)
-            precision = "fp32"  # what surrounds the packed products
-        return cls(model, run.tokenizer, decoding, where, precision, max_source_tokens)
+        number_format = resolve_decoding_precision(config.decoding.precision, where)
+        program = build_program(load_model(run, where), number_format, where)
+        decoding = config.decoding.model_copy(update={"max_length": config.max_target_tokens})
+        return cls(program, run.tokenizer, decoding, config.max_source_tokens)
 
     def translate(self, sentences: Sequence[str], warn: Warn = warn_in_python) -> list[str]:
-        """The best translation of each sentence, in order."""
+        """Return the best translation of each sentence, in order."""
         return [best[0].text for best in self.translate_nbest(sentences, 1, warn)]
 
     def translate_nbest(
         self, sentences: Sequence[str], nbest: int, warn: Warn = warn_in_python
     ) -> list[list[Translation]]:
-        """The nbest best translations of each sentence, best first; at least one each.
+        """Return the nbest best translations of each sentence, best first; at least one each.
 
         Raises ValueError if nbest exceeds the beam size.
         """
 
-        def search(source: Tensor, mask: Tensor, _: Sequence[int]) -> list[list[Hypothesis]]:
-            return beam_search(self.model, source, mask, self.decoding, nbest)
+        def search(source: Tensor, _: Sequence[int]) -> list[list[Hypothesis]]:
+            return beam_search(self.program, source, self.decoding, nbest)
 
         return self._translate(sentences, search, warn)
 
@@ -142,17 +130,16 @@ class Translator:
         first: int = 0,
         warn: Warn = warn_in_python,
     ) -> list[list[Translation]]:
-        """`count` random translations of each sentence, best first (see `search.sample`).
+        """Return `count` random translations of each sentence, best first (see `search.sample`).
 
         The draws of a sentence depend on the seed and its number alone, counted from `first`.
         """
 
-        def search(source: Tensor, mask: Tensor, rows: Sequence[int]) -> list[list[Hypothesis]]:
+        def search(source: Tensor, rows: Sequence[int]) -> list[list[Hypothesis]]:
             seeds = [(seed, first + row) for row in rows]
             return sample(
-                self.model,
+                self.program,
                 source,
-                mask,
                 self.decoding,
                 seeds,
                 count=count,
@@ -163,32 +150,19 @@ class Translator:
 
         return self._translate(sentences, search, warn)
 
-    def stream(
-        self, lines: Iterable[str], group: int = 1024, warn: Warn = warn_in_python
-    ) -> Iterator[str]:
-        """Translate lines without holding them all: read, sort and answer `group` at a time."""
-        lines = iter(lines)
-        first = 0
-        while sentences := list(itertools.islice(lines, group)):
-            yield from self.translate(sentences, lambda i, text, n=first: warn(n + i, text))  # type: ignore[misc]
-            first += len(sentences)
-
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[PairScore]:
-        """The probability of each given (source, target) pair; an empty target is just eos."""
+        """Return the probability of each given (source, target) pair; an empty target is just
+        eos."""
         sources = self.tokenizer.source.encode_batch([clean_line(source) for source, _ in pairs])
         targets = self.tokenizer.target.encode_batch([clean_line(target) for _, target in pairs])
         totals = [0.0] * len(pairs)
         lengths = [max(len(s), len(t)) + 1 for s, t in zip(sources, targets, strict=True)]
-        with evaluation_mode(self.model), autocast(self.device, self.precision):
-            for rows in _batches(lengths, self.decoding.batch_tokens):
-                source, source_mask = self._padded([[*sources[i], EOS] for i in rows])
-                target_in, _ = self._padded([[BOS, *targets[i]] for i in rows])
-                target_out, target_mask = self._padded([[*targets[i], EOS] for i in rows])
-                found = target_log_probabilities(
-                    self.model, source, source_mask, target_in, target_out, target_mask
-                )
-                for i, total in zip(rows, found, strict=True):
-                    totals[i] = total
+        for rows in _batches(lengths, self.decoding.batch_tokens):
+            source = self._padded([[*sources[i], EOS] for i in rows])
+            target = self._padded([[BOS, *targets[i], EOS] for i in rows])
+            found = self.program.target_log_probabilities(source, target)
+            for i, total in zip(rows, found, strict=True):
+                totals[i] = total
         return [PairScore(total, len(t) + 1) for total, t in zip(totals, targets, strict=True)]
 
     def _translate(
@@ -209,12 +183,11 @@ class Translator:
             owners += [i] * len(parts)
 
         found: list[list[Hypothesis]] = [[] for _ in pieces]
-        with evaluation_mode(self.model), autocast(self.device, self.precision):
-            for rows in _batches([len(p) + 1 for p in pieces], self.decoding.batch_tokens):
-                source, mask = self._padded([[*pieces[i], EOS] for i in rows])
-                hypotheses = search(source, mask, [owners[i] for i in rows])
-                for i, best in zip(rows, hypotheses, strict=True):
-                    found[i] = best
+        for rows in _batches([len(p) + 1 for p in pieces], self.decoding.batch_tokens):
+            source = self._padded([[*pieces[i], EOS] for i in rows])
+            hypotheses = search(source, [owners[i] for i in rows])
+            for i, best in zip(rows, hypotheses, strict=True):
+                found[i] = best
 
         results: list[list[list[Hypothesis]]] = [[] for _ in sentences]
         for owner, best in zip(owners, found, strict=True):
@@ -230,7 +203,7 @@ class Translator:
         return len(self.tokenizer.source.encode(text)) <= self.max_source_tokens
 
     def _join(self, parts: list[list[Hypothesis]]) -> list[Translation]:
-        """Translations of a sentence from the hypotheses of its pieces, best with best."""
+        """Return translations of a sentence from the hypotheses of its pieces, best with best."""
         if not parts or not all(parts):
             return [Translation("", 0.0, 0.0, False)]
         translations = []
@@ -241,20 +214,20 @@ class Translator:
             translations.append(
                 Translation(
                     " ".join(text for text in texts if text),
-                    total / length**self.decoding.length_penalty,
+                    normalized_score(total, length, self.decoding),
                     total,
                     any(h.at_limit for h in pieces),
                 )
             )
         return translations
 
-    def _padded(self, sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """Ids and mask, (batch, longest), on the device."""
+    def _padded(self, sequences: list[list[int]]) -> Tensor:
+        """Return the ids padded with PAD, (batch, longest) int64, on the program's device."""
         lengths = np.array([len(ids) for ids in sequences])
         mask = np.arange(lengths.max()) < lengths[:, None]
-        padded = np.zeros(mask.shape, dtype=np.int64)
+        padded = np.full(mask.shape, PAD, dtype=np.int64)
         padded[mask] = np.concatenate(sequences)
-        return torch.from_numpy(padded).to(self.device), torch.from_numpy(mask).to(self.device)
+        return torch.from_numpy(padded).to(self.program.device)
 
 
 def load_alone(
@@ -263,45 +236,35 @@ def load_alone(
     threads: int | None,
     decoding: DecodingConfig | None,
 ) -> Translator:
-    """`Translator.load` for a process that does nothing else, set up to be fast at it; threads:
-    None for all cores."""
+    """Call `Translator.load` in a process that does nothing else, set up to be fast at it.
+
+    threads: CPU threads; None for all cores.
+    """
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     translator = Translator.load(run, device, decoding)
-    gc.freeze()  # what is loaded stays: the collector need not look through it again and again
+    gc.freeze()  # the collector need not look through the loaded objects again and again
     return translator
-
-
-class evaluation_mode:  # noqa: N801
-    """Context in which a model runs without dropout; afterwards it is as it was."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-
-    def __enter__(self) -> None:
-        self.was_training = self.model.training
-        if self.was_training:  # it takes longer than a step of the search
-            self.model.eval()
-
-    def __exit__(self, *_: object) -> None:
-        if self.was_training:
-            self.model.train()
 
 
 def resolve_decoding_precision(
     name: Literal["auto", "fp32", "fp16", "bf16", "int8"], device: torch.device
-) -> Packing:
-    """The number format meant by `decoding.precision`. Raises ConfigError if this machine cannot
-    multiply in it."""
-    if name in ("fp16", "int8") and not can_pack(device, name):
-        raise ConfigError(
-            f"decoding.precision {name} does not run on {device.type} with this build of torch",
-            "it needs FBGEMM on an x86 CPU; use fp32 or bf16",
-        )
+) -> NumberFormat:
+    """Return the number format meant by `decoding.precision`.
+
+    Raises ConfigError if the device cannot compute in it.
+    """
+    if name == "int8" or (name == "fp16" and device.type == "cpu"):
+        if not can_pack(device, name):
+            raise ConfigError(
+                f"decoding.precision {name} does not run on {device.type} with this build of torch",
+                f"{name} needs FBGEMM on an x86 CPU; use fp32 or bf16",
+            )
+        return name
     if name == "auto":
         if device.type == "cuda":
-            return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+            return "bf16" if gpu_has_native_bf16() else "fp32"
         return "fp16" if can_pack(device, "fp16") else "fp32"
     return name
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.evaluation import metrics
+from nmt.tables import table_lines
+from nmt.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 SIGNIFICANCE = 0.05
 """Differences less probable by chance than this are called significant."""
 _BUCKET_STARTS = (0, 6, 11, 16, 21, 31, 41, 61)
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class Report:
 
     def text(self) -> str:
         """All of it for people, without a line end."""
-        on = f"{shown(self.data)}, {_count(self.sentences, 'sentence')}"
-        heading = f"{shown(self.system)} on {on}"
+        on = f"{escape_controls(self.data)}, {_count(self.sentences, 'sentence')}"
+        heading = f"{escape_controls(self.system)} on {on}"
         parts = [heading, _score_table(self.scores)]
         if self.comparison:
             parts.append(_comparison_table(self.comparison, self.system))
@@ -196,7 +197,7 @@ def verdict(comparison: Comparison, system: str) -> str:
             better.append(figure)
         else:
             worse.append(figure)
-    ours, theirs = shown(system), shown(comparison.baseline)
+    ours, theirs = escape_controls(system), escape_controls(comparison.baseline)
     if better and worse:
         return (
             f"The metrics disagree: {ours} is significantly better than {theirs} by "
@@ -209,14 +210,9 @@ def verdict(comparison: Comparison, system: str) -> str:
     return f"{ours} is significantly {word} than {theirs} by {_and(better or worse)}{unsure}."
 
 
-def shown(text: str) -> str:
-    """User text that cannot steer a terminal."""
-    return text.translate(_CONTROLS)
-
-
 def _score_table(scores: Scores) -> str:
     rows = [(s.name, f"{s.value:.2f}", _spread(s)) for s in scores.distinct()]
-    lines = [_table([("", "score", "95 % (bootstrap)"), *rows])]
+    lines = table_lines([("", "score", "95 % (bootstrap)"), *rows])
     lines.append(
         f"\nlength ratio {scores.brevity_ratio:.3f} "
         f"({scores.hypothesis_length:,} tokens, reference {scores.reference_length:,})\n"
@@ -233,9 +229,9 @@ def _comparison_table(comparison: Comparison, system: str) -> str:
         rows.append((pair.system.name, *sides, f"{gain:+.2f}", f"{pair.p_value:.4f}"))
     names = {"bs": "paired bootstrap", "ar": "paired approximate randomisation"}
     lines = [
-        f"A: {shown(system)}",
-        f"B: {shown(comparison.baseline)}",
-        _table(rows),
+        f"A: {escape_controls(system)}",
+        f"B: {escape_controls(comparison.baseline)}",
+        *table_lines(rows),
         f"\n{verdict(comparison, system)} ({names[comparison.test]})",
     ]
     if comparison.test == "ar":  # those of the bootstrap stand under the scores
@@ -253,7 +249,7 @@ def _length_table(rows: list[LengthRow], length_of: str, compared: bool) -> str:
         )
         for row in rows
     ]
-    return _table([head, *body])
+    return "\n".join(table_lines([head, *body]))
 
 
 def _worst_list(worst: list[WorstSentence]) -> str:
@@ -261,9 +257,11 @@ def _worst_list(worst: list[WorstSentence]) -> str:
     for sentence in worst:
         lines = [f"line {sentence.line}, chrF++ {sentence.chrf:.1f}"]
         if sentence.source is not None:
-            lines.append(f"  source      {shown(sentence.source)}")
-        lines += [f"  reference   {shown(reference)}" for reference in sentence.references]
-        lines.append(f"  hypothesis  {shown(sentence.hypothesis)}")
+            lines.append(f"  source      {escape_controls(sentence.source)}")
+        lines += [
+            f"  reference   {escape_controls(reference)}" for reference in sentence.references
+        ]
+        lines.append(f"  hypothesis  {escape_controls(sentence.hypothesis)}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -273,16 +271,6 @@ def _spread(score: Score) -> str:
     if score.mean is None or score.interval is None:
         return ""
     return f"(μ = {score.mean:.2f} ± {score.interval:.2f})"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns padded to their widest cell: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *cells in rows:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *padded]).rstrip())
-    return "\n".join(lines)
 
 
 def _and(parts: list[str]) -> str:

@@ -21,7 +21,7 @@ from nmt.inspection.attention import AttentionMaps, Head, attention_maps
 
 if TYPE_CHECKING:
     from nmt.config import DataConfig
-    from nmt.model import Model
+    from nmt.model import EncoderDecoder
     from nmt.tokenizer import Tokenizer, Vocabulary
 
 Links = list[tuple[int, int]]
@@ -86,7 +86,7 @@ class WordAttention:
 
 
 def word_attention(
-    model: Model, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], max_tokens: int
+    model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], max_tokens: int
 ) -> Iterator[WordAttention | None]:
     """The attention between the words of each (source, target) text pair, in order.
 
@@ -140,7 +140,7 @@ def _letters(vocabulary: Vocabulary, ids: Sequence[int]) -> int:
 
 
 def alignment_errors(
-    model: Model,
+    model: EncoderDecoder,
     tokenizer: Tokenizer,
     examples: Iterable[tuple[str, str, Iterable[tuple[int, int]]]],
     max_tokens: int,
@@ -183,7 +183,7 @@ def has_gold(data: DataConfig) -> bool:
 
 
 def choose(
-    model: Model,
+    model: EncoderDecoder,
     tokenizer: Tokenizer,
     data: DataConfig,
     layer: int | None = None,

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.data.batching import collate
 from nmt.decoding.search import beam_search
-from nmt.devices import autocast
 from nmt.errors import UsageError
 from nmt.text import clean_line
+from nmt.tokenizer.ids import EOS
 
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translator
-    from nmt.model import Model
+    from nmt.model import EncoderDecoder
     from nmt.tokenizer import Tokenizer
 
 Kind = Literal["encoder", "decoder", "cross"]
@@ -125,11 +125,6 @@ class AttentionMaps:
         return decided.index(max(decided)) + 1
 
 
-def printable(piece: str) -> str:
-    """A label without what a terminal would obey or a file cannot hold."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in piece)
-
-
 def _check(what: str, number: int | None, count: int) -> None:
     if number is not None and not 1 <= number <= count:
         raise UsageError(f"there is no {what} {number}", f"{what}s count from 1 to {count}")
@@ -148,13 +143,12 @@ class Recording:
 
 
 @contextmanager
-def record_attention(model: Model) -> Iterator[Recording]:
+def record_attention(model: EncoderDecoder) -> Iterator[Recording]:
     """Record the weights of one forced decoding (`encode`, `decode`) run in this context.
 
     Whatever has a `watch` attribute counts as attention; its name in the model tells the kind.
     The weights come from the model's own code and nothing that it computes changes.
     """
-    assert isinstance(model, nn.Module)
     recording = Recording()
     watched = [(name, m) for name, m in model.named_modules() if hasattr(m, "watch")]
     before = [module.watch for _, module in watched]
@@ -177,7 +171,7 @@ def _kind(name: str) -> Kind:
 
 @torch.inference_mode()
 def attention_maps(
-    model: Model, tokenizer: Tokenizer, pairs: Sequence[tuple[list[int], list[int]]]
+    model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[tuple[list[int], list[int]]]
 ) -> list[AttentionMaps]:
     """The maps of (source ids, target ids) pairs without bos and eos, as one batch.
 
@@ -187,7 +181,7 @@ def attention_maps(
     device = next(model.parameters()).device
     batch = collate(pairs, np.arange(len(pairs))).to(device)
     with record_attention(model) as recording:
-        model.decode(batch.target_in, model.encode(batch.source, batch.source_mask))
+        model.decode(batch.target, model.encode(batch.source))
     encoder, decoder, cross = (
         [weights.float().cpu() for weights in recording.layers(kind)] for kind in TITLES
     )
@@ -214,16 +208,15 @@ def translation_maps(
 
     Raises UsageError if a text is empty or longer than the model should read.
     """
-    tokenizer, model = translator.tokenizer, translator.model
+    tokenizer, program = translator.tokenizer, translator.program
     source_ids = _checked(tokenizer.source.encode(clean_line(source)), "sentence", translator)
     if target is not None:
         target_ids = _checked(tokenizer.target.encode(clean_line(target)), "target", translator)
     else:
-        batch = collate([(source_ids, [])], np.arange(1)).to(translator.device)
-        with autocast(translator.device, translator.precision):
-            [[best]] = beam_search(model, batch.source, batch.source_mask, translator.decoding)
+        ids = torch.tensor([[*source_ids, EOS]], device=program.device)
+        [[best]] = beam_search(program, ids, translator.decoding)
         target_ids = best.tokens
-    [maps] = attention_maps(model, tokenizer, [(source_ids, target_ids)])
+    [maps] = attention_maps(program.model, tokenizer, [(source_ids, target_ids)])
     return maps
 
 

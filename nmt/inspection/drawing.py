@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.errors import UsageError
-from nmt.inspection.attention import Panel, printable
+from nmt.inspection.attention import Panel
+from nmt.text import replace_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,8 @@ def heat_maps(
     from matplotlib import font_manager
     from matplotlib.figure import Figure
 
-    rows, columns = [printable(row) for row in rows], [printable(column) for column in columns]
+    rows = [replace_unprintable(row) for row in rows]
+    columns = [replace_unprintable(column) for column in columns]
     layers = sorted({panel.layer for panel in panels})
     across = len(panels) // len(layers)
     cell = 0.3 if len(panels) == 1 else 0.16

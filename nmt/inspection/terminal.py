@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.inspection.attention import printable
+from nmt.text import replace_unprintable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class Style(NamedTuple):
 
     def label(self, piece: str) -> str:
         """A subword in the characters that can be drawn."""
-        piece = printable(piece)
+        piece = replace_unprintable(piece)
         if self.ascii_only:
             piece = piece.replace("▁", "_").encode("ascii", "replace").decode()
         return piece

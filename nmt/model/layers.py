@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-from nmt.model.attention import MultiHeadAttention, PositionRule
-from nmt.model.dropout import Dropout
+from nmt.model.attention import MultiHeadAttention
 
 Activation = Literal["relu", "gelu", "swish"]
 Norm = Literal["post", "pre"]
@@ -20,20 +20,37 @@ _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+class WordDropout(nn.Module):
+    """Hides whole tokens: their embeddings become zero vectors (Gal and Ghahramani, 2016).
+
+    The model has to use the context, and memorizes single sentences less. Other tokens keep their
+    scale.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Hide each vector of (..., d_model) with probability p, in training."""
+        if not self.training or self.p == 0.0:
+            return embeddings
+        hidden = torch.rand(embeddings.shape[:-1], device=embeddings.device) < self.p
+        return embeddings.masked_fill(hidden[..., None], 0.0)
+
+
 class FeedForward(nn.Module):
     """max(0, xW_1 + b_1)W_2 + b_2 at each position (Vaswani et al., 2017, equation 2)."""
 
-    def __init__(
-        self, d_model: int, inner: int, activation: Activation = "relu", dropout: float = 0.0
-    ) -> None:
+    def __init__(self, d_model: int, inner: int, activation: Activation, dropout: nn.Dropout):
         super().__init__()
         self.w_1 = nn.Linear(d_model, inner)
         self.w_2 = nn.Linear(inner, d_model)
         self.activation = _ACTIVATIONS[activation]
-        self.dropout = Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., d_model) to the same shape."""
+        """Map (..., d_model) to the same shape."""
         result: Tensor = self.w_2(self.dropout(self.activation(self.w_1(x))))
         return result
 
@@ -45,14 +62,14 @@ class AddNorm(nn.Module):
     x + sublayer(LayerNorm(x)) as in Xiong et al. (2020). Dropout acts on the sublayer's output.
     """
 
-    def __init__(self, d_model: int, dropout: float, norm: Norm) -> None:
+    def __init__(self, d_model: int, norm: Norm, dropout: nn.Dropout) -> None:
         super().__init__()
         self.layer_norm = nn.LayerNorm(d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout = dropout
         self.norm = norm
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
-        """(batch, length, d_model) to the same shape."""
+        """Map (batch, length, d_model) to the same shape."""
         if self.norm == "pre":
             result: Tensor = x + self.dropout(sublayer(self.layer_norm(x)))
         else:
@@ -71,9 +88,14 @@ class EncoderLayer(nn.Module):
         self.feed_forward = feed_forward
         self.add_norm_1, self.add_norm_2 = add_norms
 
-    def forward(self, x: Tensor, mask: Tensor, rule: PositionRule | None) -> Tensor:
-        """x: (batch, source_len, d_model); mask: (batch, 1, 1 or source_len, source_len)."""
-        x = self.add_norm_1(x, lambda y: self.self_attention(y, y, mask, rule))
+    def forward(
+        self, x: Tensor, mask: Tensor, bias: Tensor | None, rotation: Tensor | None
+    ) -> Tensor:
+        """Map x (batch, source_len, d_model) to the same shape.
+
+        mask: (batch, 1, source_len, source_len); bias and rotation: see `MultiHeadAttention`.
+        """
+        x = self.add_norm_1(x, lambda y: self.self_attention(y, y, mask, bias, rotation))
         result: Tensor = self.add_norm_2(x, self.feed_forward)
         return result
 
@@ -100,15 +122,16 @@ class DecoderLayer(nn.Module):
         memory: Tensor,
         self_mask: Tensor,
         memory_mask: Tensor,
-        rule: PositionRule | None,
+        bias: Tensor | None,
+        rotation: Tensor | None,
     ) -> Tensor:
-        """All positions at once.
+        """Map x (batch, target_len, d_model) to the same shape, all positions at once.
 
-        x: (batch, target_len, d_model); memory: (batch, source_len, d_model), the encoder's
-        output; self_mask: (target_len, target_len), False on future positions; memory_mask:
-        (batch, 1, 1, source_len).
+        memory: (batch, source_len, d_model), the encoder's output; self_mask: (batch, 1,
+        target_len, target_len), False on future positions; memory_mask: (batch, 1, target_len,
+        source_len); bias and rotation, of self-attention: see `MultiHeadAttention`.
         """
-        x = self.add_norm_1(x, lambda y: self.self_attention(y, y, self_mask, rule))
+        x = self.add_norm_1(x, lambda y: self.self_attention(y, y, self_mask, bias, rotation))
         x = self.add_norm_2(x, lambda y: self.cross_attention(y, memory, memory_mask))
         result: Tensor = self.add_norm_3(x, self.feed_forward)
         return result

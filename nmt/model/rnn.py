@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nmt.model.dropout import Dropout, WordDropout
-from nmt.model.protocol import DecoderState, Memory
+from nmt.model.base import EncoderDecoder, Memory, Tokens
+from nmt.model.layers import WordDropout
 
 Attention = Literal["none", "additive"]
 
@@ -30,7 +30,7 @@ class BidirectionalGRU(nn.Module):
         self.backward_gru = nn.GRU(d_model, d_model // 2, batch_first=True)
 
     def forward(self, x: Tensor, mirror: Tensor) -> Tensor:
-        """(batch, length, d_model) to the same shape; mirror: see `mirrored_positions`.
+        """Map (batch, length, d_model) to the same shape; mirror: see `mirrored_positions`.
 
         Each sentence is turned round by itself, so that padding comes last for both readers.
         """
@@ -40,39 +40,38 @@ class BidirectionalGRU(nn.Module):
 
 
 def mirrored_positions(mask: Tensor) -> Tensor:
-    """Positions (batch, length) that turn each sentence round and leave its padding in place."""
+    """Return positions (batch, length) that turn each sentence round and leave its padding in
+    place; mask: (batch, length) bool, True = real token."""
     positions = torch.arange(mask.shape[1], device=mask.device)
     return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
 
 
 def _take(x: Tensor, positions: Tensor) -> Tensor:
-    """x (batch, length, width) at positions (batch, new_length)."""
+    """Return x (batch, length, width) at positions (batch, new_length)."""
     return x.gather(1, positions[..., None].expand(-1, -1, x.shape[-1]))
 
 
 class AdditiveAttention(nn.Module):
     """softmax(v^T tanh(W s + U h)) over the source (Bahdanau et al., 2015, appendix A.1.2)."""
 
-    def __init__(self, d_model: int, dropout: float = 0.0) -> None:
+    def __init__(self, d_model: int, dropout: nn.Dropout) -> None:
         super().__init__()
         self.w = nn.Linear(d_model, d_model)
         self.u = nn.Linear(d_model, d_model, bias=False)
         self.v = nn.Linear(d_model, 1, bias=False)
-        self.dropout = Dropout(dropout)
+        self.dropout = dropout
         self.watch: Callable[[Tensor], None] | None = None
         """Called with the weights (batch, 1, query_len, source_len) of every forward pass."""
 
     def forward(self, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
         """Attend from the decoder's previous states (batch, beam, d_model).
 
-        Returns the contexts (batch, beam, d_model) and the weights (batch, beam, source_len); a
-        source without any token has weights and context 0.
+        Returns the contexts (batch, beam, d_model) and the weights (batch, beam, source_len).
         """
         energy = torch.tanh(self.w(state)[:, :, None] + source.keys[:, None])
         scores = self.v(energy).squeeze(-1)
         mask = source.mask[:, None]
         weights = torch.softmax(scores.masked_fill(~mask, -math.inf), dim=-1)
-        weights = weights.masked_fill(~mask, 0.0)
         return self.dropout(weights).to(source.states.dtype) @ source.states, weights
 
 
@@ -90,7 +89,7 @@ class Source:
     mask: Tensor
 
     def select(self, sentences: Tensor) -> Source:
-        """Those sentences (new_batch,) of the batch."""
+        """Return the sentences (new_batch,) int64 of the batch, in that order."""
         parts = (self.summary, self.keys, self.states, self.mask)
         return Source(*(part.index_select(0, sentences) for part in parts))
 
@@ -103,11 +102,11 @@ class FixedContextGRU(nn.Module):
         self.gru = nn.GRU(2 * d_model, d_model, batch_first=True)
 
     def keys(self, states: Tensor) -> Tensor:
-        """No keys: nothing attends."""
+        """Return the states themselves: nothing attends to them."""
         return states
 
     def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
-        """New states and contexts for the inputs x, all (batch, beam, length, d_model).
+        """Return new states and contexts for the inputs x, all (batch, beam, length, d_model).
 
         state: (batch, beam, d_model), before the first input.
         """
@@ -118,18 +117,21 @@ class FixedContextGRU(nn.Module):
 class AttentiveGRU(nn.Module):
     """A decoder layer that reads a new context at every step, chosen by its previous state."""
 
-    def __init__(self, d_model: int, dropout: float = 0.0) -> None:
+    def __init__(self, d_model: int, dropout: nn.Dropout) -> None:
         super().__init__()
         self.attention = AdditiveAttention(d_model, dropout)
         self.cell = nn.GRUCell(2 * d_model, d_model)
 
     def keys(self, states: Tensor) -> Tensor:
-        """U h for all source states, computed once a sentence."""
+        """Return U h for all source states (batch, source_len, d_model), once per sentence."""
         result: Tensor = self.attention.u(states)
         return result
 
     def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
-        """As in `FixedContextGRU`; here each step waits for the one before."""
+        """Return new states and contexts for the inputs x, all (batch, beam, length, d_model).
+
+        state: (batch, beam, d_model), before the first input. Each step waits for the one before.
+        """
         states, contexts, weights = [], [], []
         for step in x.unbind(dim=2):
             context, weight = self.attention(state, source)
@@ -144,14 +146,15 @@ class AttentiveGRU(nn.Module):
 
 
 def run_gru(gru: nn.GRU, x: Tensor, state: Tensor) -> Tensor:
-    """States (batch, beam, length, d_model) for x (batch, beam, length, width) from `state`."""
-    states, _ = gru(x.flatten(0, 1), state.flatten(0, 1)[None])
+    """Return states (batch, beam, length, d_model) for x (batch, beam, length, width), starting
+    from `state` (batch, beam, d_model)."""
+    states, _ = gru(x.flatten(0, 1), state.flatten(0, 1)[None].contiguous())
     result: Tensor = states.unflatten(0, x.shape[:2])
     return result
 
 
-class RNNEncoderDecoder(nn.Module):
-    """Bidirectional GRU encoder and GRU decoder; see `nmt.model.protocol.Model`.
+class RNNEncoderDecoder(EncoderDecoder):
+    """Bidirectional GRU encoder and GRU decoder.
 
     The first decoder layer reads the source, by one vector or by attention; the others read the
     layer below. The word is predicted from the top state, the word before and the context
@@ -172,6 +175,7 @@ class RNNEncoderDecoder(nn.Module):
         word_dropout: float = 0.0,
         share_embeddings: bool = False,
         tie_output: bool = True,
+        dropout_layer: Callable[[float], nn.Dropout] = nn.Dropout,
     ) -> None:
         super().__init__()
         self.d_model = d_model
@@ -186,20 +190,20 @@ class RNNEncoderDecoder(nn.Module):
         first: FixedContextGRU | AttentiveGRU = (
             FixedContextGRU(d_model)
             if attention == "none"
-            else AttentiveGRU(d_model, attention_dropout)
+            else AttentiveGRU(d_model, dropout_layer(attention_dropout))
         )
         upper = [nn.GRU(d_model, d_model, batch_first=True) for _ in range(decoder_layers - 1)]
         self.decoder_layers = nn.ModuleList([first, *upper])
         self.decoder_readout = nn.Linear(3 * d_model, d_model)
         self.output_projection = nn.Linear(d_model, target_vocab, bias=False)
         self.word_dropout = WordDropout(word_dropout)
-        self.dropout = Dropout(dropout)
-        self._initialise()
+        self.dropout = dropout_layer(dropout)
+        self._initialize()
         if tie_output:
             self.output_projection.weight = self.target_embedding.weight
 
-    def _initialise(self) -> None:
-        """Glorot-uniform matrices, orthogonal recurrent ones (each gate by itself), zero biases,
+    def _initialize(self) -> None:
+        """Set Glorot-uniform matrices, recurrent ones with orthogonal gates, zero biases, and
         embeddings of deviation 1/sqrt(d_model)."""
         for name, parameter in self.named_parameters():
             if "embedding" in name:
@@ -212,42 +216,43 @@ class RNNEncoderDecoder(nn.Module):
             else:
                 nn.init.xavier_uniform_(parameter)
 
-    @property
-    def output_weight(self) -> Tensor:
-        """See `Model.output_weight`."""
-        return self.output_projection.weight
-
     def _embed(self, embedding: nn.Module, ids: Tensor) -> Tensor:
         result: Tensor = self.dropout(self.word_dropout(embedding(ids)) * math.sqrt(self.d_model))
         return result
 
-    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
-        """See `Model.encode`."""
-        x = self._embed(self.source_embedding, source)
-        mirror = mirrored_positions(source_mask)
+    def encode(self, source: Tokens) -> Memory:
+        """Read the source in both directions; the memory is (batch, source_len, d_model).
+
+        Raises ValueError for packed rows: a state cannot start over in the middle of a row.
+        """
+        if bool((source.segments > 1).any()):
+            raise ValueError("an RNN reads one sentence per row")
+        x = self._embed(self.source_embedding, source.ids)
+        mirror = mirrored_positions(source.segments > 0)
         for layer in self.encoder_layers:
             x = self.dropout(layer(x, mirror))
-        return Memory(x, source_mask)
+        return Memory(x, source.segments)
 
-    def _read(self, memory: Memory) -> tuple[Source, list[Tensor]]:
-        """The source and the states (batch, 1, d_model) of all decoder layers before bos.
+    def read(self, memory: Memory) -> tuple[Source, list[Tensor]]:
+        """Return the source and the states (batch, 1, d_model) of all decoder layers before bos.
 
-        The summary is what either reader of the encoder knows at its end: the forward states at
+        The summary is the state of each reader of the encoder at its end: the forward states at
         the last token and the backward states at the first one.
         """
-        last = (memory.mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        mask = memory.segments > 0
+        last = mask.sum(dim=1, keepdim=True) - 1
         half = self.d_model // 2
         ends = _take(memory.states, last).squeeze(1)[:, :half], memory.states[:, 0, half:]
-        summary = torch.cat(ends, dim=-1) * memory.mask.any(dim=1, keepdim=True)
+        summary = torch.cat(ends, dim=-1)
         # The states run through many steps: under autocast they stay in the weights' precision.
         dtype = self.target_embedding.weight.dtype
         states = torch.tanh(self.decoder_start(summary))[:, None].to(dtype)
         first = self.decoder_layers[0]
         assert isinstance(first, FixedContextGRU | AttentiveGRU)
-        source = Source(summary, first.keys(memory.states), memory.states, memory.mask)
+        source = Source(summary, first.keys(memory.states), memory.states, mask)
         return source, list(states.chunk(len(self.decoder_layers), dim=-1))
 
-    def _advance(
+    def advance(
         self, tokens: Tensor, source: Source, states: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """Read tokens (batch, beam, length) from the layers' states (batch, beam, d_model).
@@ -265,37 +270,10 @@ class RNNEncoderDecoder(nn.Module):
         together = torch.cat([self.dropout(x), words, contexts], dim=-1)
         return self.dropout(torch.tanh(self.decoder_readout(together))), new_states
 
-    def decode(self, target_in: Tensor, memory: Memory) -> Tensor:
-        """See `Model.decode`."""
-        hidden, _ = self._advance(target_in[:, None], *self._read(memory))
+    def decode(self, target: Tokens, memory: Memory) -> Tensor:
+        """Return the hidden states of all target positions, (batch, target_len, d_model).
+
+        The state at a position depends on the target up to that position only.
+        """
+        hidden, _ = self.advance(target.ids[:, None], *self.read(memory))
         return hidden.squeeze(1)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """See `Model.logits`."""
-        result: Tensor = self.output_projection(hidden)
-        return result
-
-    def start(self, memory: Memory, max_length: int) -> RNNState:
-        """See `Model.start`; the state never grows, whatever max_length."""
-        return RNNState(*self._read(memory))
-
-    def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
-        """See `Model.step`."""
-        assert isinstance(state, RNNState)
-        hidden, state.layers = self._advance(tokens[..., None], state.source, state.layers)
-        return self.logits(hidden.squeeze(2))
-
-
-class RNNState:
-    """The source and the state (batch, beam, d_model) of every decoder layer."""
-
-    def __init__(self, source: Source, layers: list[Tensor]) -> None:
-        self.source = source
-        self.layers = layers
-
-    def select(self, sentences: Tensor, beams: Tensor) -> None:
-        """See `DecoderState.select`."""
-        self.layers = [layer[sentences[:, None], beams] for layer in self.layers]
-        # Sentences keep their order, so a batch of the same size is the same batch.
-        if sentences.shape[0] != self.source.mask.shape[0]:
-            self.source = self.source.select(sentences)

@@ -20,8 +20,8 @@ LONGEST = 1000
 _THREADS = 2  # fixed: a unigram model depends on the number of threads that trained it
 
 
-def _train(options: str, seed: str) -> None:
-    """The child: lines from standard input, the model to standard output."""
+def _train(options: str) -> None:
+    """Train on the lines of standard input and write the model to standard output."""
     import sentencepiece
 
     parent = os.getppid()
@@ -59,4 +59,4 @@ def _train(options: str, seed: str) -> None:
 
 
 if __name__ == "__main__":
-    _train(*sys.argv[1:])
+    _train(sys.argv[1])

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 def train_tokenizer(
     lines: Callable[[], Iterator[tuple[str, str]]],
     config: TokenizerConfig,
-    seed: int,
     folder: Path,
     check_stop: Callable[[], None] = lambda: None,
 ) -> Tokenizer:
@@ -45,7 +44,7 @@ def train_tokenizer(
             if (i + 1) * wanted // total > i * wanted // total
             for side in sides
         )
-        return Vocabulary(_train_in_child(texts, config, seed, check_stop))
+        return Vocabulary(_train_in_child(texts, config, check_stop))
 
     if config.shared:
         source = target = train(0, 1)
@@ -57,7 +56,7 @@ def train_tokenizer(
 
 
 def _train_in_child(
-    texts: Iterator[str], config: TokenizerConfig, seed: int, check_stop: Callable[[], None]
+    texts: Iterator[str], config: TokenizerConfig, check_stop: Callable[[], None]
 ) -> bytes:
     options = {
         "vocab_size": config.vocab_size,
@@ -67,7 +66,7 @@ def _train_in_child(
         "normalization_rule_name": config.normalization,
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "nmt.tokenizer.child", json.dumps(options), str(seed)],
+        [sys.executable, "-m", "nmt.tokenizer.child", json.dumps(options)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,16 +13,18 @@ from nmt.runs import Run, validated_weights
 from nmt.training.checkpoint import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from torch import Tensor
 
 
 def average(folders: Sequence[Path]) -> dict[str, Tensor]:
-    """Mean of the weights of checkpoints that have been verified, summed in float64.
+    """Return the mean of the weights of verified checkpoints, summed in float64.
 
-    One checkpoint gives its weights unchanged. Raises StorageError if they are not of one model.
+    The weights of a single checkpoint are returned unchanged. Raises StorageError if the
+    checkpoints belong to different models.
     """
     first, *others = (validated_weights(folder) for folder in folders)
     weights = storage.read_tensors(first)
@@ -32,21 +34,46 @@ def average(folders: Sequence[Path]) -> dict[str, Tensor]:
     sums = {name: tensor.double() for name, tensor in weights.items()}
     for path in others:
         if storage.tensor_shapes(path) != shapes:
-            raise StorageError(f"{path} and {first} are not of the same model")
+            raise StorageError(f"{path} and {first} belong to different models")
         for name, tensor in storage.read_tensors(path).items():
             sums[name] += tensor
     count = len(folders)
     return {name: (total / count).to(torch.float32) for name, total in sums.items()}
 
 
+def write_final_model(
+    run: Run, steps: Sequence[int], facts: Mapping[str, Any], warn: Callable[[str], None]
+) -> list[int]:
+    """Write the mean of the checkpoints at `steps` as the final model of a run.
+
+    Calls `warn` for each damaged checkpoint and averages the others. Returns the averaged steps,
+    ascending. Raises StorageError if no checkpoint is intact.
+    """
+    intact = []
+    for step in sorted(steps):
+        folder = run.checkpoints_folder / f"step-{step:08d}"
+        try:
+            storage.verify(folder)
+            intact.append((step, folder))
+        except StorageError as error:
+            warn(f"skipping checkpoint {folder.name}: {error.message}")
+    if not intact:
+        raise StorageError(f"no intact checkpoint is left in {run.checkpoints_folder}")
+    averaged = [step for step, _ in intact]
+    weights = average([folder for _, folder in intact])
+    facts = {**facts, "averaged_steps": averaged}
+    storage.write_folder(run.model_folder, {"model.safetensors": weights}, facts)
+    return averaged
+
+
 def average_run(
     run: Run, output: Path, *, best: int | None = None, last: int | None = None
 ) -> list[int]:
-    """Make `output` a run of its own: config, tokenizer and the mean of some checkpoints.
+    """Make `output` a new run folder: config, tokenizer and the mean of some checkpoints.
 
-    Takes the `best` best-scoring or the `last` newest validated checkpoints that are there; with
-    neither, all of them. Returns their steps. Raises UsageError if `output` exists or there are
-    too few, StorageError if one is damaged.
+    Averages the `best` best-scoring or the `last` newest of the validated checkpoints that were
+    kept, or all of them by default. Returns their steps. Raises UsageError if `output` exists or
+    there are too few checkpoints, StorageError if one is damaged.
     """
     if output.exists():
         raise UsageError(f"{output} exists already", "choose another --output")
@@ -65,7 +92,7 @@ def average_run(
     if len(steps) < max(count, 1):
         raise UsageError(
             f"{run.path} has {len(steps)} checkpoints, not {max(count, 1)}",
-            "training.keep_checkpoints and training.average_checkpoints say how many are kept",
+            "raise training.keep_checkpoints or training.average_checkpoints to keep more",
         )
     chosen = [there[step] for step in sorted(steps[:count])]
     manifests = [storage.verify(folder) for folder in chosen]

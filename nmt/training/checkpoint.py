@@ -1,9 +1,9 @@
-"""The state of a training on disk: saved whole, found again, pruned."""
+"""Checkpoints: saving the state of a training run, finding it again, and deleting old ones."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,60 +11,22 @@ from torch import Tensor
 
 from nmt import storage
 from nmt.errors import StorageError
-from nmt.runs import load_weights
+from nmt.loading import load_weights
+from nmt.training.state import TrainState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
     from pathlib import Path
 
-    from nmt.model import Model
+    from torch import nn
+
     from nmt.runs import Run
-
-
-@dataclass
-class TrainState:
-    """All that training carries from step to step besides weights and the optimizer's moments.
-
-    The order of the data is a function of (seed, epoch) and all randomness one of (seed, step),
-    so counters say everything: there is no generator or iterator state to save.
-    """
-
-    step: int = 0
-    """Updates done, skipped ones counted."""
-    epoch: int = 1
-    batch: int = 0
-    """Next batch of the epoch."""
-    validated: int = 0
-    """Step of the last validation."""
-    scores: list[tuple[int, float]] = field(default_factory=list)
-    """(step, score) of each validation; a higher score is better."""
-    best_step: int = 0
-    stale_validations: int = 0
-    """Validations in a row without a new best."""
-    skipped: int = 0
-    """Updates left out because of a non-finite loss or gradient."""
-    skipped_in_row: int = 0
-    seconds: float = 0.0
-    """Time spent training and validating."""
-    objective: float = 0.0
-    """Sum of the objective since the last log record, and likewise:"""
-    nll: float = 0.0
-    tokens: int = 0
-
-    @property
-    def epoch_of_last_update(self) -> int:
-        """`epoch` already points to the next one when an epoch has just ended."""
-        return self.epoch if self.batch or self.step == 0 else self.epoch - 1
-
-    def best_steps(self, count: int) -> list[int]:
-        """Steps of the `count` best validations, best first; of equal ones the earlier."""
-        return [step for step, _ in sorted(self.scores, key=lambda s: (-s[1], s[0]))[:count]]
 
 
 def save(
     run: Run,
     state: TrainState,
-    model: Model,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     ema: Mapping[str, Tensor] | None,
     records: Sequence[str],
@@ -72,11 +34,11 @@ def save(
 ) -> Path:
     """Save everything as `checkpoints/step-N`, or `step-N-stopped` between two validations.
 
-    `records` are the lines of metrics.jsonl so far. Raises StorageError with the older
-    checkpoints untouched.
+    `ema` are the averaged weights by name of the parameter, `records` the lines of metrics.jsonl
+    so far, `facts` go into the manifest. Raises StorageError; older checkpoints stay intact.
     """
-    # A checkpoint never takes the place of a valid one: stopping during a validation and
-    # validating at the same step later make two folders.
+    # A new checkpoint never replaces a valid one: a stop during a validation and the validation of
+    # the same step later have different folders.
     suffix = "" if state.validated == state.step else "-stopped"
     folder = run.checkpoints_folder / f"step-{state.step:08d}{suffix}"
     contents: dict[str, bytes | Mapping[str, Tensor]] = {
@@ -92,27 +54,31 @@ def save(
 
 
 def read_state(folder: Path) -> TrainState:
-    """The state of a verified checkpoint."""
+    """Return the state of a verified checkpoint. Raises StorageError if it has wrong values."""
     path = folder / "state.json"
     try:
         state = TrainState(**json.loads(storage.read_file(path)))
         state.scores = [(step, score) for step, score in state.scores]
     except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is not the state of a training") from error
+        raise StorageError(f"{path} is not the state of a training run") from error
     numbers = [(0, step) for step, _ in state.scores] + [(0.0, score) for _, score in state.scores]
     numbers += [(default, getattr(state, name)) for name, default in vars(TrainState()).items()]
     if any(type(default) is not type(value) for default, value in numbers):
-        raise StorageError(f"{path} is not the state of a training")
+        raise StorageError(f"{path} is not the state of a training run")
     return state
 
 
 def restore(
     folder: Path,
-    model: Model,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     ema: Mapping[str, Tensor] | None,
 ) -> tuple[TrainState, list[str]]:
-    """Load a verified checkpoint in place; returns the state and the lines of metrics.jsonl."""
+    """Load a verified checkpoint into the model, the optimizer and the averages, in place.
+
+    Returns the state and the lines of metrics.jsonl. Raises StorageError if the checkpoint does
+    not fit this run.
+    """
     try:
         load_weights(model, folder / "model.safetensors")
         _load_moments(model, optimizer, storage.read_tensors(folder / "optimizer.safetensors"))
@@ -127,22 +93,25 @@ def restore(
 
 
 def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint whose checksums hold, and its manifest; names the damaged ones."""
+    """Return the newest checkpoint with correct checksums, and its manifest.
+
+    Calls `warn` for each damaged one. Returns None if there is no intact checkpoint.
+    """
     for folder in run.checkpoints():
         try:
             return folder, storage.verify(folder)
         except StorageError as error:
-            warn(f"checkpoint {folder.name} is left out: {error.message}")
+            warn(f"skipping checkpoint {folder.name}: {error.message}")
     return None
 
 
-def prune(run: Run, state: TrainState, keep: int, average: int) -> None:
-    """Delete all checkpoints but the `keep` newest, the best, and the `average` best-scoring.
+def prune(run: Run, state: TrainState, keep: int, needed: Container[int]) -> None:
+    """Delete all checkpoints except the `keep` newest and those of the `needed` steps.
 
-    Those of a stop between validations are over and above, and go with the next save. Newer ones
-    than the state are damaged (or training would have gone on from there) and stay as they are.
+    The checkpoint of a stop between two validations is kept in addition, until the next save.
+    Checkpoints of later steps than the state are damaged, otherwise training would have resumed
+    from them; they are kept as they are.
     """
-    needed = set(state.best_steps(average))
     newest = 0
     for folder in run.checkpoints():
         step, stopped = int(folder.name.split("-")[1]), folder.name.endswith("-stopped")
@@ -158,8 +127,8 @@ def prune(run: Run, state: TrainState, keep: int, average: int) -> None:
                 storage.remove(folder)
 
 
-def _moments(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat tensors: `<parameter>/<exp_avg, exp_avg_sq, step>`."""
+def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimizer's state as tensors named `<parameter>/<exp_avg, exp_avg_sq, step>`."""
     return {
         f"{name}/{key}": value
         for name, parameter in model.named_parameters()
@@ -168,7 +137,7 @@ def _moments(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor
 
 
 def _load_moments(
-    model: Model, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
 ) -> None:
     names = {parameter: name for name, parameter in model.named_parameters()}
     by_parameter: dict[str, dict[str, Tensor]] = {}
@@ -177,7 +146,7 @@ def _load_moments(
         by_parameter.setdefault(name, {})[key] = tensor
     ordered = [names[p] for group in optimizer.param_groups for p in group["params"]]
     state = {i: by_parameter[name] for i, name in enumerate(ordered) if name in by_parameter}
-    # load_state_dict knows where a fused optimizer wants its step counters.
+    # load_state_dict puts the step counters of a fused optimizer on the right device.
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

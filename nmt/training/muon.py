@@ -84,7 +84,7 @@ class Muon(torch.optim.Optimizer):
     def _orthogonal(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
         for parameter in parameters:
-            if not self.state[parameter]:
+            if "momentum" not in self.state[parameter]:
                 self.state[parameter]["momentum"] = torch.zeros_like(parameter)
         momenta = [self.state[p]["momentum"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
@@ -98,7 +98,7 @@ class Muon(torch.optim.Optimizer):
 
     def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         for parameter in parameters:
-            if not self.state[parameter]:
+            if "exp_avg" not in self.state[parameter]:
                 self.state[parameter].update(
                     step=torch.zeros((), dtype=torch.float32, device=parameter.device),
                     exp_avg=torch.zeros_like(parameter),

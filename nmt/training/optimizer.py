@@ -12,21 +12,20 @@ from nmt.training.muon import Muon
 
 if TYPE_CHECKING:
     from nmt.config import TrainingConfig
-    from nmt.model import Model
+    from nmt.model import EncoderDecoder
 
 
-def build_optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW in torch's fused form, or Muon; weight decay acts on matrices only.
+def build_optimizer(model: EncoderDecoder, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return Adam or AdamW in torch's fused form, or Muon; weight decay acts on matrices only.
 
-    Muon is made for the matrices that map one hidden state to another. Embeddings and the output
-    projection, whose rows belong to words, get AdamW with it, as biases and gains do.
+    Muon is made for the matrices that map one hidden state to another. Everything else gets AdamW
+    with it: embeddings and the output projection, whose rows belong to words, tables of positions
+    and distances, biases and gains.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     betas = (config.beta1, config.beta2)
     if config.optimizer == "muon":
-        of_words = {id(p) for module in _embeddings(model) for p in module.parameters()}
-        of_words.add(id(model.output_weight))
-        hidden = [p for p in parameters if p.ndim == 2 and id(p) not in of_words]
+        hidden = [p for p in _hidden_matrices(model) if p.requires_grad]
         chosen = {id(p) for p in hidden}
         others = [p for p in parameters if id(p) not in chosen]
         return Muon(hidden, others, config.learning_rate, betas, config.weight_decay)
@@ -38,13 +37,15 @@ def build_optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimiz
     return kind(groups, lr=config.learning_rate, betas=betas, eps=1e-9, fused=True)
 
 
-def _embeddings(model: Model) -> list[nn.Embedding]:
-    assert isinstance(model, nn.Module)
-    return [module for module in model.modules() if isinstance(module, nn.Embedding)]
+def _hidden_matrices(model: EncoderDecoder) -> list[nn.Parameter]:
+    """Return the matrices of linear and recurrent layers, except those to words or to a score."""
+    layers = (m for m in model.modules() if isinstance(m, nn.Linear | nn.GRU | nn.GRUCell))
+    weights = (weight for layer in layers for weight in layer.parameters() if weight.ndim == 2)
+    return [w for w in weights if w is not model.output_weight and len(w) > 1]
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
-    """The learning rate of update `step` (the first is 1).
+    """Return the learning rate of a step (the first is 1).
 
     Rises linearly to `learning_rate` over the warm-up, then: inverse_sqrt falls with
     1/sqrt(step) (Vaswani et al., 2017, equation 3, scaled to the peak), cosine falls to zero at

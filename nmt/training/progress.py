@@ -1,6 +1,7 @@
-"""What a training tells: a bar or plain lines, train.log, metrics.jsonl, TensorBoard.
+"""What a training run prints and logs: progress bar, train.log, metrics.jsonl, TensorBoard.
 
-Telling must never harm the training: a full disk under a log is a warning, once.
+Logging never stops training. If a log cannot be written, for example because the disk is full, nmt
+prints one warning.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tqdm import tqdm
 
 from nmt import storage
-from nmt.errors import StorageError
+from nmt.errors import NmtError, Stopped, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,92 +24,161 @@ if TYPE_CHECKING:
 
     from torch.utils.tensorboard import SummaryWriter
 
+    from nmt.evaluation.metrics import Scores
     from nmt.runs import Run
+    from nmt.training.state import TrainState
+    from nmt.training.validation import Figures
+
+_SHOWN = 100
+"""Characters shown of an example: an untrained model may repeat itself to the length limit."""
 
 
 class Progress:
-    """Standard error and the logs of one run. `records` are the lines of metrics.jsonl."""
+    """Context that reports one run on standard error and in its logs.
+
+    An NmtError that leaves the context is written to train.log.
+    """
 
     def __init__(self, run: Run) -> None:
         self.records: list[str] = []
+        """The lines of metrics.jsonl."""
         self._run = run
-        self._bar: tqdm[Any] | None = None
+        self._bar: tqdm[Any] = tqdm(disable=True)
         self._board: SummaryWriter | None = None
         self._total: int | None = None
-        self._begun = (0, time.monotonic())
+        self._started = (0, time.monotonic())
+        self._speed = (0, time.monotonic())
         self._warned: set[str] = set()
         self._hook_before = threading.excepthook
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, NmtError):
+            self.log(error.message if isinstance(error, Stopped) else f"error: {error.message}")
+        self._bar.close()
+        if self._board is not None:
+            self._guard("tensorboard", self._board.close)
+        threading.excepthook = self._hook_before
+
     def say(self, text: str) -> None:
-        """A line that stays, on standard error and in train.log."""
-        with suppress(OSError, ValueError):  # the terminal may be gone
+        """Print a line above the progress bar, and write it to train.log."""
+        with suppress(OSError, ValueError):  # The terminal may be closed.
             tqdm.write(text, file=sys.stderr)
         self.log(text)
 
     def log(self, text: str) -> None:
-        """Lines for train.log only."""
+        """Write lines to train.log only."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         lines = "".join(f"{stamp} {line}\n" for line in text.split("\n"))
         self._guard("train.log", lambda: _append(self._run.log_file, lines))
 
     def warn(self, text: str) -> None:
-        """A line that begins with `warning:`."""
+        """Print a line that starts with `warning:`, and write it to train.log."""
         self.say(f"warning: {text}")
 
     def start(self, step: int, total: int | None, records: Sequence[str]) -> None:
-        """Training begins (or goes on) after `step` updates of `total`, if that is known.
+        """Start the progress bar after `step` steps of `total` (None: unknown).
 
-        metrics.jsonl becomes exactly `records`: what the run wrote after the checkpoint it
-        resumes from will be written again.
+        metrics.jsonl becomes exactly `records`. The run repeats the steps after the checkpoint
+        that it resumes from, and writes their records again.
         """
         self.records = list(records)
         self._total = total
-        self._begun = (step, time.monotonic())
+        self._started = (step, time.monotonic())
         text = "".join(f"{line}\n" for line in records)
         self._guard("metrics.jsonl", lambda: self._rewrite_metrics(text))
         self._guard("tensorboard", lambda: self._open_board(step))
         self._bar = tqdm(
             initial=step, total=total, disable=None, unit="step", mininterval=0.5, file=sys.stderr
         )
+        self.restart_speed()
 
-    def step(self) -> None:
-        """One update is done."""
-        if self._bar is not None:
-            self._bar.update()
+    def step(self, tokens: int) -> None:
+        """Count one step with `tokens` target tokens, including eos."""
+        self._bar.update()
+        before, since = self._speed
+        self._speed = (before + tokens, since)
 
-    def train(self, record: dict[str, Any]) -> None:
-        """Figures of the updates since the last record."""
-        self.record({"event": "train", **record})
-        speed = f"{record['tokens_per_second']:,.0f} tok/s"
-        rate, loss = f"lr {record['learning_rate']:.1e}", f"loss {record['loss']:.2f}"
-        assert self._bar is not None
+    def restart_speed(self) -> None:
+        """Measure the speed of training from now on, after other work."""
+        self._speed = (0, time.monotonic())
+
+    def skipped(self, step: int, learning_rate: float, pairs: Sequence[int]) -> None:
+        """Warn of a skipped update; `pairs` are the numbers of its sentence pairs, from 1."""
+        shown = ", ".join(map(str, pairs[:10])) + (" ..." if len(pairs) > 10 else "")
+        self.warn(
+            f"step {step} is skipped: its loss or gradient is not finite "
+            f"(learning rate {learning_rate:.1e}, training pairs {shown})"
+        )
+
+    def train(self, state: TrainState, learning_rate: float, grad_norm: float) -> None:
+        """Report the mean loss and the speed of the steps since the last report."""
+        tokens, since = self._speed
+        speed = tokens / max(time.monotonic() - since, 1e-9)
+        self.restart_speed()
+        loss, epoch = state.objective / state.tokens, state.epoch_of_last_update
+        self.record(
+            {
+                "event": "train",
+                "step": state.step,
+                "epoch": epoch,
+                "loss": loss,
+                "nll": state.nll / state.tokens,
+                "learning_rate": learning_rate,
+                "grad_norm": grad_norm,
+                "skipped": state.skipped,
+                "tokens_per_second": round(speed, 1),
+                "seconds": round(state.seconds, 2),
+            }
+        )
+        parts = [f"epoch {epoch}", f"loss {loss:.2f}"]
+        parts += [f"{speed:,.0f} tok/s", f"lr {learning_rate:.1e}"]
         if not self._bar.disable:
-            self._bar.set_postfix_str(f"epoch {record['epoch']}, {loss}, {speed}, {rate}")
+            self._bar.set_postfix_str(", ".join(parts))
             return
-        step = record["step"]
-        of = f"/{self._total}" if self._total else ""
-        parts = [f"step {step}{of}", f"epoch {record['epoch']}", loss, speed, rate]
-        first, begun = self._begun
-        if self._total and step > first:
-            left = (time.monotonic() - begun) / (step - first) * (self._total - step)
-            parts.append(f"{duration(left)} left")
+        parts.insert(0, f"step {state.step}" + (f"/{self._total}" if self._total else ""))
+        first, started = self._started
+        if self._total and state.step > first:
+            per_step = (time.monotonic() - started) / (state.step - first)
+            parts.append(f"{duration(per_step * (self._total - state.step))} left")
         with suppress(OSError, ValueError):
             print(" | ".join(parts), file=sys.stderr, flush=True)
 
+    def validation(self, state: TrainState, figures: Figures, best: bool) -> None:
+        """Report a validation; `best` says whether its score is the best so far."""
+        position = {"step": state.step, "epoch": state.epoch_of_last_update}
+        seconds = round(state.seconds, 2)
+        self.record({"event": "valid", **position, **figures.as_dict(), "seconds": seconds})
+        self.say(validation_text(state, figures, best))
+
+    def test(self, step: int, scores: Scores, sentences: int, beam: int, seconds: float) -> None:
+        """Report the scores of the test set, translated with the final model of `step`."""
+        self.record(
+            {
+                "event": "test",
+                "step": step,
+                "bleu": scores.bleu.value,
+                "bleu_lowercase": scores.bleu_lowercase.value,
+                "chrf": scores.chrf.value,
+                "ter": scores.ter.value,
+                "signature": scores.bleu.signature,
+                "seconds": round(seconds, 2),
+            }
+        )
+        self.say(
+            f"test | {sentences} sentences | beam {beam} | "
+            f"BLEU {scores.bleu.value:.2f} (lower-case {scores.bleu_lowercase.value:.2f}) | "
+            f"chrF++ {scores.chrf.value:.2f} | TER {scores.ter.value:.2f} | {duration(seconds)}"
+        )
+
     def record(self, record: dict[str, Any]) -> None:
-        """Append to metrics.jsonl, and draw its numbers in TensorBoard."""
+        """Append a record to metrics.jsonl and its numbers to TensorBoard."""
         line = json.dumps(record)
         self.records.append(line)
         self._guard("metrics.jsonl", lambda: _append(self._run.metrics_file, f"{line}\n"))
         self._guard("tensorboard", lambda: self._draw(record))
-
-    def close(self) -> None:
-        """Put the terminal and the logs in order."""
-        if self._bar is not None:
-            self._bar.close()
-        if self._board is not None:
-            self._guard("tensorboard", self._board.close)
-        threading.excepthook = self._hook_before
 
     def _rewrite_metrics(self, text: str) -> None:
         path = self._run.metrics_file
@@ -121,7 +191,7 @@ class Progress:
 
         folder = str(self._run.tensorboard_folder)
         self._board = SummaryWriter(folder, purge_step=step + 1)
-        # Its thread writes; what fails there, the next call of the writer raises here.
+        # TensorBoard writes in a thread. The next call of the writer raises its errors.
         threading.excepthook = self._ignore_board
 
     def _draw(self, record: dict[str, Any]) -> None:
@@ -136,7 +206,7 @@ class Progress:
             self._hook_before(failure)
 
     def _guard(self, what: str, write: Callable[[], object]) -> None:
-        """Run a write that may fail: the first failure of each kind is a warning."""
+        """Run a write that may fail. The first failure of each kind prints a warning."""
         try:
             write()
         except (OSError, StorageError, ImportError, ValueError) as error:
@@ -148,8 +218,24 @@ class Progress:
                     print(f"warning: cannot write {what}: {error}", file=sys.stderr)
 
 
+def validation_text(state: TrainState, figures: Figures, best: bool) -> str:
+    """Return the lines that a user sees of a validation: its scores and a few translations."""
+    loss, perplexity = figures.loss, figures.perplexity
+    lines = [
+        f"valid | step {state.step} | epoch {state.epoch_of_last_update} | loss {loss:.3f} | "
+        f"perplexity {format(perplexity, '.2f' if perplexity < 1e5 else '.1e')} | "
+        f"BLEU {figures.bleu:.2f} | chrF++ {figures.chrf:.2f} | "
+        f"{duration(state.seconds)}{' | best so far' if best else ''}"
+    ]
+    for example in figures.examples:
+        for name, text in zip(("source", "reference", "now"), example, strict=True):
+            shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+            lines.append(f"  {name:9}  {shown}")
+    return "\n".join(lines)
+
+
 def duration(seconds: float) -> str:
-    """1h02m03s, 2m03s or 3s."""
+    """Return a time as 1h02m03s, 2m03s or 3s."""
     whole = int(seconds + 0.5)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     if hours:

@@ -1,4 +1,4 @@
-"""Stopping in good order: a signal sets a flag, and the work looks at it where it can stop."""
+"""Stopping on a signal: the handler sets a flag, and the program checks it where it can stop."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
+from nmt.decoding.engine import DecoderProgram
 from nmt.errors import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from nmt.model import Model
+    from torch import Tensor
 
 # SIGUSR1 is how batch systems warn before they end a job.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class StopSignal:
-    """While entered, Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 ask for a stop; a second Ctrl-C leaves.
+    """Context in which Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 request a stop.
 
-    What is ignored stays ignored: nohup makes it so with SIGHUP, a shell with Ctrl-C for a job in
-    the background. Outside the main thread no handler can be installed, and none is.
+    A second Ctrl-C ends the process immediately. A signal that is ignored stays ignored: nohup
+    ignores SIGHUP, and a shell ignores Ctrl-C for background jobs. Outside the main thread no
+    handler is installed, because Python does not allow it.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        """Number of the first signal, or None."""
         self._before: dict[signal.Signals, Any] = {}
 
     def check(self) -> None:
-        """Raise Stopped if a signal has come (used where there is nothing to save)."""
+        """Raise Stopped if a signal was received. Used where there is nothing to save."""
         if self.received is not None:
-            raise Stopped(
-                self.received, "stopped; nothing is lost", "the same command goes on from here"
-            )
+            raise stopped_by(self.received, "stopped; no training progress was lost")
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -56,24 +57,32 @@ class StopSignal:
             os._exit(128 + number)
         if self.received is None:
             self.received = number
-            with suppress(OSError):  # the terminal may be gone, that is what SIGHUP tells
-                # Not print: the handler may have interrupted a print.
-                os.write(2, b"\nStopping: saving the state (Ctrl-C again leaves at once) ...\n")
+            with suppress(OSError):  # After SIGHUP there may be no terminal.
+                # print is not safe here: the handler may have interrupted a print.
+                os.write(
+                    2,
+                    b"\nStopping: saving the state (press Ctrl-C again to exit immediately) ...\n",
+                )
 
 
-def interruptible(model: Model, check_stop: Callable[[], None]) -> Model:
-    """The same model, but each step of a search calls check_stop first, which may raise."""
-    return cast("Model", _Interruptible(model, check_stop))
+def stopped_by(signal_number: int, message: str) -> Stopped:
+    """Return the error of a training run that can be resumed after a signal."""
+    return Stopped(signal_number, message, "run the same command again to resume")
 
 
-class _Interruptible:
-    def __init__(self, model: Model, check_stop: Callable[[], None]) -> None:
-        self._model = model
+class InterruptibleProgram(DecoderProgram):
+    """A decoder program with a check before each decoding step; check_stop may raise."""
+
+    def __init__(self, program: DecoderProgram, check_stop: Callable[[], None]) -> None:
+        super().__init__(program.model, program.device)
+        self._program = program
         self._check_stop = check_stop
 
-    def step(self, *args: Any) -> Any:
-        self._check_stop()
-        return self._model.step(*args)
+    def start(self, source: Tensor, max_length: int, width: int) -> Any:
+        """Return the state of the program before the first token."""
+        return self._program.start(source, max_length, width)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
+    def step(self, tokens: Tensor, state: Any) -> Tensor:
+        """Call check_stop, then return the logits of the next token."""
+        self._check_stop()
+        return self._program.step(tokens, state)

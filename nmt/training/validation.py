@@ -1,48 +1,48 @@
-"""Validation: the loss without dropout, BLEU and chrF of greedy translations, three examples."""
+"""Validation: the loss without dropout, and BLEU and chrF++ of greedy translations."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from nmt.data.batching import collate, plan
 from nmt.devices import Precision, autocast
-from nmt.training.loss import batch_loss
-from nmt.training.progress import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nmt.data.corpus import Corpus
     from nmt.decoding.translator import Translator
-    from nmt.model import Model
+    from nmt.training.objective import TrainingObjective
 
 _CHUNK = 500
-"""Sentences translated between two looks at the stop flag."""
-_SHOWN = 100
-"""Characters shown of an example: an untrained model may repeat itself to the length limit."""
+"""Sentences translated between two checks of the stop signal."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one validation found: loss in nats a target token, BLEU and chrF in percent."""
+    """Results of one validation: loss in nats per target token, BLEU and chrF++ in percent."""
 
     loss: float
     bleu: float
     chrf: float
     examples: tuple[tuple[str, str, str], ...]
-    """A few fixed sentences: source, reference, translation now."""
+    """(source, reference, current translation) of a few sentences, always the same ones."""
 
     @property
     def perplexity(self) -> float:
-        """exp(loss), infinite where that overflows."""
+        """exp(loss), or infinity where exp overflows."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
+    def score(self, metric: Literal["bleu", "chrf", "loss"]) -> float:
+        """Return the result that `training.valid_metric` names; a higher score is better."""
+        return {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.loss}[metric]
+
     def as_dict(self) -> dict[str, float]:
-        """The figures for metrics.jsonl."""
+        """Return the scores for metrics.jsonl; `chrf` is chrF++."""
         return {
             "loss": self.loss,
             "perplexity": self.perplexity,
@@ -50,40 +50,27 @@ class Figures:
             "chrf": self.chrf,
         }
 
-    def line(self, step: int, epoch: int, seconds: float, best: bool) -> str:
-        """What a user sees of a validation."""
-        perplexity = f"{self.perplexity:.2f}" if self.perplexity < 1e5 else f"{self.perplexity:.1e}"
-        lines = [
-            f"valid | step {step} | epoch {epoch} | loss {self.loss:.3f} | "
-            f"perplexity {perplexity} | BLEU {self.bleu:.2f} | chrF {self.chrf:.2f} | "
-            f"{duration(seconds)}{' | best so far' if best else ''}"
-        ]
-        for example in self.examples:
-            for name, text in zip(("source", "reference", "now"), example, strict=True):
-                shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-                lines.append(f"  {name:9}  {shown}")
-        return "\n".join(lines)
-
 
 def _quietly(index: int, message: str) -> None:
-    """Over-long validation sentences were reported when the data was prepared."""
+    """Print nothing: overlong sentences were reported when the data was prepared."""
 
 
 class Validation:
-    """Validates one model on one corpus, again and again, with the weights it has then."""
+    """Measures the current weights of a model on the validation set."""
 
     def __init__(
         self,
-        model: Model,
+        objective: TrainingObjective,
         corpus: Corpus,
-        translator: Translator,
+        make_translator: Callable[[], Translator],
         batch_tokens: int,
         device: torch.device,
         precision: Precision,
     ) -> None:
-        self.model = model
+        """make_translator: returns a translator with the weights that the model has then."""
+        self.objective = objective
         self.corpus = corpus
-        self.translator = translator
+        self.make_translator = make_translator
         self.device = device
         self.precision = precision
         lengths = corpus.source_lengths, corpus.target_lengths
@@ -93,16 +80,20 @@ class Validation:
         self.references = [reference for _, reference in texts]
 
     def __call__(self, check_stop: Callable[[], None]) -> Figures:
-        """Measure; check_stop is called before each batch and may raise."""
+        """Return the results; check_stop is called before each batch and may raise.
+
+        Leaves the model in evaluation mode.
+        """
         from nmt.evaluation.metrics import validation_scores
 
-        self.model.eval()
+        self.objective.eval()
         loss = self._loss(check_stop)
+        translator = self.make_translator()
         translations: list[str] = []
         for begin in range(0, len(self.sources), _CHUNK):
             check_stop()
             sentences = self.sources[begin : begin + _CHUNK]
-            translations += self.translator.translate(sentences, warn=_quietly)
+            translations += translator.translate(sentences, warn=_quietly)
         bleu, chrf = validation_scores(translations, self.references)
         count = len(self.sources)
         examples = tuple(
@@ -113,13 +104,13 @@ class Validation:
 
     @torch.no_grad()
     def _loss(self, check_stop: Callable[[], None]) -> float:
-        """Negative log-likelihood a target token."""
+        """Return the negative log-likelihood per target token, in nats."""
         nll = torch.zeros((), dtype=torch.float64, device=self.device)
         tokens = 0
         for indices in self.batches:
             check_stop()
             batch = collate(self.corpus.read(indices), indices).to(self.device)
             with autocast(self.device, self.precision):
-                nll += batch_loss(self.model, batch).nll
+                nll += self.objective(batch).nll
             tokens += batch.target_tokens
         return nll.item() / tokens

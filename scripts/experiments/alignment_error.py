@@ -14,8 +14,9 @@ from pathlib import Path
 
 from nmt.devices import resolve_device
 from nmt.inspection.alignment import STATES, Choice, alignment_errors
+from nmt.loading import load_model
 from nmt.phrasebook import generate
-from nmt.runs import find_run, load_model
+from nmt.runs import find_run
 
 
 def main() -> None:

@@ -10,27 +10,22 @@ from contextlib import AbstractContextManager
 from unittest import mock
 
 import common
-import torch
 from torch import Tensor
 
-from nmt.model import Memory
-from nmt.model.transformer import Transformer
+from nmt.model import transformer
+from nmt.model.masks import self_attention_mask
 
 
-def decode_seeing_the_future(model: Transformer, target_in: Tensor, memory: Memory) -> Tensor:
-    """`Transformer.decode` in which every position attends to every other one."""
-    everywhere = torch.ones(1, target_in.shape[1], dtype=torch.bool, device=target_in.device)
-    memory_mask = memory.mask[:, None, None, :]
-    x = model.embed_target(target_in)
-    for layer in model.decoder_layers:
-        x = layer(x, memory.states, everywhere, memory_mask, model.decoder_rule)
-    result: Tensor = model.decoder_norm(x)
-    return result
+def mask_with_the_future(
+    segments: Tensor, *, causal: bool = False, window: int | None = None
+) -> Tensor:
+    """Return the mask of self-attention with which the decoder attends to later positions, too."""
+    return self_attention_mask(segments, window=window)
 
 
 def no_causal_mask() -> AbstractContextManager[object]:
     """Context in which training and validation loss see the future; beam search cannot."""
-    return mock.patch.object(Transformer, "decode", decode_seeing_the_future)
+    return mock.patch.object(transformer, "self_attention_mask", mask_with_the_future)
 
 
 def main(given: Sequence[str] | None = None) -> None:

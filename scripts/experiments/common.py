@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nmt import storage
-from nmt.config_file import load_config
+from nmt.config.loading import load_config
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import corpus_scores

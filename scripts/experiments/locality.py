@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import common
 import torch
 
+from nmt.loading import load_model
+from nmt.model.positions import RelativePositions
 from nmt.model.transformer import Transformer
-from nmt.runs import Run, load_model
+from nmt.runs import Run
 
 RELATIVE = common.Variant(
     "positions-relative", ("model.positions=relative",), "everywhere, bias by distance"
@@ -24,11 +26,9 @@ def learned_bias(run: Run, reach: int = 12) -> dict[str, list[list[float]]]:
     assert isinstance(model, Transformer)
     found = {}
     for part, rule in (("encoder", model.encoder_rule), ("decoder", model.decoder_rule)):
-        assert rule is not None
-        query = torch.tensor([reach])
-        bias = rule.bias(query, torch.arange(2 * reach + 1))
-        assert bias is not None
-        found[part] = bias.detach()[:, 0].tolist()
+        assert isinstance(rule, RelativePositions)
+        bias = rule(torch.tensor([[reach]]), torch.arange(2 * reach + 1)[None])
+        found[part] = bias.detach()[0, :, 0].tolist()
     return found
 
 

@@ -16,10 +16,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.config import Config
-from nmt.config_file import load_config
+from nmt.config.loading import load_config
 from nmt.devices import keep_freed_memory
-from nmt.model import Model, build_model
-from nmt.training.loss import linear_cross_entropy
+from nmt.kernels.linear_cross_entropy import linear_cross_entropy
+from nmt.loading import build_model
+from nmt.model import EncoderDecoder, Tokens
 
 VOCAB = 4000
 VARIANTS = (common.FIXED_VECTOR, common.RNN_ATTENTION, common.TRANSFORMER)
@@ -29,10 +30,10 @@ def config_of(variant: common.Variant) -> Config:
     return load_config(common.BASE, variant.overrides)
 
 
-def update(model: Model, ids: torch.Tensor) -> None:
+def update(model: EncoderDecoder, ids: torch.Tensor) -> None:
     """Forward and backward pass of a batch whose target is its source."""
-    mask = torch.ones_like(ids, dtype=torch.bool)
-    hidden = model.decode(ids, model.encode(ids, mask)).flatten(0, 1)
+    tokens = Tokens.padded(ids, torch.ones_like(ids, dtype=torch.bool))
+    hidden = model.decode(tokens, model.encode(tokens)).flatten(0, 1)
     loss, _ = linear_cross_entropy(hidden, model.output_weight, ids.flatten(), 0.1)
     loss.backward()  # type: ignore[no-untyped-call]
     if ids.device.type == "cuda":
@@ -53,7 +54,7 @@ def main() -> None:
     for variant in VARIANTS:
         torch.manual_seed(1)
         model = build_model(config_of(variant).model, VOCAB, VOCAB, shared_vocab=True)
-        models.append(model.to(arguments.device))  # type: ignore[attr-defined]
+        models.append(model.to(arguments.device))
 
     seconds: dict[tuple[int, int], list[float]] = {}
     flops: dict[tuple[int, int], int] = {}

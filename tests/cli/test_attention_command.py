@@ -16,9 +16,9 @@ from nmt import storage
 from nmt.cli.align import align
 from nmt.cli.attention import attention
 from nmt.config import Config
-from nmt.config_file import dump_config
+from nmt.config.writing import dump_config
 from nmt.errors import NmtError
-from nmt.model import build_model
+from nmt.loading import build_model
 from nmt.runs import Run, tokenizer_digest
 from nmt.tokenizer.training import train_tokenizer
 
@@ -47,7 +47,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = train_tokenizer(
         lambda: iter([(line, line) for line in LINES] * 20),
         config.tokenizer,
-        1,
         run.tokenizer_folder,
     )
     torch.manual_seed(1)

@@ -86,7 +86,7 @@ class Stream:
 def model(tmp_path: Path) -> str:
     lines = [("a dog runs", "ein hund rennt"), ("the cat", "die katze")]
     config = TokenizerConfig(type="bpe", vocab_size=290)
-    train_tokenizer(lambda: iter(lines), config, 1, tmp_path / "tokenizer")
+    train_tokenizer(lambda: iter(lines), config, tmp_path / "tokenizer")
     return str(tmp_path / "tokenizer")
 
 

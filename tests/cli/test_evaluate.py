@@ -14,6 +14,7 @@ from sacrebleu.significance import PairedTest
 from typer.testing import CliRunner, Result
 
 import nmt.runs
+from nmt.cli import common
 from nmt.cli.evaluate import evaluate
 from nmt.errors import DataError, NmtError, UsageError
 
@@ -94,8 +95,7 @@ def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     fake_sources.read_pairs = read_pairs  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "nmt.data.sources", fake_sources)
     monkeypatch.setattr(nmt.runs, "find_run", find_run)
-    translate_module = sys.modules["nmt.cli.translate"]  # the name in nmt.cli is the function
-    monkeypatch.setattr(translate_module, "load_translator", load_translator)
+    monkeypatch.setattr(common, "load_translator", load_translator)
     return loaded
 
 

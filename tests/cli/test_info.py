@@ -14,7 +14,7 @@ import torch
 from nmt import cli, storage
 from nmt.cli.info import sparkline
 from nmt.config import Config
-from nmt.config_file import dump_config
+from nmt.config.writing import dump_config
 
 CONFIG = {
     "data": {"train": {"source": "a\x1b[2J", "target": "b"}, "valid": {"builtin": "phrasebook"}},

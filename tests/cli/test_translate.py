@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from untrained import LINES, write_run
 
-from nmt.cli import main, streams
+from nmt.cli import common, main
 
 FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
 
@@ -257,7 +257,7 @@ def test_prompt(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_groups_of_lines() -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as file:
-        groups = streams.line_groups(file, wait=0.01)
+        groups = common.line_groups(file, wait=0.01)
         os.write(writer, b"one\ntw")
         assert next(groups) == [b"one"]
         os.write(writer, b"o\n\nthree")
@@ -270,13 +270,13 @@ def test_groups_of_a_file_are_large_but_bounded(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"line\n" * 50_000 + b"x" * 3_000_000 + b"\nlast")
     with path.open("rb") as file:
-        groups = list(streams.line_groups(file))
+        groups = list(common.line_groups(file))
     sizes = [len(group) for group in groups]
     assert sum(sizes) == 50_002
-    assert min(sizes[:-1]) >= streams.GROUP_LINES
-    assert max(sizes) < 6 * streams.GROUP_LINES
+    assert min(sizes[:-1]) >= common.GROUP_LINES
+    assert max(sizes) < 6 * common.GROUP_LINES
     assert groups[-1][-1] == b"last"
-    assert streams.MAX_LINE_BYTES < len(groups[-1][-2]) < 500_000
+    assert common.MAX_LINE_BYTES < len(groups[-1][-2]) < 500_000
 
 
 def test_a_slow_pipe_gets_its_answers(runs: Path) -> None:

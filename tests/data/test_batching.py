@@ -51,22 +51,31 @@ def test_padding_is_small_on_natural_lengths() -> None:
     assert (target + 1).sum() / slots > 0.95
 
 
-def test_collate_adds_bos_and_eos_and_masks_padding() -> None:
+def test_collate_adds_bos_and_eos_and_numbers_real_tokens() -> None:
     batch = collate([([5, 6, 7], [8]), ([], [9, 10])], np.array([4, 2]))
-    assert batch.source.tolist() == [[5, 6, 7, 3], [3, 0, 0, 0]]
-    assert batch.source_mask.tolist() == [[True] * 4, [True, False, False, False]]
-    assert batch.target_in.tolist() == [[2, 8, 0], [2, 9, 10]]
-    assert batch.target_out.tolist() == [[8, 3, 0], [9, 10, 3]]
-    assert batch.target_mask.tolist() == [[True, True, False], [True, True, True]]
+    assert batch.source.ids.tolist() == [[5, 6, 7, 3], [3, 0, 0, 0]]
+    assert batch.source.segments.tolist() == [[1, 1, 1, 1], [1, 0, 0, 0]]
+    assert batch.source.positions.tolist() == [[0, 1, 2, 3]]
+    assert batch.target.ids.tolist() == [[2, 8, 0], [2, 9, 10]]
+    assert batch.target.segments.tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch.predictions.tolist() == [0, 1, 3, 4, 5]
+    assert batch.references.tolist() == [8, 3, 9, 10, 3]
     assert (batch.source_tokens, batch.target_tokens) == (5, 5)
 
 
 def test_split_keeps_every_token() -> None:
-    batch = collate([([5] * n, [6] * n) for n in (1, 2, 3)], np.arange(3))
+    pairs = [([5] * n, [6] * n) for n in (1, 2, 3)]
+    batch = collate(pairs, np.arange(3))
     first, second = batch.split()
     assert first.indices.tolist() + second.indices.tolist() == [0, 1, 2]
     assert first.target_tokens + second.target_tokens == batch.target_tokens
-    assert torch.equal(torch.cat([first.source, second.source]), batch.source)
+    assert torch.equal(torch.cat([first.source.ids, second.source.ids]), batch.source.ids)
+    for part, rows in ((first, batch.target.ids[:1]), (second, batch.target.ids[1:])):
+        assert torch.equal(part.target.ids, rows)
+        read = part.target.ids.flatten()[part.predictions]
+        assert bool(((read == 2) | (read == 6)).all())
+        assert int((part.references == 3).sum()) == len(part.indices)
+        assert part.source_tokens == int((part.source.segments > 0).sum())
 
 
 class FakeCorpus:
@@ -79,7 +88,7 @@ class FakeCorpus:
 
 
 def ids(batches: list[Batch]) -> list[list[int]]:
-    return [batch.source[:, 0].tolist() for batch in batches]
+    return [batch.source.ids[:, 0].tolist() for batch in batches]
 
 
 @pytest.mark.parametrize("ahead", [1, 8])
@@ -87,7 +96,7 @@ def test_batches_prepared_ahead_keep_order_start_and_seed(ahead: int) -> None:
     order = [np.array([4, 5]), np.array([6]), np.array([7, 8])]
     batches = list(training_batches(FakeCorpus(), order, 1, None, ahead))  # type: ignore[arg-type]
     assert ids(batches) == [[6], [7, 8]]
-    assert batches[0].target_in.tolist() == [[2, 6, 0]]
+    assert batches[0].target.ids.tolist() == [[2, 6, 0]]
 
 
 def test_an_error_in_the_thread_reaches_the_reader() -> None:
@@ -97,7 +106,7 @@ def test_an_error_in_the_thread_reaches_the_reader() -> None:
 
 def test_a_reader_may_leave_early() -> None:
     batches = training_batches(FakeCorpus(), [np.array([i + 20]) for i in range(100)])  # type: ignore[arg-type]
-    assert next(batches).source[0, 0] == 20
+    assert next(batches).source.ids[0, 0] == 20
     batches.close()  # type: ignore[attr-defined]
 
 
@@ -127,8 +136,8 @@ def test_sampled_batches_hold_every_pair_once_with_little_padding() -> None:
     batches = sampled_batches()
     assert len(batches) == len(plan(lengths, lengths, 800, 1, 1))
     assert sorted(i for batch in batches for i in batch.indices) == list(range(2000))
-    assert all((b.source[:, 0] == torch.from_numpy(b.indices) + 4).all() for b in batches)
-    slots = sum(b.target_in.numel() + b.source.numel() for b in batches)
+    assert all((b.source.ids[:, 0] == torch.from_numpy(b.indices) + 4).all() for b in batches)
+    slots = sum(b.target.ids.numel() + b.source.ids.numel() for b in batches)
     assert sum(b.target_tokens + b.source_tokens for b in batches) / slots > 0.8
 
 
@@ -137,4 +146,4 @@ def test_sampled_batches_start_anywhere(first: int) -> None:
     expected, resumed = sampled_batches()[first:], sampled_batches(first)
     assert len(resumed) == len(expected) > 0
     for a, b in zip(expected, resumed, strict=True):
-        assert torch.equal(a.source, b.source) and torch.equal(a.target_out, b.target_out)
+        assert torch.equal(a.source.ids, b.source.ids) and torch.equal(a.references, b.references)

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from batches import unpadded
 from torch import Tensor
 
 from nmt.config import DecodingConfig, ModelConfig
+from nmt.decoding.engine import DecoderProgram, build_program
 from nmt.decoding.search import (
     Hypothesis,
+    IntArray,
     _top,
     beam_search,
+    normalized_score,
     sample,
-    target_log_probabilities,
 )
 from nmt.errors import DivergedError
-from nmt.model import Memory, build_model
+from nmt.loading import build_model
 
 WORDS, SPECIAL, EOS = 5, 4, 3
 VOCABULARY = SPECIAL + WORDS
@@ -34,27 +37,24 @@ class TreeState:
     tables: Tensor
     nodes: Tensor
 
-    def select(self, sentences: Tensor, beams: Tensor) -> None:
+    def select(self, sentences: IntArray, parents: IntArray) -> None:
         self.tables = self.tables[sentences]
-        self.nodes = self.nodes[sentences[:, None], beams]
+        self.nodes = self.nodes[sentences[:, None], parents]
 
 
 class TreeModel:
-    """Logits of the next token as a table over all prefixes of words; a table a sentence.
+    """Logits of the next token as a table over all prefixes of words; one table per sentence.
 
-    Prefix p followed by word w (0 to 4) is node WORDS * p + w + 1 of the tree; a source holds
-    the number of its table.
+    Prefix p followed by word w (0 to 4) is node WORDS * p + w + 1 of the tree; a source is the
+    number of its table plus 1, repeated.
     """
 
     def __init__(self, seed: int, sharpness: float = 2.0) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.tables = sharpness * torch.randn(MODELS, NODES, VOCABULARY, generator=generator)
 
-    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
-        return Memory(source, source_mask)
-
-    def start(self, memory: Memory, max_length: int) -> TreeState:
-        tables = self.tables[memory.states[:, 0]]
+    def start(self, source: Tensor, max_length: int, width: int) -> TreeState:
+        tables = self.tables[source[:, 0] - 1]
         return TreeState(tables, torch.full((len(tables), 1), -1))
 
     def step(self, tokens: Tensor, state: TreeState) -> Tensor:
@@ -65,16 +65,17 @@ class TreeModel:
         return state.tables[rows, state.nodes.clamp(max=NODES - 1)]
 
 
-def outputs_of(table: Tensor, penalty: float) -> list[tuple[float, list[int]]]:
-    """Every output of at most MAX_LENGTH words with its score, best first."""
+def outputs_of(table: Tensor, options: DecodingConfig) -> list[tuple[float, float, list[int]]]:
+    """Score, log-probability and words of every output of at most MAX_LENGTH words, best first."""
     log_probs = torch.log_softmax(table, dim=-1).tolist()
-    found = []
+    found: list[tuple[float, float, list[int]]] = []
     frontier: list[tuple[int, float, list[int]]] = [(0, 0.0, [])]
     while frontier:
         following = []
         for node, total, words in frontier:
             complete = total + log_probs[node][EOS]
-            found.append((complete / (len(words) + 1) ** penalty, words))
+            score = normalized_score(complete, len(words) + 1, options)
+            found.append((score, complete, words))
             if len(words) < MAX_LENGTH:
                 following += [
                     (
@@ -85,37 +86,50 @@ def outputs_of(table: Tensor, penalty: float) -> list[tuple[float, list[int]]]:
                     for w in range(WORDS)
                 ]
         frontier = following
-    return sorted(found, key=lambda pair: -pair[0])
+    return sorted(found, key=lambda output: -output[0])
 
 
 def search(
     model: TreeModel, options: DecodingConfig, nbest: int = 1, models: int = MODELS
 ) -> list[list[Hypothesis]]:
-    source = torch.arange(models)[:, None].repeat(1, 6)
-    mask = torch.ones_like(source, dtype=torch.bool)
-    return beam_search(model, source, mask, options, nbest)  # type: ignore[arg-type]
+    source = torch.arange(1, models + 1)[:, None].repeat(1, 6)
+    return beam_search(model, source, options, nbest)
 
 
-@pytest.mark.parametrize(("penalty", "models"), [(0.0, 30), (0.6, 30), (1.0, MODELS)])
-def test_wide_beam_equals_brute_force(penalty: float, models: int) -> None:
+@pytest.mark.parametrize(
+    ("normalization", "penalty", "models"),
+    [("power", 0.0, 30), ("power", 0.6, 30), ("power", 1.0, MODELS), ("gnmt", 0.6, 30)],
+)
+def test_wide_beam_equals_brute_force(normalization: str, penalty: float, models: int) -> None:
     model = TreeModel(seed=round(10 * penalty))
     options = OPTIONS.model_copy(
-        update={"beam_size": NODES, "length_penalty": penalty, "patience": None}
+        update={
+            "beam_size": NODES,
+            "length_penalty": penalty,
+            "length_normalization": normalization,
+            "patience": None,
+        }
     )
     for number, hypotheses in enumerate(search(model, options, 10, models)):
-        expected = outputs_of(model.tables[number], penalty)[:10]
-        assert [h.tokens for h in hypotheses] == [words for _, words in expected]
-        for hypothesis, (score, words) in zip(hypotheses, expected, strict=True):
+        expected = outputs_of(model.tables[number], options)[:10]
+        assert [h.tokens for h in hypotheses] == [words for _, _, words in expected]
+        for hypothesis, (score, log_probability, words) in zip(hypotheses, expected, strict=True):
             assert hypothesis.score == pytest.approx(score, abs=1e-5)
-            log_probability = score * (len(words) + 1) ** penalty
             assert hypothesis.log_probability == pytest.approx(log_probability, abs=1e-5)
             assert hypothesis.at_limit == (len(words) == MAX_LENGTH)
 
 
-def plain_beam_search(
-    table: Tensor, beam_size: int, penalty: float, patience: float | None
-) -> list[tuple[float, list[int]]]:
+def test_normalized_score_is_the_formula_of_its_paper() -> None:
+    power = DecodingConfig(length_penalty=0.6)
+    gnmt = DecodingConfig(length_penalty=0.6, length_normalization="gnmt")
+    assert normalized_score(-3.0, 4, power) == pytest.approx(-3.0 / 4**0.6)
+    assert normalized_score(-3.0, 4, gnmt) == pytest.approx(-3.0 / (9 / 6) ** 0.6)
+    assert normalized_score(-3.0, 1, gnmt) == pytest.approx(-3.0)
+
+
+def plain_beam_search(table: Tensor, options: DecodingConfig) -> list[tuple[float, list[int]]]:
     """The same search without an early stop, one hypothesis at a time."""
+    beam_size, patience = options.beam_size, options.patience
     log_probs = torch.log_softmax(table, dim=-1).tolist()
     found: list[tuple[float, list[int]]] = []
     beam: list[tuple[float, int, list[int]]] = [(0.0, 0, [])]
@@ -127,7 +141,7 @@ def plain_beam_search(
         candidates.sort(key=lambda c: -c[0])
         for total, _, words in candidates[:beam_size]:
             if words[-1] == EOS:
-                found.append((total / len(words) ** penalty, words[:-1]))
+                found.append((normalized_score(total, len(words), options), words[:-1]))
         beam = [
             (total, WORDS * node + words[-1] - SPECIAL + 1, words)
             for total, node, words in candidates
@@ -140,17 +154,22 @@ def plain_beam_search(
 
 @pytest.mark.parametrize("patience", [None, 1.0, 2.0])
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
-@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize(("normalization", "penalty"), [("power", 0), ("power", 1), ("gnmt", 1)])
 def test_stops_early_without_losing_a_better_output(
-    beam_size: int, penalty: float, patience: float | None
+    beam_size: int, normalization: str, penalty: float, patience: float | None
 ) -> None:
     model = TreeModel(seed=beam_size, sharpness=3.0)
     options = OPTIONS.model_copy(
-        update={"beam_size": beam_size, "length_penalty": penalty, "patience": patience}
+        update={
+            "beam_size": beam_size,
+            "length_penalty": penalty,
+            "length_normalization": normalization,
+            "patience": patience,
+        }
     )
     for nbest in (1, beam_size):
         for number, hypotheses in enumerate(search(model, options, nbest, models=60)):
-            expected = plain_beam_search(model.tables[number], beam_size, penalty, patience)
+            expected = plain_beam_search(model.tables[number], options)
             assert [h.tokens for h in hypotheses] == [words for _, words in expected[:nbest]]
 
 
@@ -235,10 +254,11 @@ def test_more_best_than_beams_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def network() -> tuple[torch.nn.Module, Tensor, Tensor]:
+def network() -> tuple[DecoderProgram, Tensor]:
+    """A program, and 64 sources of 1 to 19 tokens including eos, (64, 20)."""
     torch.manual_seed(1)
     config = ModelConfig(d_model=32, heads=4, encoder_layers=2, decoder_layers=2, feedforward=64)
-    model = build_model(config, 50, 50, shared_vocab=True).eval()
+    model = build_model(config, 50, 50, shared_vocab=True)
     with torch.no_grad():  # outputs of many kinds and lengths
         for parameter in model.parameters():
             parameter *= 2.0
@@ -248,28 +268,22 @@ def network() -> tuple[torch.nn.Module, Tensor, Tensor]:
     mask = torch.arange(20)[None] < torch.from_numpy(lengths)[:, None]
     source = torch.randint(4, 50, (64, 20)).masked_fill(~mask, 0)
     source[torch.arange(64), torch.from_numpy(lengths) - 1] = EOS
-    return model, source, mask
+    return build_program(model, "fp32", torch.device("cpu")), source
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
 def test_batch_size_and_mates_change_nothing(
-    network: tuple[torch.nn.Module, Tensor, Tensor], beam_size: int
+    network: tuple[DecoderProgram, Tensor], beam_size: int
 ) -> None:
-    model, source, mask = network
+    program, source = network
     options = DecodingConfig(beam_size=beam_size, max_length=16)
-    whole = beam_search(model, source, mask, options, beam_size)  # type: ignore[arg-type]
+    whole = beam_search(program, source, options, beam_size)
     for size in (1, 8):
         parts = []
         for first in range(0, 64, size):
             rows = slice(first, first + size)
-            width = int(mask[rows].sum(1).max())
-            parts += beam_search(
-                model,  # type: ignore[arg-type]
-                source[rows, :width],
-                mask[rows, :width],
-                options,
-                beam_size,
-            )
+            longest = int((source[rows] > 0).sum(1).max())
+            parts += beam_search(program, source[rows, :longest], options, beam_size)
         for one, other in zip(whole, parts, strict=True):
             assert [h.tokens for h in one] == [h.tokens for h in other]
             assert [h.score for h in one] == pytest.approx([h.score for h in other], abs=1e-4)
@@ -277,68 +291,46 @@ def test_batch_size_and_mates_change_nothing(
     assert sum(not hs[0].at_limit for hs in whole) > 10
 
 
-def forced(
-    model: torch.nn.Module, source: Tensor, mask: Tensor, found: list[Hypothesis]
-) -> list[float]:
-    longest = max(len(h.tokens) for h in found) + 1
-    target_in = torch.zeros(len(found), longest, dtype=torch.int64)
-    target_out, target_mask = target_in.clone(), target_in.bool()
-    for i, h in enumerate(found):
-        end = len(h.tokens) + 1
-        target_in[i, :end] = torch.tensor([2, *h.tokens])
-        target_out[i, :end] = torch.tensor([*h.tokens, EOS])
-        target_mask[i, :end] = True
-    return target_log_probabilities(
-        model,
-        source,
-        mask,
-        target_in,
-        target_out,
-        target_mask,  # type: ignore[arg-type]
-    )
+def forced(program: DecoderProgram, source: Tensor, found: list[Hypothesis]) -> list[float]:
+    target = torch.zeros(len(found), max(len(h.tokens) for h in found) + 2, dtype=torch.int64)
+    for row, h in zip(target, found, strict=True):
+        row[: len(h.tokens) + 2] = torch.tensor([2, *h.tokens, EOS])
+    return program.target_log_probabilities(source, target)
 
 
 def test_log_probabilities_are_those_of_forced_decoding(
-    network: tuple[torch.nn.Module, Tensor, Tensor],
+    network: tuple[DecoderProgram, Tensor],
 ) -> None:
-    model, source, mask = network
+    program, source = network
     options = DecodingConfig(max_length=12, no_repeat_ngram=3, min_length=2)
-    beams = [hs[0] for hs in beam_search(model, source, mask, options)]  # type: ignore[arg-type]
-    drawn = [
-        hs[0]
-        for hs in sample(
-            model,
-            source,
-            mask,
-            options,
-            [(i,) for i in range(64)],
-            top_k=20,  # type: ignore[arg-type]
-        )
-    ]
+    beams = [hs[0] for hs in beam_search(program, source, options)]
+    seeds = [(i,) for i in range(64)]
+    drawn = [hs[0] for hs in sample(program, source, options, seeds, top_k=20)]
     for found in (beams, drawn):
-        expected = forced(model, source, mask, found)
+        expected = forced(program, source, found)
         assert [h.log_probability for h in found] == pytest.approx(expected, abs=1e-3)
         for h in found:
             assert h.score == pytest.approx(h.log_probability / (len(h.tokens) + 1))
 
 
 def test_greedy_takes_the_likeliest_token_each_time(
-    network: tuple[torch.nn.Module, Tensor, Tensor],
+    network: tuple[DecoderProgram, Tensor],
 ) -> None:
-    model, source, mask = network
+    program, source = network
+    model = program.model
     options = DecodingConfig(beam_size=1, max_length=10)
-    found = beam_search(model, source[:8], mask[:8], options)  # type: ignore[arg-type]
+    found = beam_search(program, source[:8], options)
     for i, hypotheses in enumerate(found):
         tokens = [2]
-        memory = model.encode(source[i : i + 1], mask[i : i + 1])  # type: ignore[operator]
+        memory = program.encode(source[i : i + 1])
         while len(tokens) <= 10:
-            hidden = model.decode(torch.tensor([tokens]), memory)  # type: ignore[operator]
-            logits = model.logits(hidden[0, -1])  # type: ignore[operator]
+            hidden = model.decode(unpadded(torch.tensor([tokens])), memory)
+            logits = model.logits(hidden[0, -1])
             tokens.append(int(logits[EOS:].argmax()) + EOS)
             if tokens[-1] == EOS:
                 break
         assert hypotheses[0].tokens == [t for t in tokens[1:11] if t != EOS]
-    nearly = sample(model, source[:8], mask[:8], options, [(0,)] * 8, top_k=1)  # type: ignore[arg-type]
+    nearly = sample(program, source[:8], options, [(0,)] * 8, top_k=1)
     assert [hs[0].tokens for hs in nearly] == [hs[0].tokens for hs in found]
 
 
@@ -347,9 +339,9 @@ def test_greedy_takes_the_likeliest_token_each_time(
 
 def test_samples_follow_the_model() -> None:
     model = TreeModel(seed=10, sharpness=1.0)
-    source, mask = torch.zeros(1, 6, dtype=torch.int64), torch.ones(1, 6, dtype=torch.bool)
+    source = torch.ones(1, 6, dtype=torch.int64)
     count = 4000
-    [found] = sample(model, source, mask, OPTIONS, [(5,)], count=count)  # type: ignore[arg-type]
+    [found] = sample(model, source, OPTIONS, [(5,)], count=count)
     assert len(found) == count
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
     allowed = torch.log_softmax(model.tables[0, 0, EOS:], dim=-1).exp()
@@ -359,11 +351,11 @@ def test_samples_follow_the_model() -> None:
 
 def test_sampling_options_narrow_the_choice() -> None:
     model = TreeModel(seed=11, sharpness=1.0)
-    source, mask = torch.zeros(1, 6, dtype=torch.int64), torch.ones(1, 6, dtype=torch.bool)
+    source = torch.ones(1, 6, dtype=torch.int64)
     ranked = model.tables[0, 0, EOS:].argsort(descending=True) + EOS
 
     def first_tokens(**how: float) -> set[int]:
-        [found] = sample(model, source, mask, OPTIONS, [(1,)], count=500, **how)  # type: ignore[arg-type]
+        [found] = sample(model, source, OPTIONS, [(1,)], count=500, **how)  # type: ignore[arg-type]
         return {(h.tokens or [EOS])[0] for h in found}
 
     assert first_tokens(top_k=2) == set(ranked[:2].tolist())
@@ -374,10 +366,9 @@ def test_sampling_options_narrow_the_choice() -> None:
 
 def test_samples_depend_on_their_own_seed_alone() -> None:
     model = TreeModel(seed=12, sharpness=1.0)
-    source = torch.tensor([[0] * 6, [1] * 6, [0] * 6, [0] * 6])
-    mask = torch.ones_like(source, dtype=torch.bool)
-    found = sample(model, source, mask, OPTIONS, [(1,), (2,), (1,), (3,)], count=5)  # type: ignore[arg-type]
-    [alone] = sample(model, source[:1], mask[:1], OPTIONS, [(1,)], count=5)  # type: ignore[arg-type]
+    source = torch.tensor([[1] * 6, [2] * 6, [1] * 6, [1] * 6])
+    found = sample(model, source, OPTIONS, [(1,), (2,), (1,), (3,)], count=5)
+    [alone] = sample(model, source[:1], OPTIONS, [(1,)], count=5)
     assert found[0] == found[2] == alone
     assert found[0] != found[3]
 

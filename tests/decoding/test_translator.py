@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
@@ -16,10 +16,12 @@ from torch import Tensor
 from untrained import write_run
 
 from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
+from nmt.decoding.engine import DecoderProgram, build_program
+from nmt.decoding.search import IntArray, beam_search, normalized_score
 from nmt.decoding.translator import Translator, resolve_decoding_precision, split_text
 from nmt.errors import ConfigError
-from nmt.model import Memory, build_model
-from nmt.model.packing import can_pack
+from nmt.kernels.linear import NumberFormat, can_pack
+from nmt.loading import build_model
 from nmt.runs import Run
 from nmt.text import clean_line
 from nmt.tokenizer import Tokenizer
@@ -40,7 +42,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     lines = [sentence(rng, 8) for _ in range(300)]
     config = TokenizerConfig(type="bpe", vocab_size=330, byte_fallback=True)
     folder: Path = tmp_path_factory.mktemp("tokenizer")
-    return train_tokenizer(lambda: iter(zip(lines, lines, strict=True)), config, 1, folder)
+    return train_tokenizer(lambda: iter(zip(lines, lines, strict=True)), config, folder)
 
 
 @dataclass
@@ -48,32 +50,21 @@ class CopyState:
     source: Tensor
     position: int = 0
 
-    def select(self, sentences: Tensor, beams: Tensor) -> None:
+    def select(self, sentences: IntArray, parents: IntArray) -> None:
         self.source = self.source[sentences]
 
 
-class CopyModel:
+class CopyProgram(DecoderProgram):
     """Translates every sentence into itself, whatever the tokens so far."""
 
-    training = True
-
     def __init__(self, vocabulary: int) -> None:
+        self.device = torch.device("cpu")
         self.vocabulary = vocabulary
         self.batches: list[tuple[int, ...]] = []
 
-    def train(self, mode: bool = True) -> None:
-        self.training = mode
-
-    def eval(self) -> None:
-        self.training = False
-
-    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
-        assert not self.training
+    def start(self, source: Tensor, max_length: int, width: int) -> CopyState:
         self.batches.append(tuple(source.shape))
-        return Memory(source.where(source_mask, 3), source_mask)
-
-    def start(self, memory: Memory, max_length: int) -> CopyState:
-        return CopyState(memory.states)
+        return CopyState(source.where(source > 0, 3))
 
     def step(self, tokens: Tensor, state: CopyState) -> Tensor:
         column = min(state.position, state.source.shape[1] - 1)
@@ -84,10 +75,20 @@ class CopyModel:
 
 @pytest.fixture
 def copier(tokenizer: Tokenizer) -> Translator:
-    return Translator(CopyModel(len(tokenizer.target)), tokenizer)  # type: ignore[arg-type]
+    return copier_of(tokenizer)
 
 
-def network(tokenizer: Tokenizer, **how: object) -> Translator:
+def copier_of(tokenizer: Tokenizer) -> Translator:
+    return Translator(CopyProgram(len(tokenizer.target)), tokenizer, DecodingConfig(), 256)
+
+
+def batches_of(copier: Translator) -> list[tuple[int, ...]]:
+    """The shapes of the batches that the copier searched."""
+    assert isinstance(copier.program, CopyProgram)
+    return copier.program.batches
+
+
+def network(tokenizer: Tokenizer, number_format: NumberFormat = "fp32", **how: Any) -> Translator:
     torch.manual_seed(3)
     config = ModelConfig(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, feedforward=32)
     size = len(tokenizer.target)
@@ -97,7 +98,8 @@ def network(tokenizer: Tokenizer, **how: object) -> Translator:
             parameter *= 3.0
         model.get_parameter("decoder_layers.0.add_norm_3.layer_norm.bias")[0] += 3.0
         model.output_weight[3, 0] += 2.0
-    return Translator(model, tokenizer, DecodingConfig(max_length=20, **how))  # type: ignore[arg-type]
+    program = build_program(model, number_format, torch.device("cpu"))
+    return Translator(program, tokenizer, DecodingConfig(max_length=20, **how), 256)
 
 
 def test_one_out_for_each_in_and_in_order(copier: Translator) -> None:
@@ -109,20 +111,15 @@ def test_one_out_for_each_in_and_in_order(copier: Translator) -> None:
     expected[30] = ""
     copier.decoding = DecodingConfig(batch_tokens=128)
     assert copier.translate(sentences) == expected
-    model = copier.model
-    assert isinstance(model, CopyModel)
-    assert model.training  # as it was before
-    assert sum(batch for batch, _ in model.batches) == 97
-    assert all(batch * length <= 128 for batch, length in model.batches)
+    assert sum(batch for batch, _ in batches_of(copier)) == 97
+    assert all(batch * length <= 128 for batch, length in batches_of(copier))
     assert copier.translate([]) == []
-    assert list(copier.stream(iter(sentences), group=7)) == expected
 
 
 def test_bf16_runs_and_is_nearly_the_same(tokenizer: Tokenizer) -> None:
-    translator = network(tokenizer)
     pairs = [("the dog runs.", "a cat sees the tree."), ("a man", "the house")]
-    exact = translator.score(pairs)
-    translator.precision = "bf16"
+    exact = network(tokenizer).score(pairs)
+    translator = network(tokenizer, "bf16")
     for one, other in zip(exact, translator.score(pairs), strict=True):
         assert one.log_probability == pytest.approx(other.log_probability, rel=0.1)
     assert len(translator.translate([source for source, _ in pairs])) == 2
@@ -130,7 +127,7 @@ def test_bf16_runs_and_is_nearly_the_same(tokenizer: Tokenizer) -> None:
 
 def test_empty_sentences_never_reach_the_model(copier: Translator) -> None:
     assert copier.translate(["", "   ", "\x00\x01", "\n"]) == [""] * 4
-    assert copier.model.batches == []  # type: ignore[attr-defined]
+    assert batches_of(copier) == []
 
 
 def test_batches_change_nothing(tokenizer: Tokenizer) -> None:
@@ -165,8 +162,7 @@ def test_score_is_the_probability_of_the_pair(tokenizer: Tokenizer) -> None:
         assert one.log_probability == pytest.approx(other.log_probability, rel=1e-4)
         assert one.log_probability < 0
         assert one.tokens == len(tokenizer.target.encode(target)) + 1
-    copier = Translator(CopyModel(len(tokenizer.target)), tokenizer)  # type: ignore[arg-type]
-    assert copier.score([]) == []
+    assert translator.score([]) == []
 
 
 def test_samples_are_repeatable_and_differ(tokenizer: Tokenizer) -> None:
@@ -192,7 +188,7 @@ def test_long_input_is_split_and_said(copier: Translator) -> None:
     [(index, message)] = said
     assert index == 1
     assert "pieces" in message
-    assert max(length for _, length in copier.model.batches) <= 51  # type: ignore[attr-defined]
+    assert max(length for _, length in batches_of(copier)) <= 51
     with pytest.warns(UserWarning, match="sentence 2"):
         copier.translate(["a dog.", " ".join(sentences)])
 
@@ -299,21 +295,19 @@ def test_fuzz(tokenizer: Tokenizer) -> None:
 def test_outputs_are_one_line_even_of_a_model_that_spells_control_characters(
     tokenizer: Tokenizer,
 ) -> None:
-    translator = network(tokenizer)
     bytes_to_spell = tokenizer.target.encode("\u4e00")[-3:]
     newline = bytes_to_spell[0] - 0xE4 + 0x0A  # byte pieces stand in order of their value
     escape = newline - 0x0A + 0x1B
-    model = CopyModel(len(tokenizer.target))
-    translator.model = model  # type: ignore[assignment]
-    encode = model.encode
+    copier = copier_of(tokenizer)
+    start = copier.program.start
 
-    def spelling(source: Tensor, source_mask: Tensor) -> Memory:
+    def spelling(source: Tensor, max_length: int, width: int) -> CopyState:
         source = source.clone()
         source[:, 0], source[:, 1] = newline, escape
-        return encode(source, source_mask)
+        return start(source, max_length, width)  # type: ignore[no-any-return]
 
-    model.encode = spelling  # type: ignore[method-assign]
-    check_outputs(["the old dog"], translator.translate(["the old dog"]))
+    copier.program.start = spelling  # type: ignore[method-assign]
+    check_outputs(["the old dog"], copier.translate(["the old dog"]))
 
 
 def test_limit_is_reported(copier: Translator) -> None:
@@ -323,15 +317,22 @@ def test_limit_is_reported(copier: Translator) -> None:
     assert not whole.at_limit
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_packed_formats_are_for_the_cpu(precision: Literal["fp16", "int8"]) -> None:
+def test_decoding_precision_must_run_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    with pytest.raises(ConfigError, match=f"{precision} does not run on cuda"):
-        resolve_decoding_precision(precision, cuda)
-    if can_pack(cpu, precision):
-        assert resolve_decoding_precision(precision, cpu) == precision
+    with pytest.raises(ConfigError, match="int8 does not run on cuda"):
+        resolve_decoding_precision("int8", cuda)
+    assert resolve_decoding_precision("fp16", cuda) == "fp16"
+    for precision in get_args(NumberFormat):
+        if can_pack(cpu, precision):
+            assert resolve_decoding_precision(precision, cpu) == precision
     expected = "fp16" if can_pack(cpu, "fp16") else "fp32"
     assert resolve_decoding_precision("auto", cpu) == expected
+    monkeypatch.setattr("nmt.decoding.translator.can_pack", lambda device, name: False)
+    assert resolve_decoding_precision("auto", cpu) == "fp32"
+    for name in ("fp16", "int8"):
+        with pytest.raises(ConfigError, match=f"{name} does not run on cpu") as error:
+            resolve_decoding_precision(name, cpu)  # type: ignore[arg-type]
+        assert error.value.hint == f"{name} needs FBGEMM on an x86 CPU; use fp32 or bf16"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
@@ -348,3 +349,28 @@ def test_a_loaded_run_translates_in_every_precision(
     assert len(translator.translate(["the dog runs .", "a tree"])) == 2
     [(log_probability, _)] = translator.score([("the dog", "a tree")])
     assert log_probability == pytest.approx(exact[0].log_probability, rel=0.02)
+
+
+def test_joined_pieces_are_scored_by_the_length_normalization(tokenizer: Tokenizer) -> None:
+    rng = np.random.default_rng(6)
+    text = " ".join(sentence(rng, 6) for _ in range(4))
+    for normalization in ("power", "gnmt"):
+        translator = network(tokenizer, length_penalty=0.6, length_normalization=normalization)
+        translator.max_source_tokens = 20
+        [[found]] = translator.translate_nbest([text], 1, warn=lambda *_: None)
+        pieces = translator._split(text)
+        assert len(pieces) > 1
+        program, decoding = translator.program, translator.decoding
+        best = [beam_search(program, torch.tensor([[*ids, 3]]), decoding)[0][0] for ids in pieces]
+        length = sum(len(h.tokens) + 1 for h in best)
+        expected = normalized_score(found.log_probability, length, decoding)
+        assert found.score == pytest.approx(expected, rel=1e-4)
+
+
+def test_learned_positions_limit_the_length_of_outputs(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", positions="learned", max_positions=300)
+    decoding = DecodingConfig(beam_size=1, max_length=1000, max_length_ratio=1000, min_length=299)
+    translator = Translator.load(Run(tmp_path / "run"), "cpu", decoding)
+    assert translator.decoding.max_length == 299
+    [[translation]] = translator.translate_nbest(["the dog"], 1)
+    assert translation.at_limit

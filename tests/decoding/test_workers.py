@@ -91,7 +91,10 @@ def test_a_killed_worker_is_said(run: Run) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_its_parent(run: Run, number: int) -> None:
-    command = [sys.executable, "-m", "nmt", "translate", "--workers", "2", "-m", str(run.path)]
+    # A shell starts its jobs in the background with SIGINT ignored, and children inherit that.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from nmt.cli import main; main()"
+    command = [sys.executable, "-c", program, "translate", "--workers", "2", "-m", str(run.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdin and parent.stdout
         parent.stdin.write(b"a tree\nthe dog runs .\n")

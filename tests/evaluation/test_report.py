@@ -9,10 +9,10 @@ from nmt.evaluation.report import (
     Comparison,
     make_report,
     scores_by_length,
-    shown,
     verdict,
     worst_sentences,
 )
+from nmt.text import escape_controls
 
 SOURCES = ["a dog", "a b c d e f", "two birds sing", " ".join("x" * 70)]
 REFERENCES = ["ein Hund", "eins zwei drei vier fünf sechs", "zwei Vögel singen", "x " * 70]
@@ -105,7 +105,7 @@ def test_text_and_json_hold_all_parts() -> None:
 
 
 def test_user_text_cannot_steer_the_terminal() -> None:
-    assert shown("a\x1b[31mb\tc\x9b[bold]ü") == "a\\x1b[31mb\\x09c\\x9b[bold]ü"
+    assert escape_controls("a\x1b[31mb\tc\x9b[bold]ü") == "a\\x1b[31mb\\x09c\\x9b[bold]ü"
     report = make_report("s", "d", ["\x1b[2J [red]"], [["[bold]x"]], worst=1)
     assert "\x1b" not in report.text()
     assert "[bold]x" in report.text()

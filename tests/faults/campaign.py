@@ -376,7 +376,7 @@ def damaged_checkpoint(campaign: Campaign, tries: int) -> Result:
     def judge(path: Path, file: Path) -> str | None:
         if problem := campaign.finish(path, 0):
             return problem
-        left_out = f"warning: checkpoint {file.parent.name} is left out: {file}"
+        left_out = f"warning: skipping checkpoint {file.parent.name}: {file}"
         return None if left_out in campaign.told() else f"not noticed: {campaign.told()}"
 
     return damaged(campaign, tries, newest, judge)
@@ -399,7 +399,7 @@ def damaged_elsewhere(campaign: Campaign, tries: int) -> Result:
         shutil.rmtree(path)
         run, named = Run(path), file
         if file == run.config_file:
-            named = path  # "RUN was begun with another config"
+            named = path  # "RUN was started with a different config"
         elif file.parent == run.tokenizer_folder:
             named = file.parent
         if code in (2, 5) and str(named) in told:

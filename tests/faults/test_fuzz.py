@@ -12,7 +12,10 @@ import pytest
 
 CASES = int(os.environ.get("NMT_FUZZ", "5000"))
 FUZZ = {  # name: test, and how many cases it makes of one
-    "random config": ("tests/test_config_file.py::test_any_config_loads_or_is_refused_in_words", 1),
+    "random config": (
+        "tests/config/test_config.py::test_any_config_loads_or_raises_a_readable_error",
+        1,
+    ),
     "random parallel text": ("tests/data/test_sources.py::test_fuzz_text", 1),
     "random CSV and JSON": ("tests/data/test_sources.py::test_fuzz_csv_and_json", 1),
     "random bytes as a table": ("tests/data/test_sources.py::test_fuzz_bytes", 1),

@@ -35,7 +35,7 @@ for text in texts:
 print(peak() - before)
 """
 LINE_TO_TRANSLATE = """
-from nmt.cli import streams
+from nmt.cli import common
 reader, writer = os.pipe()
 def feed():
     with os.fdopen(writer, "wb") as file:
@@ -44,7 +44,7 @@ def feed():
 before = peak()
 threading.Thread(target=feed).start()
 with os.fdopen(reader, "rb") as file:
-    assert sum(map(len, streams.line_groups(file))) == 1
+    assert sum(map(len, common.line_groups(file))) == 1
 print(peak() - before)
 """
 LINE_TO_TRAIN_ON = """

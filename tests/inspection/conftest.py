@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from nmt.config import DecodingConfig
+from nmt.decoding.engine import build_program
 from nmt.decoding.translator import Translator
+from nmt.kernels.attention import FusedAttention
+from nmt.model.attention import MultiHeadAttention
 from nmt.model.transformer import Transformer
 
 
@@ -50,7 +53,7 @@ def tokenizer() -> Any:
     return SimpleNamespace(source=vocabulary, target=vocabulary, shared=True)
 
 
-@pytest.fixture(params=["fused", "formula"])
+@pytest.fixture(params=[FusedAttention, MultiHeadAttention])
 def model(request: pytest.FixtureRequest) -> Transformer:
     torch.manual_seed(1)
     return Transformer(
@@ -61,11 +64,12 @@ def model(request: pytest.FixtureRequest) -> Transformer:
         encoder_layers=2,
         decoder_layers=3,
         feedforward=16,
-        kernel=request.param,
+        attention=request.param,
     ).eval()
 
 
 @pytest.fixture
 def translator(model: Transformer, tokenizer: Any) -> Translator:
     decoding = DecodingConfig(beam_size=3, max_length=8)
-    return Translator(model, tokenizer, decoding, max_source_tokens=20)
+    program = build_program(model, "fp32", torch.device("cpu"))
+    return Translator(program, tokenizer, decoding, max_source_tokens=20)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from batches import unpadded
 from torch import Tensor, nn
 
 from nmt.decoding.translator import Translator
@@ -17,6 +18,7 @@ from nmt.inspection.attention import (
     record_attention,
     translation_maps,
 )
+from nmt.model.base import Tokens
 from nmt.model.rnn import RNNEncoderDecoder
 from nmt.model.transformer import Transformer
 
@@ -68,7 +70,7 @@ def test_weights_are_those_the_model_multiplies_values_with(tokenizer: Any) -> N
     cross = model.decoder_layers[0].cross_attention
     cross.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     [maps] = attention_maps(model, tokenizer, PAIRS[:1])
-    memory = model.encode(torch.tensor([[5, 6, 7, 8, 3]]), torch.ones(1, 5, dtype=torch.bool))
+    memory = model.encode(unpadded(torch.tensor([[5, 6, 7, 8, 3]])))
     values = cross.split_heads(cross.w_v(memory.states))
     weights = maps.cross[0].clone()  # out of inference mode
     by_maps = cross.w_o(cross.concatenate_heads(weights @ values))
@@ -78,11 +80,11 @@ def test_weights_are_those_the_model_multiplies_values_with(tokenizer: Any) -> N
 def test_recording_changes_no_translation(translator: Translator) -> None:
     sentences = ["a man is here", "two dogs", "here"]
     plain = translator.translate(sentences)
-    with record_attention(translator.model):
+    with record_attention(translator.program.model):
         assert translator.translate(sentences) == plain
     translation_maps(translator, sentences[0])
     assert translator.translate(sentences) == plain
-    assert not [m for m in translator.model.modules() if getattr(m, "watch", None)]  # type: ignore[attr-defined]
+    assert not [m for m in translator.program.model.modules() if getattr(m, "watch", None)]  # type: ignore[attr-defined]
 
 
 def test_recording_ends_after_an_error_and_gives_back_the_former_watch(model: Transformer) -> None:
@@ -160,13 +162,13 @@ class Stepwise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
         self.watch: Any = None
 
-    def encode(self, source: Tensor, mask: Tensor) -> Tensor:
+    def encode(self, source: Tokens) -> Tokens:
         return source
 
-    def decode(self, target: Tensor, memory: Tensor) -> Tensor:
-        for t in range(target.shape[1]):
-            key = torch.arange(memory.shape[1]) == t
-            self.watch(key.float().expand(len(target), 1, 1, -1))
+    def decode(self, target: Tokens, memory: Tokens) -> Tokens:
+        for t in range(target.ids.shape[1]):
+            key = torch.arange(memory.ids.shape[1]) == t
+            self.watch(key.float().expand(len(target.ids), 1, 1, -1))
         return target
 
 

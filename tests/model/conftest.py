@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from torch import Tensor
+from batches import unpadded
 
+from nmt.model.base import Tokens
 from nmt.model.transformer import Positions, Transformer
 
 VOCAB = 13
@@ -63,8 +64,14 @@ def any_transformer(
 
 
 @pytest.fixture
-def sources() -> tuple[Tensor, Tensor]:
-    """Ids and mask (3, 7) of sentences of 7, 4 and 5 tokens, padded with 0."""
+def sources() -> Tokens:
+    """Sentences of 7, 4 and 5 tokens, padded with 0: (3, 7)."""
     ids = torch.randint(4, VOCAB, (3, 7))
     mask = torch.arange(7) < torch.tensor([7, 4, 5])[:, None]
-    return ids.masked_fill(~mask, 0), mask
+    return Tokens.padded(ids.masked_fill(~mask, 0), mask)
+
+
+@pytest.fixture
+def targets() -> Tokens:
+    """Sentences of 6 tokens each: (3, 6)."""
+    return unpadded(torch.randint(4, VOCAB, (3, 6)))

@@ -9,15 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.model.attention import (
-    Kernel,
-    MultiHeadAttention,
-    attention_weights,
-    scaled_dot_product_attention,
-)
+from nmt.kernels.attention import FastAttention, FusedAttention
+from nmt.model.attention import MultiHeadAttention, attention_weights
 
 Masking = Literal["none", "causal", "padding", "bias", "bias and mask"]
+KINDS = [MultiHeadAttention, FusedAttention]
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+
+
+def attention(kind: type[MultiHeadAttention], dropout: float = 0.0) -> MultiHeadAttention:
+    return kind(16, 4, nn.Dropout(dropout))
 
 
 def heads(length: int, dtype: torch.dtype = torch.float32, d_k: int = 8) -> Tensor:
@@ -45,8 +46,8 @@ def test_formula_equals_fused_and_torch(kind: Masking, dtype: torch.dtype) -> No
     mask, bias = masking(kind)
     upstream = torch.randn(2, 3, 5, 8).to(dtype)
 
-    def run(kernel: Kernel) -> list[Tensor]:
-        result = scaled_dot_product_attention(*inputs, mask, bias, kernel=kernel)
+    def run(kind: type[MultiHeadAttention]) -> list[Tensor]:
+        result = attention(kind).scaled_dot_product_attention(*inputs, mask, bias)
         return [result, *torch.autograd.grad(result, inputs, upstream)]
 
     attn_mask = mask
@@ -55,17 +56,17 @@ def test_formula_equals_fused_and_torch(kind: Masking, dtype: torch.dtype) -> No
         attn_mask = attn_mask.to(dtype)
     reference = nn.functional.scaled_dot_product_attention(*inputs, attn_mask=attn_mask)
     expected = [reference, *torch.autograd.grad(reference, inputs, upstream)]
-    for ours, fused, torchs in zip(run("formula"), run("fused"), expected, strict=True):
+    for ours, fused, torchs in zip(*map(run, KINDS), expected, strict=True):
         for other in (fused, torchs):
             assert ours.dtype == other.dtype == dtype
             torch.testing.assert_close(ours, other, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("kernel", ["formula", "fused"])
-def test_the_bias_gets_the_same_gradient(kernel: Kernel) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bias_gets_the_same_gradient(kind: type[MultiHeadAttention]) -> None:
     q, k, v = heads(4), heads(5), heads(5)
     bias = torch.randn(3, 4, 5, requires_grad=True)
-    result = scaled_dot_product_attention(q, k, v, bias=bias, kernel=kernel)
+    result = attention(kind).scaled_dot_product_attention(q, k, v, None, bias)
     (grad,) = torch.autograd.grad(result.sum(), bias)
     weights = torch.softmax(q @ k.mT / math.sqrt(8) + bias, dim=-1)
     (expected,) = torch.autograd.grad((weights @ v).sum(), bias)
@@ -89,25 +90,11 @@ def test_weights_sum_to_one_and_masked_cells_are_exactly_zero() -> None:
     assert bool((weights.masked_select(~mask) == 0.0).all())
 
 
-@pytest.mark.parametrize("kernel", ["formula", "fused"])
-@pytest.mark.parametrize("with_bias", [False, True])
-def test_a_query_that_may_attend_nowhere_gives_zeros(kernel: Kernel, with_bias: bool) -> None:
-    inputs = [heads(5), heads(5), heads(5)]
-    mask = torch.ones(5, 5, dtype=torch.bool)
-    mask[2] = False
-    bias = torch.randn(3, 5, 5) if with_bias else None
-    result = scaled_dot_product_attention(*inputs, mask, bias, kernel=kernel)
-    assert bool((result[:, :, 2] == 0.0).all())
-    assert bool(result.isfinite().all())
-    for grad in torch.autograd.grad(result.sum(), inputs):
-        assert bool(grad.isfinite().all())
-
-
-@pytest.mark.parametrize("kernel", ["formula", "fused"])
-def test_dropout_on_weights_keeps_the_mean(kernel: Kernel) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_on_weights_keeps_the_mean(kind: type[MultiHeadAttention]) -> None:
     q, k = torch.randn(1, 1, 400, 4), torch.randn(1, 1, 50, 4)
     v = torch.ones(1, 1, 50, 4)
-    result = scaled_dot_product_attention(q, k, v, dropout=0.3, kernel=kernel)
+    result = attention(kind, dropout=0.3).scaled_dot_product_attention(q, k, v, None, None)
     assert result.std() > 0.05
     assert abs(result[..., 0].mean() - 1.0) < 0.03
 
@@ -124,9 +111,10 @@ def copied(attention: MultiHeadAttention) -> nn.MultiheadAttention:
     return theirs
 
 
-@pytest.mark.parametrize("kernel", ["formula", "fused"])
-def test_multi_head_attention_equals_torchs(kernel: Kernel) -> None:
-    ours = MultiHeadAttention(16, 4, kernel=kernel)
+@pytest.mark.parametrize("kind", [MultiHeadAttention, FusedAttention, FastAttention])
+@pytest.mark.parametrize("training", [True, False])
+def test_multi_head_attention_equals_torchs(kind: type[MultiHeadAttention], training: bool) -> None:
+    ours = attention(kind).train(training)
     theirs = copied(ours)
     query = torch.randn(2, 4, 16, requires_grad=True)
     memory = torch.randn(2, 6, 16, requires_grad=True)
@@ -149,17 +137,17 @@ def test_multi_head_attention_equals_torchs(kernel: Kernel) -> None:
 
 
 def test_watching_changes_nothing() -> None:
-    attention = MultiHeadAttention(16, 4)
+    plain = attention(MultiHeadAttention)
     query, memory = torch.randn(2, 4, 16), torch.randn(2, 6, 16)
-    plain = attention(query, memory)
-    attention.watch = lambda weights: None
-    assert torch.equal(attention(query, memory), plain)
+    before = plain(query, memory)
+    plain.watch = lambda weights: None
+    assert torch.equal(plain(query, memory), before)
 
 
 def test_heads_split_and_concatenate() -> None:
-    attention = MultiHeadAttention(16, 4)
+    layer = attention(MultiHeadAttention)
     x = torch.randn(2, 5, 16)
-    split = attention.split_heads(x)
+    split = layer.split_heads(x)
     assert split.shape == (2, 4, 5, 4)
     assert torch.equal(split[:, 1], x[..., 4:8])
-    assert torch.equal(attention.concatenate_heads(split), x)
+    assert torch.equal(layer.concatenate_heads(split), x)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from batches import unpadded
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
-from nmt.model import build_model
-from nmt.model.protocol import Memory, Model
+from nmt.model.base import Tokens
 from nmt.model.rnn import (
     Attention,
     AttentiveGRU,
@@ -21,7 +20,6 @@ from nmt.model.rnn import (
     Source,
     mirrored_positions,
 )
-from nmt.training.loss import linear_cross_entropy
 
 VOCAB = 13
 ATTENTIONS: list[Attention] = ["none", "additive"]
@@ -46,8 +44,8 @@ def any_rnn(request: pytest.FixtureRequest) -> RNNEncoderDecoder:
     return make_rnn(attention=attention, encoder_layers=layers, decoder_layers=layers)
 
 
-def all_logits(model: RNNEncoderDecoder, source: Tensor, mask: Tensor, target: Tensor) -> Tensor:
-    result = model.logits(model.decode(target, model.encode(source, mask)))
+def all_logits(model: RNNEncoderDecoder, source: Tokens, target: Tokens) -> Tensor:
+    result: Tensor = model(source, target)
     assert result.isfinite().all()
     return result
 
@@ -101,7 +99,7 @@ def test_the_fixed_context_layer_by_its_formula() -> None:
 
 
 def test_the_attentive_layer_by_its_formula() -> None:
-    layer = AttentiveGRU(8)
+    layer = AttentiveGRU(8, nn.Dropout(0.0))
     source = make_source()
     x, start = torch.randn(2, 1, 4, 8), torch.randn(2, 1, 8)
     states, contexts = layer(x, start, source)
@@ -118,154 +116,94 @@ def test_the_attentive_layer_by_its_formula() -> None:
             torch.testing.assert_close(states[i, 0, t], s)
 
 
-def test_is_a_model() -> None:
-    assert isinstance(make_rnn(), Model)
-
-
-def test_the_config_builds_it() -> None:
-    config = ModelConfig(architecture="rnn", d_model=16, attention="additive", decoder_layers=2)
-    model = build_model(config, VOCAB, VOCAB, shared_vocab=True)
-    assert isinstance(model, RNNEncoderDecoder)
-    assert isinstance(model.decoder_layers[0], AttentiveGRU)
-    assert len(model.decoder_layers) == 2
-    assert model.source_embedding.weight is model.target_embedding.weight is model.output_weight
-
-
 def test_tying() -> None:
     untied = make_rnn(tie_output=False)
     assert untied.output_weight is not untied.target_embedding.weight
     tied = make_rnn(tie_output=True)
     assert tied.output_weight is tied.target_embedding.weight
     assert tied.source_embedding is not tied.target_embedding
+    shared = make_rnn(share_embeddings=True)
+    assert shared.source_embedding.weight is shared.output_weight
 
 
 def test_padding_never_changes_a_result(
-    any_rnn: RNNEncoderDecoder, sources: tuple[Tensor, Tensor]
+    any_rnn: RNNEncoderDecoder, sources: Tokens, targets: Tokens
 ) -> None:
-    source, mask = sources
-    target = torch.randint(4, VOCAB, (3, 6))
+    mask = sources.segments > 0
     with torch.inference_mode():
-        together = all_logits(any_rnn, source, mask, target)
-        other_padding = all_logits(any_rnn, source.masked_fill(~mask, 9), mask, target)
-        assert torch.equal(together, other_padding)
+        together = all_logits(any_rnn, sources, targets)
+        other = Tokens.padded(sources.ids.masked_fill(~mask, 9), mask)
+        assert torch.equal(together, all_logits(any_rnn, other, targets))
         for i, length in enumerate(mask.sum(1).tolist()):
-            alone = all_logits(
-                any_rnn, source[i : i + 1, :length], mask[i : i + 1, :length], target[[i]]
-            )
+            source, target = sources.ids[i : i + 1, :length], targets.ids[i : i + 1]
+            alone = all_logits(any_rnn, unpadded(source), unpadded(target))
             torch.testing.assert_close(alone[0], together[i], atol=1e-5, rtol=1e-5)
 
 
-def test_padding_gets_no_gradient(
-    any_rnn: RNNEncoderDecoder, sources: tuple[Tensor, Tensor]
-) -> None:
-    source, mask = sources
-    source = source.masked_fill(~mask, 9)
-    source[mask] = source[mask].clamp(max=8)
-    all_logits(any_rnn, source, mask, torch.full((3, 4), 5)).pow(2).sum().backward()
+def test_padding_gets_no_gradient(any_rnn: RNNEncoderDecoder, sources: Tokens) -> None:
+    mask = sources.segments > 0
+    ids = sources.ids.masked_fill(~mask, 9)
+    ids[mask] = ids[mask].clamp(max=8)
+    target = unpadded(torch.full((3, 4), 5))
+    all_logits(any_rnn, Tokens.padded(ids, mask), target).pow(2).sum().backward()
     grad = any_rnn.source_embedding.weight.grad
     assert grad is not None
     assert bool((grad[9] == 0).all())
-    assert bool((grad[source[mask]] != 0).any(dim=-1).all())
+    assert bool((grad[ids[mask]] != 0).any(dim=-1).all())
+
+
+def test_several_sentences_in_a_row_are_refused(any_rnn: RNNEncoderDecoder) -> None:
+    ids = torch.tensor([[5, 3, 6, 3]])
+    row = Tokens(ids, torch.tensor([[1, 1, 2, 2]]), torch.tensor([[0, 1, 0, 1]]))
+    with pytest.raises(ValueError, match="one sentence per row"):
+        any_rnn.encode(row)
 
 
 def test_no_position_sees_the_future(
-    any_rnn: RNNEncoderDecoder, sources: tuple[Tensor, Tensor]
+    any_rnn: RNNEncoderDecoder, sources: Tokens, targets: Tokens
 ) -> None:
-    target = torch.randint(4, VOCAB, (3, 6))
     with torch.inference_mode():
-        memory = any_rnn.encode(*sources)
-        before = any_rnn.decode(target, memory)
+        memory = any_rnn.encode(sources)
+        before = any_rnn.decode(targets, memory)
         for t in range(6):
-            changed = target.clone()
+            changed = targets.ids.clone()
             changed[:, t:] = (changed[:, t:] - 3) % (VOCAB - 4) + 4
-            after = any_rnn.decode(changed, memory)
+            after = any_rnn.decode(unpadded(changed), memory)
             assert torch.equal(before[:, :t], after[:, :t])
             assert not torch.allclose(before[:, t], after[:, t])
 
 
-def test_step_equals_decode_when_beams_move_and_sentences_leave(
-    any_rnn: RNNEncoderDecoder, sources: tuple[Tensor, Tensor]
-) -> None:
-    """A random walk as of a beam search; each hypothesis' history is decoded anew at each step."""
-    generator = torch.Generator().manual_seed(7)
-
-    def random(high: int, *shape: int) -> Tensor:
-        return torch.randint(high, shape, generator=generator)
-
-    with torch.inference_mode():
-        memory = any_rnn.encode(*sources)
-        state = any_rnn.start(memory, max_length=4)
-        alive = torch.arange(3)
-        history = torch.zeros(3, 1, 0, dtype=torch.int64)
-        for keep, width in ((None, 3), (None, 3), ([0, 2], 3), (None, 4), (None, 2), ([1], 2)):
-            batch, beam, _ = history.shape
-            tokens = random(VOCAB - 4, batch, beam) + 4
-            logits = any_rnn.step(tokens, state)
-            history = torch.cat([history, tokens[..., None]], dim=2)
-            rows = alive.repeat_interleave(beam)
-            repeated = Memory(memory.states[rows], memory.mask[rows])
-            hidden = any_rnn.decode(history.flatten(0, 1), repeated)[:, -1]
-            expected = any_rnn.logits(hidden).view(batch, beam, -1)
-            torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
-            sentences = torch.tensor(keep) if keep else torch.arange(batch)
-            beams = random(beam, len(sentences), width)
-            state.select(sentences, beams)
-            alive = alive[sentences]
-            history = history[sentences[:, None], beams]
-
-
 def test_attention_rows_sum_to_one_and_padding_is_exactly_zero(
-    sources: tuple[Tensor, Tensor],
+    sources: Tokens, targets: Tokens
 ) -> None:
     model = make_rnn(attention="additive")
     first = model.decoder_layers[0]
     assert isinstance(first, AttentiveGRU)
     seen: list[Tensor] = []
-    target = torch.randint(4, VOCAB, (3, 6))
     with torch.inference_mode():
-        plain = all_logits(model, *sources, target)
+        plain = all_logits(model, sources, targets)
         first.attention.watch = seen.append
-        assert torch.equal(all_logits(model, *sources, target), plain)
-        state = model.start(model.encode(*sources), max_length=4)
-        model.step(target[:, :1], state)
-        state.select(torch.arange(3), torch.zeros(3, 5, dtype=torch.int64))
-        model.step(target[:, 1:2].expand(3, 5), state)
-    whole, one, two = seen
-    assert [tuple(w.shape) for w in seen] == [(3, 1, 6, 7), (3, 1, 1, 7), (3, 1, 5, 7)]
-    torch.testing.assert_close(one[:, :, 0], whole[:, :, 0])
-    torch.testing.assert_close(two[:, :, 4], whole[:, :, 1])
-    for weights in seen:
-        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
-        mask = sources[1][:, None, None].expand_as(weights)
-        assert bool((weights[~mask] == 0.0).all())
-        assert bool((weights[mask] > 0.0).all())
+        assert torch.equal(all_logits(model, sources, targets), plain)
+    [weights] = seen
+    assert weights.shape == (3, 1, 6, 7)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+    mask = (sources.segments > 0)[:, None, None].expand_as(weights)
+    assert bool((weights[~mask] == 0.0).all())
+    assert bool((weights[mask] > 0.0).all())
 
 
-def test_an_empty_source_line_stays_finite(any_rnn: RNNEncoderDecoder) -> None:
-    source = torch.zeros(2, 3, dtype=torch.int64)
-    mask = torch.tensor([[True, True, False], [False, False, False]])
-    target = torch.full((2, 4), 5)
-    result = all_logits(any_rnn, source, mask, target)
-    assert torch.equal(result[1], all_logits(any_rnn, source + 3, mask, target)[1])
-    result.sum().backward()
-    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in any_rnn.parameters())
-
-
-def test_bf16_stays_near_fp32(any_rnn: RNNEncoderDecoder, sources: tuple[Tensor, Tensor]) -> None:
-    target = torch.randint(4, VOCAB, (3, 6))
+def test_bf16_stays_near_fp32(any_rnn: RNNEncoderDecoder, sources: Tokens, targets: Tokens) -> None:
     with torch.inference_mode():
-        expected = all_logits(any_rnn, *sources, target)
+        expected = all_logits(any_rnn, sources, targets)
         with torch.autocast("cpu", torch.bfloat16):
-            result = all_logits(any_rnn, *sources, target)
-            state = any_rnn.start(any_rnn.encode(*sources), max_length=4)
-            first = any_rnn.step(target[:, :1], state)
-    for ours, theirs in ((result, expected), (first[:, 0], expected[:, 0])):
-        assert (ours.float() - theirs).norm() / theirs.norm() < 2e-2
+            result = all_logits(any_rnn, sources, targets)
+    assert (result.float() - expected).norm() / expected.norm() < 2e-2
 
 
-def test_bf16_trains(any_rnn: RNNEncoderDecoder, sources: tuple[Tensor, Tensor]) -> None:
+def test_bf16_trains(any_rnn: RNNEncoderDecoder, sources: Tokens) -> None:
+    target = unpadded(torch.full((3, 4), 5))
     with torch.autocast("cpu", torch.bfloat16):
-        all_logits(any_rnn, *sources, torch.full((3, 4), 5)).float().logsumexp(-1).sum().backward()
+        all_logits(any_rnn, sources, target).float().logsumexp(-1).sum().backward()
     for parameter in any_rnn.parameters():
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
@@ -294,24 +232,27 @@ def test_learns_to_copy(attention: Attention) -> None:
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
-    def batch() -> tuple[Tensor, Tensor, Tensor]:
+    def batch() -> tuple[Tokens, Tokens]:
+        """Digits with eos, and the same after bos."""
         lengths = torch.randint(1, 4, (64, 1))
         ids = torch.randint(4, VOCAB, (64, 4))
         positions = torch.arange(4)
         source = ids.masked_fill(positions == lengths, 3).masked_fill(positions > lengths, 0)
-        bos = torch.full((64, 1), 2)
-        return source, positions <= lengths, torch.cat([bos, source[:, :-1]], dim=1)
+        target = torch.cat([torch.full((64, 1), 2), source[:, :-1]], dim=1)
+        mask = positions <= lengths
+        return Tokens.padded(source, mask), Tokens.padded(target, mask)
 
     for _ in range(200):
-        source, mask, target_in = batch()
-        hidden = model.decode(target_in, model.encode(source, mask))[mask]
-        loss, _ = linear_cross_entropy(hidden, model.output_weight, source[mask], 0.0)
+        source, target = batch()
+        loss = nn.functional.cross_entropy(
+            all_logits(model, source, target).flatten(0, 1), source.ids.flatten(), ignore_index=0
+        )
         optimizer.zero_grad()
-        (loss / mask.sum()).backward()
+        loss.backward()
         optimizer.step()
     model.eval()
-    source, mask, target_in = batch()
+    source, target = batch()
     with torch.inference_mode():
-        logits = all_logits(model, source, mask, target_in)
-    correct = (logits.argmax(-1) == source)[mask].float().mean()
+        logits = all_logits(model, source, target)
+    correct = (logits.argmax(-1) == source.ids)[source.segments > 0].float().mean()
     assert correct > 0.95

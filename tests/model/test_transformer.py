@@ -7,15 +7,17 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from batches import unpadded
 from torch import Tensor, nn
 
+from nmt.kernels.attention import FusedAttention
 from nmt.model.attention import MultiHeadAttention
+from nmt.model.base import Tokens
 from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward, Norm
-from nmt.model.protocol import Memory, Model
-from nmt.model.stepping import FoldedMemory
-from nmt.model.transformer import Transformer
+from nmt.model.transformer import Positions, Transformer
 
 VOCAB = 13
+POSITIONS: list[Positions] = ["sinusoidal", "learned", "rotary", "relative", "none"]
 D_MODEL, HEADS, INNER = 16, 4, 24
 NORMS: list[Norm] = ["post", "pre"]
 
@@ -33,8 +35,16 @@ def randomised(layer: nn.Module) -> None:
             parameter.data.add_(torch.randn_like(parameter) * 0.3)
 
 
+def attention() -> MultiHeadAttention:
+    return MultiHeadAttention(D_MODEL, HEADS, nn.Dropout(0.0))
+
+
 def feed_forward() -> FeedForward:
-    return FeedForward(D_MODEL, INNER)
+    return FeedForward(D_MODEL, INNER, "relu", nn.Dropout(0.0))
+
+
+def add_norms(count: int, norm: Norm) -> list[AddNorm]:
+    return [AddNorm(D_MODEL, norm, nn.Dropout(0.0)) for _ in range(count)]
 
 
 def assert_same_value_and_gradient(ours: Tensor, theirs: Tensor, inputs: list[Tensor]) -> None:
@@ -50,11 +60,7 @@ def assert_same_value_and_gradient(ours: Tensor, theirs: Tensor, inputs: list[Te
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_encoder_layer_equals_torchs(norm: Norm) -> None:
-    ours = EncoderLayer(
-        MultiHeadAttention(D_MODEL, HEADS),
-        feed_forward(),
-        [AddNorm(D_MODEL, 0.0, norm) for _ in range(2)],
-    )
+    ours = EncoderLayer(attention(), feed_forward(), add_norms(2, norm))
     randomised(ours)
     theirs = nn.TransformerEncoderLayer(
         D_MODEL, HEADS, INNER, dropout=0.0, batch_first=True, norm_first=norm == "pre"
@@ -67,19 +73,14 @@ def test_encoder_layer_equals_torchs(norm: Norm) -> None:
     theirs.norm2.load_state_dict(ours.add_norm_2.layer_norm.state_dict())
     x = torch.randn(2, 6, D_MODEL, requires_grad=True)
     real = torch.arange(6) < torch.tensor([6, 4])[:, None]
-    result = ours(x, real[:, None, None, :], None)
+    result = ours(x, real[:, None, None, :], None, None)
     expected = theirs(x, src_key_padding_mask=~real)
     assert_same_value_and_gradient(result, expected, [x])
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_decoder_layer_equals_torchs(norm: Norm) -> None:
-    ours = DecoderLayer(
-        MultiHeadAttention(D_MODEL, HEADS),
-        MultiHeadAttention(D_MODEL, HEADS),
-        feed_forward(),
-        [AddNorm(D_MODEL, 0.0, norm) for _ in range(3)],
-    )
+    ours = DecoderLayer(attention(), attention(), feed_forward(), add_norms(3, norm))
     randomised(ours)
     theirs = nn.TransformerDecoderLayer(
         D_MODEL, HEADS, INNER, dropout=0.0, batch_first=True, norm_first=norm == "pre"
@@ -99,7 +100,7 @@ def test_decoder_layer_equals_torchs(norm: Norm) -> None:
     memory = torch.randn(2, 6, D_MODEL, requires_grad=True)
     real = torch.arange(6) < torch.tensor([6, 4])[:, None]
     causal = torch.ones(5, 5, dtype=torch.bool).tril()
-    result = ours(x, memory, causal, real[:, None, None, :], None)
+    result = ours(x, memory, causal, real[:, None, None, :], None, None)
     expected = theirs(x, memory, tgt_mask=~causal, memory_key_padding_mask=~real)
     assert_same_value_and_gradient(result, expected, [x, memory])
 
@@ -111,7 +112,7 @@ def test_activations() -> None:
         ("gelu", lambda y: y * (1 + torch.erf(y / math.sqrt(2))) / 2),
         ("swish", lambda y: y * torch.sigmoid(y)),
     ):
-        layer = FeedForward(D_MODEL, INNER, activation)  # type: ignore[arg-type]
+        layer = FeedForward(D_MODEL, INNER, activation, nn.Dropout(0.0))  # type: ignore[arg-type]
         torch.testing.assert_close(layer(x), layer.w_2(function(layer.w_1(x))))
 
 
@@ -122,12 +123,9 @@ def test_embedding_is_scaled_and_positions_added(
     ids = torch.tensor([[5, 6]])
     expected = model.source_embedding.weight[[5, 6]] * 4.0  # sqrt(16)
     expected[0, 1::2] += 1.0  # position 0: sin 0 = 0, cos 0 = 1
-    torch.testing.assert_close(model.embed_source(ids)[0, 0], expected[0])
-    assert not torch.allclose(model.embed_source(ids)[0, 1], expected[1])
-
-
-def test_is_a_model(make_transformer: Callable[..., Transformer]) -> None:
-    assert isinstance(make_transformer(), Model)
+    embedded = model.embed(model.source_embedding, model.source_positions, unpadded(ids))
+    torch.testing.assert_close(embedded[0, 0], expected[0])
+    assert not torch.allclose(embedded[0, 1], expected[1])
 
 
 def test_tying(make_transformer: Callable[..., Transformer]) -> None:
@@ -144,39 +142,61 @@ def test_tying(make_transformer: Callable[..., Transformer]) -> None:
     assert target is not output
 
 
-def all_logits(model: Transformer, source: Tensor, mask: Tensor, target: Tensor) -> Tensor:
-    result = model.logits(model.decode(target, model.encode(source, mask)))
+def all_logits(model: Transformer, source: Tokens, target: Tokens) -> Tensor:
+    result: Tensor = model(source, target)
     assert result.isfinite().all()
     return result
 
 
 def test_padding_never_changes_a_result(
-    any_transformer: Transformer, sources: tuple[Tensor, Tensor]
+    any_transformer: Transformer, sources: Tokens, targets: Tokens
 ) -> None:
-    source, mask = sources
-    target = torch.randint(4, VOCAB, (3, 6))
+    mask = sources.segments > 0
     with torch.inference_mode():
-        together = all_logits(any_transformer, source, mask, target)
-        other_padding = all_logits(any_transformer, source.masked_fill(~mask, 9), mask, target)
-        assert torch.equal(together, other_padding)
+        together = all_logits(any_transformer, sources, targets)
+        other = Tokens.padded(sources.ids.masked_fill(~mask, 9), mask)
+        assert torch.equal(together, all_logits(any_transformer, other, targets))
         for i, length in enumerate(mask.sum(1).tolist()):
-            alone = all_logits(
-                any_transformer, source[i : i + 1, :length], mask[i : i + 1, :length], target[[i]]
-            )
+            source, target = sources.ids[i : i + 1, :length], targets.ids[i : i + 1]
+            alone = all_logits(any_transformer, unpadded(source), unpadded(target))
             torch.testing.assert_close(alone[0], together[i], atol=1e-5, rtol=1e-5)
 
 
-def test_no_position_sees_the_future(
-    any_transformer: Transformer, sources: tuple[Tensor, Tensor]
+def packed(rows: list[list[int]]) -> Tokens:
+    """Return several sentences in one row, followed by two places of padding."""
+    ids = [i for row in rows for i in row]
+    segments = [n for n, row in enumerate(rows, 1) for _ in row]
+    positions = [t for row in rows for t in range(len(row))]
+    return Tokens(*(torch.tensor([[*x, 0, 0]]) for x in (ids, segments, positions)))
+
+
+def test_sentences_packed_into_a_row_give_the_logits_of_each_alone(
+    any_transformer: Transformer,
 ) -> None:
-    target = torch.randint(4, VOCAB, (3, 6))
+    pairs = [([5, 6, 7, 3], [2, 8, 9]), ([9, 4, 8, 10, 12, 3], [2, 5, 6, 7, 11]), ([3], [2, 4])]
+    sources, targets = zip(*pairs, strict=True)
     with torch.inference_mode():
-        memory = any_transformer.encode(*sources)
-        before = any_transformer.decode(target, memory)
+        together = all_logits(any_transformer, packed(list(sources)), packed(list(targets)))[0]
+        begin = 0
+        for source, target in pairs:
+            alone = all_logits(
+                any_transformer, unpadded(torch.tensor([source])), unpadded(torch.tensor([target]))
+            )
+            ours = together[begin : begin + len(target)]
+            torch.testing.assert_close(ours, alone[0], atol=1e-5, rtol=1e-5)
+            begin += len(target)
+
+
+def test_no_position_sees_the_future(
+    any_transformer: Transformer, sources: Tokens, targets: Tokens
+) -> None:
+    with torch.inference_mode():
+        memory = any_transformer.encode(sources)
+        before = any_transformer.decode(targets, memory)
         for t in range(6):
-            changed = target.clone()
+            changed = targets.ids.clone()
             changed[:, t:] = (changed[:, t:] - 3) % (VOCAB - 4) + 4
-            after = any_transformer.decode(changed, memory)
+            after = any_transformer.decode(unpadded(changed), memory)
             assert torch.equal(before[:, :t], after[:, :t])
             assert not torch.allclose(before[:, t], after[:, t])
 
@@ -189,9 +209,9 @@ def test_no_gradient_reaches_the_future(any_transformer: Transformer) -> None:
         seen.append(output)
 
     any_transformer.embedding_dropout.register_forward_hook(keep_embedding)
-    source = torch.randint(4, VOCAB, (1, 5))
-    memory = any_transformer.encode(source, torch.ones_like(source, dtype=torch.bool))
-    any_transformer.decode(torch.randint(4, VOCAB, (1, 6)), memory)[0, 2].pow(3).sum().backward()
+    memory = any_transformer.encode(unpadded(torch.randint(4, VOCAB, (1, 5))))
+    target = unpadded(torch.randint(4, VOCAB, (1, 6)))
+    any_transformer.decode(target, memory)[0, 2].pow(3).sum().backward()
     grad = seen[1].grad
     assert grad is not None
     assert bool((grad[0, 3:] == 0).all())
@@ -201,90 +221,29 @@ def test_no_gradient_reaches_the_future(any_transformer: Transformer) -> None:
 def test_a_window_limits_the_reach(make_transformer: Callable[..., Transformer]) -> None:
     model = make_transformer(attention_window=2, encoder_layers=1, positions="rotary")
     source = torch.randint(4, VOCAB, (1, 9))
-    mask = torch.ones(1, 9, dtype=torch.bool)
     changed = source.clone()
     changed[0, 4] = (changed[0, 4] - 3) % (VOCAB - 4) + 4
     with torch.inference_mode():
-        same = model.encode(source, mask).states == model.encode(changed, mask).states
+        same = model.encode(unpadded(source)).states == model.encode(unpadded(changed)).states
     assert same[0].all(-1).tolist() == [abs(i - 4) > 2 for i in range(9)]
 
 
-@pytest.fixture(params=[True, False], ids=["folded", "plain"])
-def any_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to read the source in a step."""
-    if not request.param:
-        monkeypatch.setattr(FoldedMemory, "LARGEST", 0)
-
-
-@pytest.mark.usefixtures("any_memory")
-def test_step_equals_decode(any_transformer: Transformer, sources: tuple[Tensor, Tensor]) -> None:
-    target = torch.randint(4, VOCAB, (3, 9))
-    with torch.inference_mode():
-        memory = any_transformer.encode(*sources)
-        expected = any_transformer.logits(any_transformer.decode(target, memory))
-        state = any_transformer.start(memory, max_length=4)  # the cache must grow
-        for t in range(9):
-            logits = any_transformer.step(target[:, t : t + 1], state)
-            torch.testing.assert_close(logits[:, 0], expected[:, t], atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.usefixtures("any_memory")
-def test_step_equals_decode_when_beams_move_and_sentences_leave(
-    any_transformer: Transformer, sources: tuple[Tensor, Tensor]
-) -> None:
-    """A random walk as of a beam search; each hypothesis' history is decoded anew at each step."""
-    generator = torch.Generator().manual_seed(7)
-
-    def random(high: int, *shape: int) -> Tensor:
-        return torch.randint(high, shape, generator=generator)
-
-    model = any_transformer
-    with torch.inference_mode():
-        memory = model.encode(*sources)
-        state = model.start(memory, max_length=4)
-        alive = torch.arange(3)
-        history = torch.zeros(3, 1, 0, dtype=torch.int64)
-        for keep, width in (
-            (None, 3),  # all three sentences go on, with a beam of 3 out of 1
-            (None, 3),
-            ([2, 1], 3),  # sentence 0 leaves, the last takes its place
-            (None, 4),
-            (None, 2),
-            ([1], 2),  # the first leaves
-            (None, 3),
-        ):
-            batch, beam, _ = history.shape
-            tokens = random(VOCAB - 4, batch, beam) + 4
-            logits = model.step(tokens, state)
-            history = torch.cat([history, tokens[..., None]], dim=2)
-            expected = decode_each(model, memory, alive, history)
-            torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
-            sentences = torch.tensor(keep) if keep else torch.arange(batch)
-            beams = random(beam, len(sentences), width)
-            state.select(sentences, beams)
-            alive = alive[sentences]
-            history = history[sentences[:, None], beams]
-
-
-def decode_each(model: Transformer, memory: Memory, alive: Tensor, history: Tensor) -> Tensor:
-    """Next-token logits (batch, beam, vocab) of each hypothesis by the parallel decoder."""
-    batch, beam, length = history.shape
-    rows = alive.repeat_interleave(beam)
-    repeated = Memory(memory.states[rows], memory.mask[rows])
-    hidden = model.decode(history.reshape(batch * beam, length), repeated)
-    return model.logits(hidden[:, -1]).view(batch, beam, -1)
-
-
+@pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_kernels_give_the_same_model(
-    make_transformer: Callable[..., Transformer], sources: tuple[Tensor, Tensor], norm: Norm
+def test_fast_attention_gives_the_same_model(
+    make_transformer: Callable[..., Transformer],
+    sources: Tokens,
+    targets: Tokens,
+    norm: Norm,
+    positions: Positions,
 ) -> None:
-    models = [make_transformer(norm=norm, kernel=kernel) for kernel in ("formula", "fused")]
+    """In training mode, where the projections of one input are one product."""
+    kinds: list[type[MultiHeadAttention]] = [MultiHeadAttention, FusedAttention]
+    models = [make_transformer(norm=norm, positions=positions, attention=kind) for kind in kinds]
     models[1].load_state_dict(models[0].state_dict())
-    target = torch.randint(4, VOCAB, (3, 6))
     losses, grads = [], []
     for model in models:
-        loss = all_logits(model, *sources, target).logsumexp(-1).pow(2).mean()
+        loss = all_logits(model.train(), sources, targets).logsumexp(-1).pow(2).mean()
         losses.append(loss)
         grads.append(torch.autograd.grad(loss, list(model.parameters())))
     torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-5)
@@ -292,22 +251,15 @@ def test_kernels_give_the_same_model(
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
-def test_bf16_stays_near_fp32(any_transformer: Transformer, sources: tuple[Tensor, Tensor]) -> None:
-    target = torch.randint(4, VOCAB, (3, 6))
+def test_bf16_stays_near_fp32(
+    any_transformer: Transformer, sources: Tokens, targets: Tokens
+) -> None:
     with torch.inference_mode():
-        expected = all_logits(any_transformer, *sources, target)
+        expected = all_logits(any_transformer, sources, targets)
         with torch.autocast("cpu", torch.bfloat16):
-            result = all_logits(any_transformer, *sources, target)
+            result = all_logits(any_transformer, sources, targets)
     error = (result.float() - expected).norm() / expected.norm()
     assert error < 2e-2
-
-
-def test_an_empty_source_line_stays_finite(make_transformer: Callable[..., Transformer]) -> None:
-    # A source of nothing but padding: every encoder-decoder attention row is masked.
-    source = torch.zeros(2, 3, dtype=torch.int64)
-    mask = torch.tensor([[True, True, False], [False, False, False]])
-    for kernel in ("formula", "fused"):
-        all_logits(make_transformer(kernel=kernel), source, mask, torch.full((2, 4), 5))
 
 
 def test_same_seed_same_weights(make_transformer: Callable[..., Transformer]) -> None:

@@ -16,8 +16,8 @@ from nmt import storage
 from nmt.errors import StorageError
 from nmt.runs import Run
 from nmt.training import checkpoint
-from nmt.training.checkpoint import TrainState
 from nmt.training.optimizer import build_optimizer
+from nmt.training.state import TrainState
 
 
 class Saver:
@@ -39,7 +39,7 @@ class Saver:
         )
         arguments = (self.run, state, self.model, self.optimizer, None, ["{}"], {})
         checkpoint.save(*arguments)
-        checkpoint.prune(self.run, state, keep=2, average=1)
+        checkpoint.prune(self.run, state, keep=2, needed={100})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig, TrainingConfig
-from nmt.model import build_model
+from nmt.loading import build_model
 from nmt.training.muon import Muon, orthogonalize
 from nmt.training.optimizer import build_optimizer
 

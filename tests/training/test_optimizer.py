@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.config import ModelConfig, TrainingConfig
-from nmt.model import build_model
+from nmt.loading import build_model
 from nmt.training.optimizer import build_optimizer, learning_rate
 
 

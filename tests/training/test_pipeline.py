@@ -19,11 +19,13 @@ import torch
 from tiny import text_config
 
 from nmt import storage
-from nmt.config_file import dump_config, load_config
+from nmt.config.loading import load_config
+from nmt.config.writing import dump_config
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError, DataError, DivergedError, StorageError, UsageError
-from nmt.runs import Run, find_run, load_model, locked
-from nmt.training import progress, trainer
+from nmt.loading import load_model
+from nmt.runs import Run, find_run, locked
+from nmt.training import continuation, loop, progress
 from nmt.training.averaging import average_run
 from nmt.training.pipeline import run_training
 
@@ -111,14 +113,17 @@ def test_what_auto_stood_for_stays(copy: Run, digits: Path) -> None:
     assert Run(copy.path).config.training.threads == 1
 
 
-def test_an_unfinished_run_goes_on_to_the_same_end(
+def test_unfinished_run_resumes_to_the_same_end(
     copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     unfinish(copy, 10)
     run_training(text_config(digits), copy.path)
     assert weights_of(copy) == weights_of(trained)
     assert records(copy) == records(trained)
-    assert "going on from step 8" in capfd.readouterr().err
+    assert (
+        "resuming from step 8 (checkpoint step-00000008, checksums verified)"
+        in capfd.readouterr().err
+    )
 
 
 def test_sampled_subwords_are_the_same_in_another_process(
@@ -147,7 +152,7 @@ def test_sampled_subwords_are_the_same_in_another_process(
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"]
 )
-def test_a_damaged_checkpoint_is_named_and_passed_over(
+def test_damaged_checkpoint_is_skipped_with_warning(
     copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     unfinish(copy)
@@ -155,9 +160,10 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
     run_training(text_config(digits), copy.path)
     assert weights_of(copy) == weights_of(trained)
     assert records(copy) == records(trained)
-    told = capfd.readouterr().err
-    assert f"step-00000010/{name}" in told
-    assert "going on from step 8" in told
+    printed = capfd.readouterr().err
+    assert "warning: skipping checkpoint step-00000010: " in printed
+    assert f"step-00000010/{name}" in printed
+    assert "resuming from step 8" in printed
 
 
 def test_a_damaged_metrics_file_is_restored(
@@ -178,7 +184,7 @@ def test_a_test_score_that_is_missing_is_made_up_for(copy: Run, trained: Run, di
     assert records(copy) == records(trained)
 
 
-def test_another_config_is_refused_and_the_difference_shown(copy: Run, digits: Path) -> None:
+def test_different_config_raises_error_with_the_differences(copy: Run, digits: Path) -> None:
     config = text_config(digits, learning_rate=0.5, seed=7)
     with pytest.raises(ConfigError) as error:
         run_training(config, copy.path)
@@ -239,7 +245,7 @@ def test_another_version_of_torch_is_told(
     monkeypatch.setattr(torch, "__version__", "99.0.0")
     run_training(text_config(digits), copy.path)
     told = capfd.readouterr().err
-    assert f"warning: the run was begun with torch {trained_with(copy)}, this is 99.0.0" in told
+    assert f"warning: the run was started with torch {trained_with(copy)}, this is 99.0.0" in told
 
 
 def trained_with(run: Run) -> str:
@@ -247,7 +253,7 @@ def trained_with(run: Run) -> str:
     return version
 
 
-def test_too_little_room_is_told_before_the_first_step(
+def test_low_disk_space_prints_warning_before_the_first_step(
     digits: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,21 +262,21 @@ def test_too_little_room_is_told_before_the_first_step(
     usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     run_training(text_config(digits, max_steps=1, log_every=1), tmp_path / "run")
-    told = capfd.readouterr().err
-    assert "run may run out of room" in told
-    assert told.index("run out of room") < told.index("step 1/1")
+    printed = capfd.readouterr().err
+    assert "warning: low disk space: checkpoints in" in printed
+    assert printed.index("low disk space") < printed.index("step 1/1")
 
 
 def test_weights_that_explode_are_not_saved(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An infinite learning rate ruins the weights in one update, before anyone can see it."""
-    rate = trainer.learning_rate
+    rate = loop.learning_rate
 
     def explosive(step: int, config: Any) -> float:
         return math.inf if step == 7 else rate(step, config)
 
-    monkeypatch.setattr(trainer, "learning_rate", explosive)
+    monkeypatch.setattr(loop, "learning_rate", explosive)
     run = Run(tmp_path / "run")
     with pytest.raises(DivergedError) as error:
         run_training(text_config(digits), run.path)
@@ -338,7 +344,7 @@ def test_a_damaged_tokenizer_stops_the_training(copy: Run, digits: Path) -> None
         run_training(text_config(digits), copy.path)
 
 
-def test_an_unfinished_run_lends_its_best_checkpoint(copy: Run) -> None:
+def test_unfinished_run_loads_best_checkpoint(copy: Run) -> None:
     unfinish(copy)
     state = json.loads((copy.checkpoints()[0] / "state.json").read_text())
     assert copy.weights().parent.name == f"step-{state['best_step']:08d}"
@@ -428,7 +434,7 @@ def test_a_restart_moves_the_old_run_aside(copy: Run, trained: Run, digits: Path
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_foreign_folder_is_refused(tmp_path: Path, digits: Path, restart: bool) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(StorageError, match=r"not a run folder: it holds thesis\.tex"):
+    with pytest.raises(StorageError, match=r"not a run folder: it contains thesis\.tex"):
         run_training(text_config(digits), tmp_path, restart)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -500,6 +506,54 @@ def test_a_log_that_fails_later_only_warns(
         assert told.count(f"warning: cannot write {name}: [Errno 28] No space left") == 1
     assert "Traceback" not in told
     assert threading.excepthook is hook
+
+
+def old_version(run: Run) -> None:
+    """Rewrite the manifests of all checkpoints as version 1 of the config wrote them."""
+    for folder in run.checkpoints():
+        facts = storage.read_manifest(folder)
+        contents = {name: (folder / name).read_bytes() for name in facts["files"]}
+        skipped = ("name", "files", "config_version")
+        own = {key: value for key, value in facts.items() if key not in skipped}
+        storage.write_folder(folder, contents, own)
+
+
+def test_rdrop_run_of_an_earlier_version_translates_but_does_not_resume(
+    digits: Path, tmp_path: Path
+) -> None:
+    """training.rdrop was half of today's value for the same loss."""
+    config = text_config(digits, rdrop=1.5, max_steps=4)
+    run = run_training(config, tmp_path / "run")
+    old_version(run)
+    run_training(config, run.path)  # It is finished, so nothing is resumed.
+    longer = text_config(digits, rdrop=1.5, max_steps=6)
+    before = dump_config(run.config)
+    with pytest.raises(ConfigError, match=r"rdrop: 1\.5 meant what 3 means now") as error:
+        run_training(longer, run.path)
+    assert "training.rdrop: 3" in (error.value.hint or "")
+    assert Run(run.path).finished
+    assert run.config_file.read_text() == before
+    shutil.rmtree(run.model_folder)
+    with pytest.raises(ConfigError, match=r"rdrop: 1\.5"):
+        run_training(config, run.path)
+    assert len(Translator.load(Run(run.path), "cpu").translate(["one two"])) == 1
+
+
+def test_run_of_an_earlier_version_without_rdrop_resumes(
+    copy: Run, trained: Run, digits: Path
+) -> None:
+    old_version(copy)
+    unfinish(copy, 10)
+    run_training(text_config(digits), copy.path)
+    assert weights_of(copy) == weights_of(trained)
+    newest = storage.read_manifest(copy.checkpoints()[0])
+    assert newest["config_version"] == continuation.CONFIG_VERSION
+
+
+def test_last_checkpoints_are_averaged(digits: Path, tmp_path: Path) -> None:
+    config = text_config(digits, average="last", average_checkpoints=2, keep_checkpoints=1)
+    run = run_training(config, tmp_path / "run")
+    assert storage.read_manifest(run.model_folder)["averaged_steps"] == [8, 10]
 
 
 def test_averages_become_the_model(digits: Path, tmp_path: Path) -> None:

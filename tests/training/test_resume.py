@@ -1,4 +1,4 @@
-"""A training that is stopped and goes on ends with the same bits as one that ran through."""
+"""A stopped and resumed training run ends with the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import DigitCorpus, NoBoard, tiny_config, tiny_model, tiny_setting
+from tiny import DigitCorpus, NoBoard, tiny_config, tiny_objective, tiny_setting
 
 from nmt import storage
 from nmt.errors import Stopped
 from nmt.runs import Run
-from nmt.training import trainer
 from nmt.training.checkpoint import newest_valid
+from nmt.training.loop import train
+from nmt.training.objective import TrainingObjective
 from nmt.training.stop import StopSignal
-from nmt.training.trainer import train
 
 TIMES = ("seconds", "tokens_per_second")
 
 
 class StoppingProgress(NoBoard):
-    """Sends the stop signal after so many updates of this process."""
+    """Sends the stop signal after `after` steps of this process."""
 
     def __init__(self, run: Run, stop: StopSignal, after: int) -> None:
         super().__init__(run)
         self.stop, self.left = stop, after
 
-    def step(self) -> None:
+    def step(self, tokens: int) -> None:
         self.left -= 1
         if self.left == 0:
             self.stop.received = signal.SIGTERM
 
 
-def go_on(path: Path, stop_after: int = 0, sampling: bool = False, **training: Any) -> None:
-    """Start or continue a tiny training, perhaps stopping it."""
+def start_or_resume(
+    path: Path, stop_after: int = 0, sampling: bool = False, **training: Any
+) -> None:
+    """Start or resume a tiny training run; stop it after `stop_after` steps unless 0."""
     config = tiny_config(**training)
-    model = tiny_model(config)
+    objective = tiny_objective(config)
     run, stop = Run(path), StopSignal()
     path.mkdir(exist_ok=True)
     found = newest_valid(run, pytest.fail)
     setting = tiny_setting(
         path,
-        model,
+        objective,
         config,
         progress=StoppingProgress(run, stop, stop_after),
         stop=stop,
@@ -52,13 +54,13 @@ def go_on(path: Path, stop_after: int = 0, sampling: bool = False, **training: A
     )
     if stop_after:
         with pytest.raises(Stopped):
-            train(model, setting, found and found[0])
+            train(objective, setting, found and found[0])
     else:
-        train(model, setting, found and found[0])
+        train(objective, setting, found and found[0])
 
 
 def outcome(path: Path) -> tuple[Any, ...]:
-    """Checksums of the newest checkpoint, the state and the metrics but for times."""
+    """Return checksums of the newest checkpoint, the state and the metrics, without times."""
     newest = Run(path).checkpoints()[0]
     files = storage.verify(newest)["files"]
     weights = {k: v["sha256"] for k, v in files.items() if k.endswith(".safetensors")}
@@ -78,7 +80,7 @@ def without_times(record: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     path = tmp_path_factory.mktemp("through") / "run"
-    go_on(path)
+    start_or_resume(path)
     return outcome(path)
 
 
@@ -87,9 +89,9 @@ def test_stopping_at_any_step_changes_nothing(
     tmp_path: Path, through: tuple[Any, ...], step: int
 ) -> None:
     path = tmp_path / "run"
-    go_on(path, stop_after=step)
+    start_or_resume(path, stop_after=step)
     assert Run(path).checkpoints()[0].name.startswith(f"step-{step:08d}")
-    go_on(path)
+    start_or_resume(path)
     assert outcome(path) == through
 
 
@@ -98,15 +100,15 @@ def test_stopping_after_every_step_changes_nothing(
 ) -> None:
     path = tmp_path / "run"
     for _ in range(11):
-        go_on(path, stop_after=1)
-    go_on(path)
+        start_or_resume(path, stop_after=1)
+    start_or_resume(path)
     assert outcome(path) == through
 
 
-def test_a_moved_run_goes_on_the_same(tmp_path: Path, through: tuple[Any, ...]) -> None:
-    go_on(tmp_path / "run", stop_after=7)
+def test_moved_run_resumes_exactly(tmp_path: Path, through: tuple[Any, ...]) -> None:
+    start_or_resume(tmp_path / "run", stop_after=7)
     (tmp_path / "run").rename(tmp_path / "moved")
-    go_on(tmp_path / "moved")
+    start_or_resume(tmp_path / "moved")
     assert outcome(tmp_path / "moved") == through
 
 
@@ -125,39 +127,39 @@ def test_a_moved_run_goes_on_the_same(tmp_path: Path, through: tuple[Any, ...]) 
     ids=lambda variant: "-".join(variant),
 )
 def test_resume_is_exact_with(tmp_path: Path, variant: dict[str, Any]) -> None:
-    go_on(tmp_path / "through", **variant)
+    start_or_resume(tmp_path / "through", **variant)
     expected = outcome(tmp_path / "through")
     for step in (1, 2):
         path = tmp_path / f"stopped-{step}"
-        go_on(path, stop_after=step, **variant)
-        go_on(path, **variant)
+        start_or_resume(path, stop_after=step, **variant)
+        start_or_resume(path, **variant)
         assert outcome(path) == expected
 
 
-def test_a_stop_between_the_batches_of_an_update_does_it_again(
+def test_stop_between_batches_repeats_the_update(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An update of many batches may take longer than a machine waits after SIGTERM."""
-    go_on(tmp_path / "through", accumulate=3)
+    start_or_resume(tmp_path / "through", accumulate=3)
     path = tmp_path / "run"
     path.mkdir()
     config = tiny_config(accumulate=3)
-    model = tiny_model(config)
-    stop, calls, batch_loss = StopSignal(), 0, trainer.batch_loss
+    objective = tiny_objective(config)
+    stop, calls, forward = StopSignal(), 0, TrainingObjective.forward
 
-    def counted(*args: Any) -> Any:
+    def counted(objective: TrainingObjective, batch: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 6:  # updates have 3, 1, 3, 1, ... batches: the second of the third update
+        if calls == 6:  # Updates have 3, 1, 3, 1, ... batches: stop in the third update.
             stop.received = signal.SIGTERM
-        return batch_loss(*args)
+        return forward(objective, batch)
 
     with monkeypatch.context() as patches:
-        patches.setattr(trainer, "batch_loss", counted)
+        patches.setattr(TrainingObjective, "forward", counted)
         with pytest.raises(Stopped, match="stopped at step 2"):
-            train(model, tiny_setting(path, model, config, stop=stop), None)
+            train(objective, tiny_setting(path, objective, config, stop=stop), None)
     assert calls == 6
-    go_on(path, accumulate=3)
+    start_or_resume(path, accumulate=3)
     assert outcome(path) == outcome(tmp_path / "through")
 
 
@@ -165,32 +167,32 @@ def test_a_stop_during_validation_validates_again(tmp_path: Path, through: tuple
     path = tmp_path / "run"
     path.mkdir()
     config = tiny_config()
-    model = tiny_model(config)
+    objective = tiny_objective(config)
     stop = StopSignal()
 
     def interrupted(check_stop: Any) -> Any:
         stop.received = signal.SIGINT
         check_stop()
 
-    setting = tiny_setting(path, model, config, stop=stop, validate=interrupted)
+    setting = tiny_setting(path, objective, config, stop=stop, validate=interrupted)
     with pytest.raises(Stopped) as error:
-        train(model, setting, None)
+        train(objective, setting, None)
     assert error.value.exit_code == 130
     assert "step 5" in error.value.message
     assert [p.name for p in Run(path).checkpoints()] == ["step-00000005-stopped"]
-    go_on(path)
+    start_or_resume(path)
     assert outcome(path) == through
 
 
 def test_a_longer_training_equals_an_extended_one(tmp_path: Path) -> None:
     for path, steps in (("extended", 10), ("extended", 15), ("through", 15)):
-        go_on(tmp_path / path, max_steps=steps)
+        start_or_resume(tmp_path / path, max_steps=steps)
     assert outcome(tmp_path / "extended") == outcome(tmp_path / "through")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        go_on(tmp_path / name, seed=seed, max_steps=3)
+        start_or_resume(tmp_path / name, seed=seed, max_steps=3)
     assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
     assert outcome(tmp_path / "a")[1] != outcome(tmp_path / "c")[1]
 
@@ -207,9 +209,11 @@ def test_an_update_of_many_batches_is_that_of_their_union(tmp_path: Path) -> Non
         dropless = config.model_copy(
             update={"model": config.model.model_copy(update={"dropout": 0.0})}
         )
-        model = tiny_model(dropless)
+        objective = tiny_objective(dropless)
         (tmp_path / name).mkdir()
-        state = train(model, tiny_setting(tmp_path / name, model, dropless, corpus=corpus), None)
+        state = train(
+            objective, tiny_setting(tmp_path / name, objective, dropless, corpus=corpus), None
+        )
         assert state.step == 1
         # After one step of Adam weights only tell the sign of the gradient, so compare moments.
         folder = Run(tmp_path / name).checkpoints()[0]
@@ -223,5 +227,5 @@ def test_two_threads_give_the_same_weights_twice(tmp_path: Path) -> None:
     """(But not always those of one thread.)"""
     torch.set_num_threads(2)
     for name in ("a", "b"):
-        go_on(tmp_path / name, max_steps=4)
+        start_or_resume(tmp_path / name, max_steps=4)
     assert outcome(tmp_path / "a") == outcome(tmp_path / "b")

@@ -1,4 +1,4 @@
-"""The training of the recurrent model goes on where it stopped, with the same bits."""
+"""A training run of the recurrent model resumes with the same bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import test_resume
-from test_resume import go_on, outcome
+from test_resume import outcome, start_or_resume
 from tiny import tiny_config
 
 from nmt.config import Config, ModelConfig
@@ -28,9 +28,9 @@ def test_resume_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attent
         return tiny_config(**training).model_copy(update={"model": model})
 
     monkeypatch.setattr(test_resume, "tiny_config", rnn_config)
-    go_on(tmp_path / "through")
+    start_or_resume(tmp_path / "through")
     for step in (1, 7):
         path = tmp_path / f"stopped-{step}"
-        go_on(path, stop_after=step)
-        go_on(path)
+        start_or_resume(path, stop_after=step)
+        start_or_resume(path)
         assert outcome(path) == outcome(tmp_path / "through")

@@ -15,10 +15,11 @@ import torch
 from tiny import VOCABULARY, text_config, tiny_config, tiny_model, write_digits
 
 from nmt.config import DecodingConfig
-from nmt.config_file import dump_config
+from nmt.config.writing import dump_config
+from nmt.decoding.engine import build_program
 from nmt.decoding.search import beam_search
 from nmt.errors import Stopped
-from nmt.training.stop import StopSignal, interruptible
+from nmt.training.stop import InterruptibleProgram, StopSignal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
@@ -81,14 +82,13 @@ def test_a_search_stops_at_the_next_token() -> None:
         if looks == 4:
             raise Stopped(15, "stopped")
 
-    model = tiny_model(tiny_config()).eval()
+    program = build_program(tiny_model(tiny_config()), "fp32", torch.device("cpu"))
     source = torch.randint(4, VOCABULARY, (2, 5))
-    mask = torch.ones_like(source, dtype=torch.bool)
     limits = DecodingConfig(beam_size=2, max_length=8, min_length=8)
-    expected = beam_search(model, source, mask, limits)
-    assert beam_search(interruptible(model, lambda: None), source, mask, limits) == expected
+    expected = beam_search(program, source, limits)
+    assert beam_search(InterruptibleProgram(program, lambda: None), source, limits) == expected
     with pytest.raises(Stopped):
-        beam_search(interruptible(model, check_stop), source, mask, limits)
+        beam_search(InterruptibleProgram(program, check_stop), source, limits)
     assert looks == 4
 
 

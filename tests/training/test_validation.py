@@ -1,12 +1,19 @@
-"""What a validation shows."""
+"""The lines printed for a validation."""
 
 from __future__ import annotations
 
+from nmt.training.progress import validation_text
+from nmt.training.state import TrainState
 from nmt.training.validation import Figures
 
 
-def test_examples_are_cut_to_a_width() -> None:
+def test_long_examples_are_shortened() -> None:
     whole, loop = "x" * 100, "ha " * 200
-    lines = Figures(1.0, 2.0, 3.0, ((whole, "kurz", loop),)).line(5, 1, 2.0, False).split("\n")
+    state = TrainState(step=5, batch=1, seconds=2.0)
+    figures = Figures(1.0, 2.0, 3.0, ((whole, "kurz", loop),))
+    lines = validation_text(state, figures, best=False).split("\n")
+    assert lines[0] == (
+        "valid | step 5 | epoch 1 | loss 1.000 | perplexity 2.72 | BLEU 2.00 | chrF++ 3.00 | 2s"
+    )
     assert lines[1:3] == [f"  source     {whole}", "  reference  kurz"]
     assert lines[3] == f"  now        {loop[:99]}…"

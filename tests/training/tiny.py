@@ -1,6 +1,6 @@
-"""A training so small that it runs in a second: digit strings, learnt by copying or reversing.
+"""A training run that takes a second: digit strings to copy or to reverse.
 
-Text and tokenizer live in memory, so that these tests need neither files nor SentencePiece.
+Text and tokenizer are in memory, so these tests need neither files nor SentencePiece.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from nmt.config import Config
-from nmt.model import build_model
+from nmt.loading import build_model
 from nmt.runs import Run
 from nmt.training import progress as progress_module
+from nmt.training.loop import Setting
+from nmt.training.objective import TrainingObjective
 from nmt.training.stop import StopSignal
-from nmt.training.trainer import Setting
 from nmt.training.validation import Figures
 
 VOCABULARY = 14  # pad, unk, bos, eos and ten digits
@@ -77,7 +78,7 @@ def _text(ids: Any) -> str:
 
 
 def tiny_config(**training: Any) -> Config:
-    """A model of some 10,000 parameters; 12 updates over two epochs unless told otherwise."""
+    """A model of about 10,000 parameters, and by default 12 updates over two epochs."""
     return Config.model_validate(
         {
             "data": {
@@ -113,22 +114,26 @@ def tiny_model(config: Config) -> Any:
     return build_model(config.model, VOCABULARY, VOCABULARY, True)
 
 
+def tiny_objective(config: Config) -> TrainingObjective:
+    return TrainingObjective(tiny_model(config), config.training.label_smoothing)
+
+
 class NoBoard(progress_module.Progress):
-    """Without TensorBoard, whose import alone takes longer than these trainings."""
+    """Without TensorBoard, whose import alone takes longer than these training runs."""
 
     def _open_board(self, step: int) -> None:
         pass
 
 
-def tiny_setting(path: Path, model: Any, config: Config, **changes: Any) -> Setting:
+def tiny_setting(path: Path, objective: Any, config: Config, **changes: Any) -> Setting:
     run = Run(path)
     corpus = changes.pop("corpus", None) or DigitCorpus(60, seed=1)
 
     def validate(check_stop: Any) -> Figures:
-        """A figure that depends on every weight."""
+        """Return a loss that depends on every weight."""
         check_stop()
-        model.eval()
-        total = sum(float(p.detach().double().square().sum()) for p in model.parameters())
+        objective.eval()
+        total = sum(float(p.detach().double().square().sum()) for p in objective.parameters())
         return Figures(total, 0.0, 0.0, ())
 
     values: dict[str, Any] = {

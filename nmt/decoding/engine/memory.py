@@ -1,0 +1,151 @@
+"""Encoder-decoder attention of a step: keys and values are made once per search."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nmt.kernels.linear import float32_weight
+
+if TYPE_CHECKING:
+    from nmt.decoding.engine.selection import Selection
+    from nmt.model.attention import MultiHeadAttention
+
+
+def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+    """Return softmax(QK^T / sqrt(d_k) + bias) V; for few queries faster than torch's fused kernel.
+
+    q: (batch, heads, width, d_k); keys, values: (batch * heads, entries, d_k); bias: (batch *
+    heads, width or 1, entries), -inf where a query may not attend. Returns (batch * width,
+    heads * d_k).
+    """
+    batch, heads, width, d_k = q.shape
+    queries = q.reshape(batch * heads, width, d_k)
+    scores = torch.baddbmm(bias, queries, keys.mT, alpha=1.0 / math.sqrt(d_k))
+    read = torch.bmm(torch.softmax(scores, dim=-1), values)
+    by_hypothesis = read.view(batch, heads, width, d_k).transpose(1, 2)
+    return by_hypothesis.reshape(batch * width, heads * d_k)
+
+
+class MemoryAttention:
+    """Encoder-decoder attention of one layer, before a source is known."""
+
+    LARGEST_FOLDED = 1 << 18
+    """Numbers in one folded matrix of the whole batch, at most."""
+
+    def __init__(self, attention: MultiHeadAttention) -> None:
+        """attention: the layer in the program's number format."""
+        self.attention = attention
+        self.folding = Folding.of(attention)
+
+    def read(self, states: Tensor, padding: Tensor) -> PlainMemory | FoldedMemory:
+        """Return what the steps of a search attend to.
+
+        states: (batch, source_len, d_model), the encoder's output; padding: (batch, 1, 1,
+        source_len), -inf where a position is padding, else 0.
+        """
+        attention = self.attention
+        keys, values = attention.w_k.forward(states), attention.w_v.forward(states)
+        keys, values = attention.split_heads(keys), attention.split_heads(values)
+        if self.folding and keys.numel() * attention.heads <= self.LARGEST_FOLDED:
+            return FoldedMemory(self.folding, keys, values, padding)
+        return PlainMemory(attention, keys, values, padding)
+
+
+class _Memory:
+    """What a decoder layer attends to of each sentence: keys, values and a bias, batch first."""
+
+    keys: Tensor
+    values: Tensor
+    bias: Tensor
+
+    def select(self, selection: Selection) -> None:
+        """Keep the selected sentences of the batch."""
+        self.keys = selection(self.keys)
+        self.values = selection(self.values)
+        self.bias = selection(self.bias)
+
+
+class PlainMemory(_Memory):
+    """Keys and values of every head."""
+
+    def __init__(
+        self, attention: MultiHeadAttention, keys: Tensor, values: Tensor, padding: Tensor
+    ) -> None:
+        """keys, values: (batch, heads, source_len, d_k); padding: (batch, 1, 1, source_len), -inf
+        where a position is padding, else 0."""
+        self.w_q, self.w_o = attention.w_q.forward, attention.w_o.forward
+        self.keys, self.values = keys.contiguous(), values.contiguous()
+        self.bias = padding.repeat(1, attention.heads, 1, 1)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Attend from hypotheses (batch * width, d_model); returns the same shape."""
+        batch, heads, _, d_k = self.keys.shape
+        q = self.w_q(x).view(batch, -1, heads, d_k).transpose(1, 2)
+        keys, values = self.keys.flatten(0, 1), self.values.flatten(0, 1)
+        result: Tensor = self.w_o(attend(q, keys, values, self.bias.flatten(0, 1)))
+        return result
+
+
+class Folding:
+    """W^Q and W^O of a layer whose products are in float32, as matrices per head."""
+
+    def __init__(
+        self, heads: int, w_q: Tensor, b_q: Tensor, w_o: Tensor, output_bias: Tensor
+    ) -> None:
+        """w_q, w_o: (d_model, d_model); b_q, output_bias: (d_model,); all float32."""
+        d_model = len(w_q)
+        self.heads = heads
+        self.w_q = w_q.view(heads, d_model // heads, d_model)
+        self.b_q = b_q.view(heads, d_model // heads, 1)
+        self.w_o = w_o.view(d_model, heads, d_model // heads).permute(1, 2, 0)
+        self.output_bias = output_bias
+
+    @classmethod
+    def of(cls, attention: MultiHeadAttention) -> Folding | None:
+        """Return the matrices, rounded as the layer rounds them; None if products are in 16 or 8
+        bits: folding would round other numbers than the layer, and only in small batches."""
+        w_q, w_o = float32_weight(attention.w_q), float32_weight(attention.w_o)
+        if w_q is None or w_o is None:
+            return None
+        return cls(attention.heads, w_q, attention.w_q.bias, w_o, attention.w_o.bias)
+
+
+class FoldedMemory(_Memory):
+    """Keys with W^Q folded in and values with W^O folded in, for a few sentences.
+
+    The memory stays while the queries change: (x W^Q) K^T = x (W^Q K^T), and (A V) W^O =
+    A (V W^O). Two products with (d_model, heads * source_len) matrices of the sentence replace
+    four products; the matrices take `heads` times the memory of keys and values.
+    """
+
+    def __init__(self, folding: Folding, keys: Tensor, values: Tensor, padding: Tensor) -> None:
+        """keys, values: (batch, heads, source_len, d_k); padding: (batch, 1, 1, source_len), -inf
+        where a position is padding, else 0."""
+        keys = keys / math.sqrt(keys.shape[-1])
+        self.heads = folding.heads
+        self.keys = self._fold(keys, folding.w_q).mT
+        self.values = self._fold(values, folding.w_o)
+        of_bias = keys @ folding.b_q
+        self.bias = (padding + of_bias.mT).flatten(1)[:, None]
+        self.output_bias = folding.output_bias
+
+    @staticmethod
+    def _fold(x: Tensor, weight: Tensor) -> Tensor:
+        """Multiply x (batch, heads, source_len, d_k) by weight (heads, d_k, d_model); returns
+        (batch, heads * source_len, d_model)."""
+        batch, heads, length, d_k = x.shape
+        product = x.transpose(0, 1).reshape(heads, batch * length, d_k) @ weight
+        by_sentence = product.view(heads, batch, length, -1).transpose(0, 1)
+        return by_sentence.flatten(1, 2)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Attend from hypotheses (batch * width, d_model); returns the same shape."""
+        batch, _, columns = self.keys.shape
+        scores = torch.baddbmm(self.bias, x.view(batch, -1, x.shape[1]), self.keys)
+        by_head = scores.view(batch, -1, self.heads, columns // self.heads)
+        weights = torch.softmax(by_head, dim=-1).view_as(scores)
+        return torch.baddbmm(self.output_bias, weights, self.values).view_as(x)

@@ -1,0 +1,35 @@
+"""Reordering the sentences of a batch: the search decides on the host, the tensors follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.decoding.search import IntArray
+
+
+def to_tensor(array: IntArray, device: torch.device) -> Tensor:
+    """Return the array as a tensor on the device; the host does not wait for the device."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
+
+
+class Selection:
+    """The rows that stay in a batch. It is computed once and applied to many tensors."""
+
+    def __init__(self, sentences: IntArray, size: int, device: torch.device) -> None:
+        """sentences: (live,), the old row that each of the first `live` new rows continues; size:
+        rows of the new batch, of which those from `live` on stay where they are."""
+        moved = np.flatnonzero(sentences != np.arange(len(sentences)))
+        self.size = size
+        self.moved: tuple[Tensor, Tensor] | None = None
+        if moved.size:
+            new, old = to_tensor(np.stack([moved, sentences[moved]]), device)
+            self.moved = new, old
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the new batch of x (batch, ...); the memory of x is overwritten and shared."""
+        if self.moved is not None:
+            new, old = self.moved
+            x[new] = x.index_select(0, old)
+        return x[: self.size]

@@ -1,0 +1,237 @@
+"""The losses of training on hidden states, in chunks: the logits of a batch never exist at once.
+
+The projection to the vocabulary, the loss and both gradients are computed together for a few
+hundred tokens at a time. Each function is one operator for torch.compile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Return sums of label-smoothed cross-entropy and of negative log-likelihood, in nats.
+
+    The distribution is softmax(hidden W^T). hidden: (tokens, d_model); weight: (vocab, d_model);
+    target: (tokens,) int64. Both results are float32 scalars; only the first has a gradient.
+    """
+    hidden, weight = _in_autocast_dtype(hidden, weight)
+    loss, nll, *_ = _cross_entropy(
+        hidden, weight, target, label_smoothing, _has_gradient(hidden, weight)
+    )
+    return loss, nll.detach()
+
+
+def linear_r_drop(
+    first: Tensor,
+    second: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float,
+    alpha: float,
+) -> tuple[Tensor, Tensor]:
+    """Return half of R-Drop's loss and the mean negative log-likelihood of two passes, as sums.
+
+    Wu et al. (2021), equation 4: the cross-entropies of both passes, plus alpha times the mean of
+    the two Kullback-Leibler divergences between their distributions. first, second: (tokens,
+    d_model), the passes' hidden states; weight: (vocab, d_model); target: (tokens,) int64. Both
+    results are float32 scalars in nats; only the first has a gradient.
+    """
+    first, second, weight = _in_autocast_dtype(first, second, weight)
+    loss, nll, *_ = _r_drop(first, second, weight, target, label_smoothing, alpha)
+    return loss, nll.detach()
+
+
+def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Convert as autocast would convert the operands of a matrix product."""
+    device = tensors[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
+
+
+def _has_gradient(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _chunks(rows: Tensor) -> range:
+    """Starts of the chunks. 512 x 8,000 logits stay in the cache of a CPU; a GPU wants more."""
+    return range(0, len(rows), _chunk_size(rows))
+
+
+def _chunk_size(rows: Tensor) -> int:
+    return 4096 if rows.is_cuda else 512
+
+
+def _negative_log(probabilities: Tensor, target: Tensor) -> Tensor:
+    """Return -log of each row's probability (tokens, vocab) of its target: (tokens, 1)."""
+    tiny = torch.finfo(torch.float32).tiny
+    return -probabilities.gather(1, target[:, None]).clamp(min=tiny).log()
+
+
+# In 16 bits, 1 - p is lost for every target that the model has learned: probabilities and
+# their errors are float32, and only the operands of matrix products are short.
+
+
+@torch.library.custom_op("nmt::linear_cross_entropy", mutates_args=())
+def _cross_entropy(
+    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the sums and, if asked for, the first one's gradients by hidden and weight."""
+    vocab = weight.shape[0]
+    off = label_smoothing / vocab
+    nll, smooth = hidden.new_zeros(2, dtype=torch.float32).unbind()
+    hidden_grad = torch.empty_like(hidden) if with_gradients else hidden.new_empty(0)
+    weight_grad = torch.zeros_like(weight if with_gradients else weight[:0], dtype=torch.float32)
+    with torch.autocast(hidden.device.type, enabled=False):
+        for begin in _chunks(hidden):
+            rows = slice(begin, begin + _chunk_size(hidden))
+            h, t = hidden[rows], target[rows]
+            logits = h @ weight.T
+            if with_gradients:
+                error = torch.softmax(logits, dim=1, dtype=torch.float32)
+                nll_of_each = _negative_log(error, t)
+                # d loss / d logits = softmax - target distribution. Its part that is equal for
+                # all words, -off, goes through the products as a constant (below).
+                error.scatter_add_(1, t[:, None], torch.full_like(nll_of_each, label_smoothing - 1))
+                error = error.to(weight.dtype)
+                torch.mm(error, weight, out=hidden_grad[rows])
+                weight_grad += error.T @ h
+            else:
+                logits = logits.float()
+                chosen = logits.gather(1, t[:, None])
+                nll_of_each = torch.logsumexp(logits, dim=1, keepdim=True) - chosen
+            nll += nll_of_each.sum()
+            if label_smoothing:
+                smooth += (nll_of_each + logits.gather(1, t[:, None])).sum()
+        if label_smoothing:
+            # All logits add up to (sum of hidden states) . (sum of the words' weights).
+            hidden_sum = hidden.sum(dim=0, dtype=torch.float32)
+            weight_sum = weight.sum(dim=0, dtype=torch.float32)
+            smooth -= hidden_sum @ weight_sum / vocab
+            if with_gradients:
+                hidden_grad -= off * weight_sum
+                weight_grad -= off * hidden_sum
+    loss = (1 - label_smoothing) * nll + label_smoothing * smooth
+    return loss, nll, hidden_grad, weight_grad
+
+
+@torch.library.custom_op("nmt::linear_r_drop", mutates_args=())
+def _r_drop(
+    first: Tensor,
+    second: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float,
+    alpha: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the sums, and the first one's gradients by first, second and weight."""
+    strength = alpha / 2  # of the mean divergence, beside the mean of the cross-entropies
+    off = label_smoothing / weight.shape[0]
+    nll, smooth, divergence = first.new_zeros(3, dtype=torch.float32).unbind()
+    first_grad, second_grad = torch.empty_like(first), torch.empty_like(second)
+    weight_grad = torch.zeros_like(weight, dtype=torch.float32)
+    with torch.autocast(first.device.type, enabled=False):
+        for begin in _chunks(first):
+            rows = slice(begin, begin + _chunk_size(first))
+            t = target[rows]
+            first_logits = (first[rows] @ weight.T).float()
+            second_logits = (second[rows] @ weight.T).float()
+            p, q = torch.softmax(first_logits, dim=1), torch.softmax(second_logits, dim=1)
+            for probabilities, logits in ((p, first_logits), (q, second_logits)):
+                nll_of_each = _negative_log(probabilities, t)
+                nll += nll_of_each.sum() / 2
+                smooth += (nll_of_each + logits.gather(1, t[:, None])).sum() / 2
+
+            # With r = log(p / q) + c, KL(p||q) + KL(q||p) = E_p[r] - E_q[r], whatever the c of a
+            # row. Twice the gradient by the logits of p: of the cross-entropy p - target, of the
+            # two divergences p (r - E_p[r]) + p - q; and with p and q exchanged for q.
+            ratio = first_logits.sub_(second_logits)
+            for own, other, sign, hidden, hidden_grad in (
+                (p, q, 1.0, first, first_grad),
+                (q, p, -1.0, second, second_grad),
+            ):
+                error = own * ratio
+                expected = sign * error.sum(dim=1, keepdim=True)
+                divergence += expected.sum() / 2
+                error.sub_(other, alpha=sign)
+                error.addcmul_(own, (1 + strength - strength * expected) / (sign * strength))
+                error.mul_(sign * strength / 2)
+                on_target = torch.full_like(expected, (label_smoothing - 1) / 2)
+                error.scatter_add_(1, t[:, None], on_target)
+                short = error.to(weight.dtype)
+                torch.mm(short, weight, out=hidden_grad[rows])
+                weight_grad += short.T @ hidden[rows]
+        # The part of the gradients that is equal for all words, as in the plain loss.
+        weight_sum = weight.sum(dim=0, dtype=torch.float32)
+        for hidden, hidden_grad in ((first, first_grad), (second, second_grad)):
+            hidden_sum = hidden.sum(dim=0, dtype=torch.float32)
+            smooth -= hidden_sum @ weight_sum / (2 * weight.shape[0])
+            hidden_grad -= off / 2 * weight_sum
+            weight_grad -= off / 2 * hidden_sum
+    loss = (1 - label_smoothing) * nll + label_smoothing * smooth + strength * divergence
+    return loss, nll, first_grad, second_grad, weight_grad
+
+
+@_cross_entropy.register_fake
+def _(
+    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
+) -> tuple[Tensor, ...]:
+    scalar = hidden.new_empty((), dtype=torch.float32)
+    if not with_gradients:
+        hidden, weight = hidden.new_empty(0), weight[:0]
+    return (
+        scalar,
+        torch.empty_like(scalar),
+        torch.empty_like(hidden),
+        torch.empty_like(weight, dtype=torch.float32),
+    )
+
+
+@_r_drop.register_fake
+def _(
+    first: Tensor,
+    second: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float,
+    alpha: float,
+) -> tuple[Tensor, ...]:
+    scalar = first.new_empty((), dtype=torch.float32)
+    gradients = torch.empty_like(first), torch.empty_like(second)
+    return (
+        scalar,
+        torch.empty_like(scalar),
+        *gradients,
+        torch.empty_like(weight, dtype=torch.float32),
+    )
+
+
+def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    """Keep the gradients, which were made with the loss: the backward pass only scales them."""
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*output[2:])
+    ctx.dtypes = [x.dtype for x in inputs[: len(output) - 2]]
+    ctx.rest = len(inputs) - len(ctx.dtypes)
+
+
+def _scale_gradients(
+    ctx: Any, loss_grad: Tensor | None, *_: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    if loss_grad is None:
+        return tuple(None for _ in range(len(ctx.dtypes) + ctx.rest))
+    scaled = (
+        (grad * loss_grad).to(dtype)
+        for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+    )
+    nothing: tuple[None, ...] = (None,) * ctx.rest
+    return (*scaled, *nothing)
+
+
+_cross_entropy.register_autograd(_scale_gradients, setup_context=_keep_gradients)
+_r_drop.register_autograd(_scale_gradients, setup_context=_keep_gradients)

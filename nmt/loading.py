@@ -1,0 +1,170 @@
+"""Building a model from its config, and loading the trained model of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from nmt import storage
+from nmt.errors import StorageError
+from nmt.kernels.attention import FastAttention, FusedAttention
+from nmt.kernels.dropout import FastDropout
+from nmt.model.attention import MultiHeadAttention
+from nmt.model.rnn import RNNEncoderDecoder
+from nmt.model.transformer import Transformer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nmt.config import ModelConfig
+    from nmt.model import EncoderDecoder
+    from nmt.runs import Run
+
+_ATTENTION = {"formula": MultiHeadAttention, "fused": FusedAttention, "auto": FastAttention}
+
+
+def build_model(
+    config: ModelConfig, source_vocab: int, target_vocab: int, shared_vocab: bool
+) -> EncoderDecoder:
+    """Return a model with random weights, drawn from torch's global generator.
+
+    source_vocab and target_vocab are numbers of tokens. shared_vocab says whether both languages
+    use one vocabulary, so that `tie_embeddings` also joins the two embeddings. The layers are the
+    fast twins of `nmt.kernels`, unless the config asks for the formula.
+    """
+    if config.architecture == "rnn":
+        return RNNEncoderDecoder(
+            source_vocab,
+            target_vocab,
+            d_model=config.d_model,
+            encoder_layers=config.encoder_layers,
+            decoder_layers=config.decoder_layers,
+            attention=config.attention,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            word_dropout=config.word_dropout,
+            share_embeddings=shared_vocab and config.tie_embeddings,
+            tie_output=config.tie_embeddings,
+            dropout_layer=FastDropout,
+        )
+    return Transformer(
+        source_vocab,
+        target_vocab,
+        d_model=config.d_model,
+        heads=config.heads,
+        encoder_layers=config.encoder_layers,
+        decoder_layers=config.decoder_layers,
+        feedforward=config.feedforward,
+        dropout=config.dropout,
+        attention_dropout=config.attention_dropout,
+        activation_dropout=config.activation_dropout,
+        word_dropout=config.word_dropout,
+        activation=config.activation,
+        norm=config.norm,
+        positions=config.positions,
+        max_positions=config.max_positions,
+        attention_window=config.attention_window,
+        share_embeddings=shared_vocab and config.tie_embeddings,
+        tie_output=config.tie_embeddings,
+        attention=_ATTENTION[config.attention_kernel],
+        dropout_layer=FastDropout,
+    )
+
+
+def load_model(run: Run, device: torch.device) -> EncoderDecoder:
+    """Return the trained model of a run on `device`, in evaluation mode.
+
+    The weights come from the file that `Run.weights` returns. Raises StorageError if a file is
+    missing or damaged, or if the file does not hold the model that config.yaml describes.
+    """
+    weights, tokenizer = run.weights(), run.tokenizer
+    source, target = len(tokenizer.source), len(tokenizer.target)
+    model = build_checked(run.config.model, source, target, tokenizer.shared, weights)
+    load_weights(model, weights)
+    model.to(device)
+    return model.eval()
+
+
+def build_checked(
+    config: ModelConfig, source_vocab: int, target_vocab: int, shared_vocab: bool, weights: Path
+) -> EncoderDecoder:
+    """Return a model with unset weights if the file `weights` has exactly its parameters.
+
+    No storage is allocated for parameters before the shapes in the file are known to agree with
+    the config. Raises StorageError if they do not.
+    """
+    found = storage.tensor_shapes(weights)
+    expected = {}
+    if _plausible(config, target_vocab, found):
+        with _WithoutStorage():
+            model = build_model(config, source_vocab, target_vocab, shared_vocab)
+        expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    if not expected or expected != found:
+        wrong = sorted(set(expected.items()) ^ set(found.items()))
+        name = f" (first difference: {wrong[0][0]})" if expected else ""
+        raise StorageError(f"{weights} does not hold the model that config.yaml describes{name}")
+    _give_storage(model)
+    return model
+
+
+def _plausible(config: ModelConfig, target_vocab: int, found: dict[str, tuple[int, ...]]) -> bool:
+    """Return whether each number of the config that makes a model large occurs in the file.
+
+    Buffers take d_model times a constant, and modules take memory, even without parameters.
+    """
+    sizes = {size for shape in found.values() for size in shape}
+    fits = (target_vocab, config.d_model) in found.values()
+    fits &= config.encoder_layers + config.decoder_layers <= len(found)
+    if config.architecture == "transformer":
+        fits &= config.feedforward in sizes
+        fits &= config.positions != "learned" or config.max_positions in sizes
+    return fits
+
+
+class _WithoutStorage(TorchFunctionMode):
+    """Context in which parameters are made on the device `meta`, and buffers as usual.
+
+    torch.nn makes a parameter by `torch.empty` and fills it. With `torch.device("meta")` in place
+    of this class, random fills and buffers would import torch's compiler, which takes longer than
+    a short translation.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            return func(*args, **{**kwargs, "device": "meta"})
+        if func.__name__ in ("normal_", "uniform_", "kaiming_uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _give_storage(model: nn.Module) -> None:
+    """Replace the parameters on `meta` by uninitialized ones in memory; shared ones stay shared."""
+    filled = {p: nn.Parameter(torch.empty(p.shape)) for p in model.parameters()}
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, filled[parameter])
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Copy the tensors of a safetensors file into the parameters of the same names, in place.
+
+    Raises KeyError or RuntimeError if a tensor is missing or has another shape, StorageError if
+    one has another number format, which copying would convert without a word.
+    """
+    tensors = storage.read_tensors(path)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if tensors[name].dtype != parameter.dtype:
+                raise StorageError(f"{path}: {name} is {tensors[name].dtype}, not float32")
+            parameter.copy_(tensors[name])

@@ -1,0 +1,83 @@
+"""What every encoder-decoder has in common: its inputs, its memory, its three steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A batch of token ids, and for each token its sentence and its position in that sentence.
+
+    A padded batch has one sentence per row. A packed batch may have several, one after the other.
+    """
+
+    ids: Tensor
+    """(batch, length) int64."""
+    segments: Tensor
+    """(batch, length) int64: number of the token's sentence within its row, from 1; 0 = padding."""
+    positions: Tensor
+    """(batch, length) int64: position within the sentence, from 0; (1, length) if all rows are
+    numbered alike, as in a padded batch."""
+
+    @classmethod
+    def padded(cls, ids: Tensor, mask: Tensor) -> Tokens:
+        """Return a batch of one sentence per row, followed by its padding.
+
+        ids: (batch, length) int64; mask: (batch, length) bool, True = real token.
+        """
+        return cls(ids, mask.long(), torch.arange(ids.shape[1], device=ids.device)[None])
+
+    def apply(self, function: Callable[[Tensor], Tensor]) -> Tokens:
+        """Return the batch with a function applied to each tensor, such as a copy to a device."""
+        return Tokens(function(self.ids), function(self.segments), function(self.positions))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The encoder's output, which the decoder attends to."""
+
+    states: Tensor
+    """(batch, source_len, d_model)."""
+    segments: Tensor
+    """(batch, source_len) int64, as in `Tokens`: 0 = padding."""
+
+
+class EncoderDecoder(nn.Module, ABC):
+    """A model of p(target | source): an encoder, a decoder, an output projection."""
+
+    output_projection: nn.Linear
+    """From hidden states to a score for every piece of the target vocabulary; without bias."""
+
+    def forward(self, source: Tokens, target: Tokens) -> Tensor:
+        """Return the logits of each next token, (batch, target_len, target_vocab).
+
+        `target` starts with bos; the logits at a position depend on the target up to there.
+        """
+        return self.logits(self.decode(target, self.encode(source)))
+
+    @abstractmethod
+    def encode(self, source: Tokens) -> Memory:
+        """Read the source; every source ends with eos."""
+
+    @abstractmethod
+    def decode(self, target: Tokens, memory: Memory) -> Tensor:
+        """Return the hidden states of all target positions, (batch, target_len, d_model).
+
+        The state at a position depends on the target up to that position only.
+        """
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Project hidden states (..., d_model) to scores (..., target_vocab)."""
+        result: Tensor = self.output_projection(hidden)
+        return result
+
+    @property
+    def output_weight(self) -> Tensor:
+        """Weight of the output projection, (target_vocab, d_model)."""
+        return self.output_projection.weight

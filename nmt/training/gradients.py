@@ -1,0 +1,68 @@
+"""The gradients of one update, also where its batches do not fit in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nmt.devices import Precision, autocast
+from nmt.errors import UsageError
+from nmt.training.updates import derive_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from nmt.data.batching import Batch
+    from nmt.training.objective import TrainingObjective
+
+
+def compute_gradients(
+    objective: TrainingObjective,
+    batches: Sequence[Batch],
+    *,
+    step: int,
+    seed: int,
+    device: torch.device,
+    precision: Precision,
+    check_stop: Callable[[], None],
+    warn: Callable[[str], None],
+) -> Tensor:
+    """Fill the gradients of the mean loss per target token over all batches of an update.
+
+    Returns the sums (objective, nll) over the target tokens, (2,) float64, in nats. Dropout masks
+    are a function of the run's `seed` and of `step`. If memory runs out, the update starts over
+    with each batch split in two, which gives the same mean loss, and `warn` is called.
+    `check_stop` is called before each batch and may raise. Raises UsageError if memory runs out
+    with one sentence pair per batch.
+    """
+    tokens = sum(batch.target_tokens for batch in batches)
+    while True:
+        torch.manual_seed(derive_seed(seed, "dropout", step))
+        objective.zero_grad(set_to_none=True)
+        sums = torch.zeros(2, dtype=torch.float64, device=device)
+        try:
+            for batch in batches:
+                check_stop()
+                with autocast(device, precision):
+                    loss = objective(batch.to(device))
+                (loss.objective / tokens).backward()
+                sums += torch.stack([loss.objective.detach(), loss.nll])
+                del loss
+            return sums
+        except torch.OutOfMemoryError:
+            pass  # Retry outside the except block: the exception keeps the tensors alive.
+        if all(len(batch.indices) == 1 for batch in batches):
+            raise UsageError(
+                f"out of memory at step {step} with a single sentence pair",
+                "lower data.max_tokens or the size of the model",
+            )
+        batches = [p for b in batches for p in (b.split() if len(b.indices) > 1 else (b,))]
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        warn(
+            f"step {step}: out of memory; continuing with the update in {len(batches)} parts "
+            "(lower training.batch_tokens if this happens often)"
+        )

@@ -1,0 +1,111 @@
+"""What training minimizes: from a batch to its loss, in one callable.
+
+`cross_entropy` and `r_drop` are the formulas; `nmt.kernels.linear_cross_entropy` computes the same
+values and gradients in chunks, and is what training uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nmt.kernels.linear_cross_entropy import linear_cross_entropy, linear_r_drop
+
+if TYPE_CHECKING:
+    from nmt.data.batching import Batch
+    from nmt.model import EncoderDecoder, Tokens
+
+
+class LossSums(NamedTuple):
+    """Sums over the real target tokens of a batch (including eos), float32 scalars in nats."""
+
+    objective: Tensor
+    """To differentiate: label-smoothed cross-entropy, with R-Drop's divergence if it is on."""
+    nll: Tensor
+    """Without gradient: negative log-likelihood of the reference, the base of perplexity."""
+
+
+def cross_entropy(
+    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Return sums of label-smoothed cross-entropy and of negative log-likelihood, in nats.
+
+    With smoothing e the target distribution is 1 - e on the reference plus e/V on every word
+    (Szegedy et al., 2016). hidden: (tokens, d_model); weight: (vocab, d_model); target: (tokens,).
+    """
+    log_p = torch.log_softmax((hidden @ weight.T).float(), dim=-1)
+    nll = -log_p.gather(1, target[:, None]).sum()
+    uniform = -log_p.mean(dim=1).sum()
+    return (1 - label_smoothing) * nll + label_smoothing * uniform, nll.detach()
+
+
+def r_drop(
+    first: Tensor,
+    second: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float,
+    alpha: float,
+) -> tuple[Tensor, Tensor]:
+    """Return half of R-Drop's loss, and the mean negative log-likelihood of two passes, as sums.
+
+    Wu et al. (2021), equation 4: the cross-entropies of both passes, plus alpha times the mean of
+    the two Kullback-Leibler divergences. Half of it is comparable with the loss of a single pass.
+    first, second: (tokens, d_model); weight: (vocab, d_model); target: (tokens,).
+    """
+    log_p, log_q = (torch.log_softmax((h @ weight.T).float(), dim=-1) for h in (first, second))
+    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2
+    losses = [cross_entropy(h, weight, target, label_smoothing) for h in (first, second)]
+    total = sum(loss for loss, _ in losses) + alpha * divergence
+    return total / 2, (losses[0][1] + losses[1][1]) / 2
+
+
+class TrainingObjective(nn.Module):
+    """A model with its loss: the one callable that the loop, a compiler or a data-parallel
+    wrapper sees."""
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        label_smoothing: float = 0.0,
+        cross_entropy: Callable[..., tuple[Tensor, Tensor]] = linear_cross_entropy,
+        r_drop: Callable[..., tuple[Tensor, Tensor]] = linear_r_drop,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.label_smoothing = label_smoothing
+        self.alpha = 0.0
+        """Weight of R-Drop's divergence (Wu et al., 2021); 0: one pass through the model."""
+        self.cross_entropy = cross_entropy
+        self.r_drop = r_drop
+
+    def forward(self, batch: Batch) -> LossSums:
+        """Return the loss of a batch, summed over its real target tokens."""
+        weight, references = self.model.output_weight, batch.references
+        if self.alpha == 0.0 or not self.training:
+            hidden = _real(self._hidden(batch.source, batch.target), batch)
+            return LossSums(*self.cross_entropy(hidden, weight, references, self.label_smoothing))
+        # Two passes with different dropout, as one batch of twice the size.
+        both = self._hidden(_twice(batch.source), _twice(batch.target))
+        first, second = (_real(half, batch) for half in both.chunk(2))
+        return LossSums(
+            *self.r_drop(first, second, weight, references, self.label_smoothing, self.alpha)
+        )
+
+    def _hidden(self, source: Tokens, target: Tokens) -> Tensor:
+        """Return the decoder's states, (batch, target_len, d_model)."""
+        return self.model.decode(target, self.model.encode(source))
+
+
+def _real(hidden: Tensor, batch: Batch) -> Tensor:
+    """Return the states of the real target tokens, (target_tokens, d_model)."""
+    return hidden.flatten(0, 1).index_select(0, batch.predictions)
+
+
+def _twice(tokens: Tokens) -> Tokens:
+    """Return all rows twice; positions that all rows share stay as they are."""
+    count = len(tokens.ids)
+    return tokens.apply(lambda x: torch.cat([x, x]) if len(x) == count else x)

@@ -1,0 +1,165 @@
+"""Recorded steps: playing back gives what the plain state computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nmt.config import DecodingConfig
+from nmt.decoding.engine import build_program
+from nmt.decoding.engine.graphs import RecordedState
+from nmt.decoding.engine.memory import MemoryAttention
+from nmt.decoding.engine.transformer import TransformerProgram
+from nmt.decoding.search import Hypothesis, beam_search, sample
+from nmt.kernels.linear import NumberFormat
+from nmt.model.transformer import Transformer
+
+CPU = torch.device("cpu")
+
+
+class Tape(TorchDispatchMode):
+    """Records as a CUDA graph does: which operators ran on which memory, and nothing of Python.
+
+    Playing back repeats each operator on the same tensors and puts what it gives where it put it
+    before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recordings = self.played = 0
+        self.calls: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, output))
+        return output
+
+    def __call__(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        self.recordings += 1
+        self.calls = []
+        with self:
+            output = compute()
+        output.fill_(torch.nan)  # recording is not running
+        return output, lambda calls=self.calls: self.play(calls)  # type: ignore[misc]
+
+    def play(self, calls: list[tuple[Any, Any, Any, Any]]) -> None:
+        self.played += 1
+        for func, args, kwargs, output in calls:
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_leaves(output), tree_leaves(again), strict=True):
+                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+def program_of(
+    model: Transformer, number_format: NumberFormat = "fp32", device: torch.device = CPU
+) -> TransformerProgram:
+    program = build_program(model, number_format, device)
+    assert isinstance(program, TransformerProgram)
+    return program
+
+
+def recorded(model: Transformer, record: Any) -> TransformerProgram:
+    """Return a program in fp32 whose searches are recorded."""
+    program = program_of(model)
+    program.record = record
+    return program
+
+
+def assert_same(
+    found: list[list[Hypothesis]], expected: list[list[Hypothesis]], tolerance: float = 1e-3
+) -> None:
+    assert [[h.tokens for h in best] for best in found] == [
+        [h.tokens for h in best] for best in expected
+    ]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [h.log_probability for h in ours] == pytest.approx(
+            [h.log_probability for h in theirs], abs=tolerance
+        )
+
+
+@pytest.mark.parametrize("folded", [True, False], ids=["folded", "plain"])
+@pytest.mark.parametrize("capacity", [4, 24, 128])
+def test_recorded_beam_search_finds_the_same(
+    any_transformer: Transformer,
+    many_sources: Tensor,
+    capacity: int,
+    folded: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MemoryAttention, "LARGEST_FOLDED", (1 << 18) * folded)
+    monkeypatch.setattr(RecordedState, "CAPACITY", capacity)
+    options = DecodingConfig(beam_size=3, min_length=8)
+    expected = beam_search(program_of(any_transformer), many_sources, options, nbest=2)
+    tape = Tape()
+    found = beam_search(recorded(any_transformer, tape), many_sources, options, nbest=2)
+    assert_same(found, expected)
+    assert tape.played >= tape.recordings > 0
+    if capacity == 128:
+        assert tape.recordings <= 5
+        assert tape.played >= 2 * tape.recordings
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_recorded_sampling_draws_the_same(
+    any_transformer: Transformer, many_sources: Tensor, count: int
+) -> None:
+    seeds = [(1, i) for i in range(len(many_sources))]
+    options = DecodingConfig(min_length=3)
+    expected = sample(program_of(any_transformer), many_sources, options, seeds, count=count)
+    tape = Tape()
+    found = sample(recorded(any_transformer, tape), many_sources, options, seeds, count=count)
+    assert_same(found, expected)
+    assert tape.played > 0
+
+
+def test_failed_recording_does_not_fail_the_search(
+    make_transformer: Callable[..., Transformer], many_sources: Tensor
+) -> None:
+    model = make_transformer()
+    options = DecodingConfig(beam_size=3)
+    expected = beam_search(program_of(model), many_sources, options)
+
+    def fail(compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    program = recorded(model, fail)
+    with pytest.warns(UserWarning, match=r"not recorded, which is slower: operation not permitted"):
+        found = beam_search(program, many_sources, options)
+    assert_same(found, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("number_format", ["fp32", "bf16", "fp16"])
+def test_cuda_graphs_find_the_same(
+    any_transformer: Transformer, many_sources: Tensor, number_format: NumberFormat
+) -> None:
+    """Compare with the same program without recording, and with scoring, position by position."""
+    options = DecodingConfig(beam_size=3, min_length=8, max_length=12)
+    program = program_of(any_transformer, number_format, torch.device("cuda"))
+    source = many_sources.cuda()
+    found = beam_search(program, source, options, nbest=2)
+    rounding = {"fp32": 1e-3, "fp16": 0.05, "bf16": 0.3}[number_format]
+    for row, hypotheses in zip(source, found, strict=True):
+        assert len(hypotheses) == 2
+        for hypothesis in hypotheses:
+            target = torch.tensor([[2, *hypothesis.tokens, 3]], device="cuda")
+            [scored] = program.target_log_probabilities(row[None], target)
+            assert hypothesis.log_probability == pytest.approx(scored, abs=rounding)
+    program.record = None
+    eager = beam_search(program, source, options, nbest=2)
+    if number_format == "fp32":
+        assert_same(found, eager)
+    else:
+        near = [
+            one.log_probability == pytest.approx(other.log_probability, abs=rounding)
+            for ours, theirs in zip(found, eager, strict=True)
+            for one, other in zip(ours, theirs, strict=True)
+        ]
+        assert sum(near) >= len(near) - 2  # a rounded tie may lead to another output

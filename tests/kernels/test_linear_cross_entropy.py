@@ -1,0 +1,87 @@
+"""The chunked losses equal the formulas, in value and gradient, in fp32 and bf16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nmt.kernels.linear_cross_entropy import linear_cross_entropy, linear_r_drop
+from nmt.training.objective import cross_entropy, r_drop
+
+Loss = Callable[..., tuple[Tensor, Tensor]]
+
+
+def value_and_gradients(
+    loss: Loss, inputs: list[Tensor], *rest: object, bf16: bool = False
+) -> list[Tensor]:
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        objective, nll = loss(*inputs, *rest)
+    assert objective.dtype == nll.dtype == torch.float32
+    assert not nll.requires_grad
+    return [objective.detach(), nll, *torch.autograd.grad(objective * 0.5, inputs)]
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 512, 1027])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_equals_torchs(tokens: int, smoothing: float) -> None:
+    torch.manual_seed(tokens)
+    inputs = [torch.randn(n, 8, requires_grad=True) for n in (tokens, 20)]
+    target = torch.randint(0, 20, (tokens,))
+
+    def torchs(hidden: Tensor, weight: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+        losses = [
+            nn.functional.cross_entropy(
+                hidden @ weight.T, target, label_smoothing=s, reduction="sum"
+            )
+            for s in (smoothing, 0.0)
+        ]
+        return losses[0], losses[1].detach()
+
+    expected = value_and_gradients(torchs, inputs)
+    for loss in (linear_cross_entropy, cross_entropy):
+        found = value_and_gradients(loss, inputs, target, smoothing)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():  # no gradients are made: another branch
+        evaluated = linear_cross_entropy(*inputs, target, smoothing)
+    torch.testing.assert_close(list(evaluated), expected[:2])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_r_drop_equals_its_formula(smoothing: float) -> None:
+    torch.manual_seed(0)
+    inputs = [torch.randn(n, 8, requires_grad=True) for n in (700, 700, 20)]
+    target = torch.randint(0, 20, (700,))
+    expected = value_and_gradients(r_drop, inputs, target, smoothing, 2.0)
+    found = value_and_gradients(linear_r_drop, inputs, target, smoothing, 2.0)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def learned(passes: int) -> tuple[list[Tensor], Tensor]:
+    """Hidden states that predict every target almost surely: 1 - p is below the resolution of
+    16-bit numbers near 1."""
+    torch.manual_seed(0)
+    weight = torch.linalg.qr(torch.randn(64, 64)).Q.contiguous()
+    target = torch.randint(0, 64, (600,))
+    hidden = [12 * weight[target] + 0.3 * torch.randn(600, 64) for _ in range(passes)]
+    return [tensor.requires_grad_() for tensor in (*hidden, weight)], target
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("loss", "passes"), [(linear_cross_entropy, 1), (linear_r_drop, 2)])
+def test_bf16_is_close_to_fp32_in_value_and_gradient(
+    loss: Loss, passes: int, smoothing: float
+) -> None:
+    inputs, target = learned(passes)
+    rest = (target, smoothing, *([2.0] if passes == 2 else []))
+    exact = value_and_gradients(loss, inputs, *rest)
+    assert exact[1] / 600 < 1e-3
+    rounded = value_and_gradients(loss, inputs, *rest, bf16=True)
+    torch.testing.assert_close(rounded[:2], exact[:2], rtol=2e-2, atol=0)
+    for ours, theirs in zip(rounded[2:], exact[2:], strict=True):
+        assert ours.dtype == torch.float32
+        cosine = nn.functional.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0)
+        assert cosine > 0.995
+        assert ours.norm() / theirs.norm() == pytest.approx(1.0, abs=0.03)
