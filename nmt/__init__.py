@@ -8,7 +8,7 @@ Importing `nmt` is fast, because torch is imported when the first translator is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +23,14 @@ __all__ = ["Config", "Translator", "__version__", "load"]
 
 def load(
     path: str | Path,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: str = "auto",
     decoding: DecodingConfig | None = None,
 ) -> Translator:
     """Return the translator of a run folder; `decoding` replaces that section of its config.
 
-    Raises UsageError if there is no such run, StorageError if it is damaged.
+    device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N` for one of several GPUs.
+    Raises UsageError if there is no such run or GPU, StorageError if the run is damaged, and
+    ValueError if `device` is something else.
     """
     from nmt.decoding.translator import Translator
     from nmt.runs import find_run
@@ -46,7 +48,10 @@ def __getattr__(name: str) -> Any:
 
         return Config
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("nmt")
+        try:
+            return version("nmt")
+        except PackageNotFoundError:  # nmt runs from its source folder, without being installed.
+            return "0+source"
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

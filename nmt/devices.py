@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -16,22 +17,35 @@ from nmt.errors import UsageError
 Precision = Literal["fp32", "bf16"]
 
 
-def resolve_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """Return the device that a config names; `auto` takes a CUDA device if there is one.
+def resolve_device(name: str) -> torch.device:
+    """Return the device `cpu`, `cuda` or `cuda:N`; `auto` takes a CUDA device if there is one.
 
     For a CUDA device, cuDNN attention is switched off (see `avoid_cudnn_attention`). Raises
-    UsageError if CUDA is asked for and torch finds no CUDA device.
+    ValueError for another name, and UsageError if torch does not find the CUDA device.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9]\d*))?", str(name), re.ASCII):
+        raise ValueError(f"device is {name!r}; it must be 'auto', 'cpu', 'cuda' or 'cuda:N'")
     available = torch.cuda.is_available()
-    if name == "cuda" and not available:
+    if name.startswith("cuda") and not available:
         raise UsageError(
-            "device cuda was asked for, but torch finds no CUDA device",
+            f"device is {name}, but torch finds no CUDA device",
             "use device auto or cpu, or install a CUDA build of torch",
         )
     if not available or name == "cpu":
         return torch.device("cpu")
+    device = torch.device("cuda" if name == "auto" else name)
+    if device.index is not None and device.index >= (count := torch.cuda.device_count()):
+        raise UsageError(
+            f"device {name} was asked for, but torch finds {count} CUDA devices",
+            f"use a number from 0 to {count - 1}",
+        )
     avoid_cudnn_attention()
-    return torch.device("cuda")
+    return device
+
+
+def made_current(device: torch.device) -> AbstractContextManager[object]:
+    """Context in which a CUDA device is torch's current one, where CUDA graphs are recorded."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def avoid_cudnn_attention() -> None:
@@ -45,9 +59,9 @@ def avoid_cudnn_attention() -> None:
 
 
 def resolve_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """Return the number format of matrix products; `auto` takes bf16 where it is clearly faster.
+    """Return the number format of matrix products; `auto` is bf16 where it is clearly faster.
 
-    That is a GPU with native bf16, or a CPU on which a short probe finds bf16 faster.
+    bf16 is faster on a GPU with native bf16, and on a CPU if a short measurement finds it faster.
     """
     if name != "auto":
         return name
@@ -56,7 +70,7 @@ def resolve_precision(name: Literal["auto", "fp32", "bf16"], device: torch.devic
 
 
 def gpu_has_native_bf16() -> bool:
-    """Return whether the current CUDA device multiplies in bf16 itself (Ampere and newer).
+    """Return whether the current CUDA device has native bf16 products (Ampere and newer).
 
     Older GPUs, such as T4 and V100, emulate bf16 in float32, which is slower than float32.
     """
@@ -68,9 +82,9 @@ def gpu_has_native_bf16() -> bool:
 def _cpu_multiplies_faster_in_bf16() -> bool:
     """Return whether bf16 makes a small product at least 1.3 times faster than float32.
 
-    Both formats are timed alternately on one thread, which takes a few milliseconds. AVX512-BF16
-    and AMX gain a factor of two and more; on other CPUs bf16 is emulated and slower. The fastest
-    of many short runs is hardly disturbed by other work on the machine.
+    Both formats are timed alternately on one thread, which takes a few milliseconds. With
+    AVX512-BF16 and AMX, bf16 is at least twice as fast; other CPUs emulate bf16, which is slower.
+    The fastest of many short runs is hardly affected by other work on the machine.
     """
     operands = {
         dtype: (torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype))
@@ -91,18 +105,18 @@ def _cpu_multiplies_faster_in_bf16() -> bool:
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Context in which matrix products run in the given format; weights stay float32."""
+    """Return a context in which matrix products run in `precision`; weights stay float32."""
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 
 
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep large freed blocks instead of returning them to the kernel.
+    """Let glibc keep large freed blocks instead of returning them to the kernel.
 
-    By default every block above 128 KiB is mapped afresh and faulted in again page by page at
-    each training step. Call it before the first large tensor. Does nothing (and returns False)
-    where the C library has no mallopt.
+    By default, glibc maps every block above 128 KiB again at each training step, with a page fault
+    per page. Call this function before the first large tensor is created. Returns whether the C
+    library accepts the settings; False if it has no mallopt.
     """
     m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
     one_gib, two_gib_less_one = 1 << 30, (1 << 31) - 1
@@ -119,10 +133,10 @@ def keep_freed_memory() -> bool:
 
 
 def keep_compiled_kernels() -> None:
-    """Let oneDNN keep the code that it compiles for every shape of a matrix product in bfloat16.
+    """Let oneDNN cache the code that it compiles for every shape of a matrix product in bfloat16.
 
-    It keeps 1,024 by default and the batches of an epoch, whose shapes come again in the next, need
-    some 2,000: compiling them at every use took a fifth of the time. Each takes about 1 MB. Call it
-    before the first product; a value from outside stays.
+    The default cache has 1,024 entries, but an epoch needs about 2,000, which the next epoch uses
+    again. Compiling at every use took a fifth of the time. An entry takes about 1 MB. Call this
+    function before the first product; a value set in the environment is kept.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")

@@ -1,4 +1,4 @@
-"""The errors that reach a user. Each knows the exit code of the command that raises it.
+"""Errors that are shown to the user, with the exit code of the command.
 
 Exit codes: 0 done, 1 a bug in nmt, 2 usage or config, 3 training diverged, 4 data,
 5 checkpoint or disk, 130/143 stopped by Ctrl-C/SIGTERM with the state saved.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class NmtError(Exception):
-    """A failure with a message for the user: what is wrong and where, and a hint how to mend it."""
+    """Base class of errors shown to the user: a message and an optional hint how to fix it."""
 
     exit_code = 1
 
@@ -19,7 +19,7 @@ class NmtError(Exception):
 
 
 class UsageError(NmtError):
-    """The command line asks for something impossible."""
+    """A command or its options cannot be executed."""
 
     exit_code = 2
 
@@ -37,19 +37,19 @@ class DivergedError(NmtError):
 
 
 class DataError(NmtError):
-    """Parallel text cannot be used: missing, unreadable, unequal sides, nothing left."""
+    """Parallel text is missing, unreadable, empty, or has sides of different lengths."""
 
     exit_code = 4
 
 
 class StorageError(NmtError):
-    """A checkpoint or run folder is damaged, locked, of another run, or cannot be written."""
+    """A checkpoint or run folder is damaged, locked, from another run, or cannot be written."""
 
     exit_code = 5
 
 
 class Stopped(NmtError):
-    """Work ended early on a signal (Ctrl-C: 2, SIGTERM: 15), with the state saved."""
+    """A signal (Ctrl-C: 2, SIGTERM: 15) stopped the command, and the state was saved."""
 
     def __init__(self, signal_number: int, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint)

@@ -1,4 +1,4 @@
-"""Building a model from its config, and loading the trained model of a run folder."""
+"""Construction of a model from its config, and loading of the trained model of a run."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def build_model(
 ) -> EncoderDecoder:
     """Return a model with random weights, drawn from torch's global generator.
 
-    source_vocab and target_vocab are numbers of tokens. shared_vocab says whether both languages
-    use one vocabulary, so that `tie_embeddings` also joins the two embeddings. The layers are the
-    fast twins of `nmt.kernels`, unless the config asks for the formula.
+    source_vocab and target_vocab are numbers of tokens. If both languages use one vocabulary
+    (shared_vocab), `tie_embeddings` also joins the two embeddings. Dropout and, depending on
+    `attention_kernel`, attention are the fast versions of `nmt.kernels`.
     """
     if config.architecture == "rnn":
         return RNNEncoderDecoder(
@@ -78,8 +78,8 @@ def build_model(
 def load_model(run: Run, device: torch.device) -> EncoderDecoder:
     """Return the trained model of a run on `device`, in evaluation mode.
 
-    The weights come from the file that `Run.weights` returns. Raises StorageError if a file is
-    missing or damaged, or if the file does not hold the model that config.yaml describes.
+    The weights are read from the file that `Run.weights` returns. Raises StorageError if a file is
+    missing or damaged, or if it does not contain the model that config.yaml describes.
     """
     weights, tokenizer = run.weights(), run.tokenizer
     source, target = len(tokenizer.source), len(tokenizer.target)
@@ -92,10 +92,10 @@ def load_model(run: Run, device: torch.device) -> EncoderDecoder:
 def build_checked(
     config: ModelConfig, source_vocab: int, target_vocab: int, shared_vocab: bool, weights: Path
 ) -> EncoderDecoder:
-    """Return a model with unset weights if the file `weights` has exactly its parameters.
+    """Return a model without weights if the file `weights` has exactly its parameters.
 
-    No storage is allocated for parameters before the shapes in the file are known to agree with
-    the config. Raises StorageError if they do not.
+    Memory for parameters is allocated only if their shapes in the file agree with the config.
+    Raises StorageError if they do not.
     """
     found = storage.tensor_shapes(weights)
     expected = {}
@@ -106,15 +106,15 @@ def build_checked(
     if not expected or expected != found:
         wrong = sorted(set(expected.items()) ^ set(found.items()))
         name = f" (first difference: {wrong[0][0]})" if expected else ""
-        raise StorageError(f"{weights} does not hold the model that config.yaml describes{name}")
+        raise StorageError(f"{weights} does not contain the model of config.yaml{name}")
     _give_storage(model)
     return model
 
 
 def _plausible(config: ModelConfig, target_vocab: int, found: dict[str, tuple[int, ...]]) -> bool:
-    """Return whether each number of the config that makes a model large occurs in the file.
+    """Return whether each size of the config that can make a model large occurs in the file.
 
-    Buffers take d_model times a constant, and modules take memory, even without parameters.
+    Buffers need memory proportional to d_model, and modules need memory even without parameters.
     """
     sizes = {size for shape in found.values() for size in shape}
     fits = (target_vocab, config.d_model) in found.values()
@@ -126,11 +126,11 @@ def _plausible(config: ModelConfig, target_vocab: int, found: dict[str, tuple[in
 
 
 class _WithoutStorage(TorchFunctionMode):
-    """Context in which parameters are made on the device `meta`, and buffers as usual.
+    """Context in which parameters are created on the device `meta`, and buffers as usual.
 
-    torch.nn makes a parameter by `torch.empty` and fills it. With `torch.device("meta")` in place
-    of this class, random fills and buffers would import torch's compiler, which takes longer than
-    a short translation.
+    torch.nn creates a parameter with `torch.empty` and fills it. With `torch.device("meta")`
+    instead of this class, random fills and buffers would import torch's compiler, which takes
+    longer than a short translation.
     """
 
     def __torch_function__(
@@ -149,7 +149,7 @@ class _WithoutStorage(TorchFunctionMode):
 
 
 def _give_storage(model: nn.Module) -> None:
-    """Replace the parameters on `meta` by uninitialized ones in memory; shared ones stay shared."""
+    """Replace parameters on `meta` with uninitialized parameters; shared ones stay shared."""
     filled = {p: nn.Parameter(torch.empty(p.shape)) for p in model.parameters()}
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
@@ -159,8 +159,8 @@ def _give_storage(model: nn.Module) -> None:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Copy the tensors of a safetensors file into the parameters of the same names, in place.
 
-    Raises KeyError or RuntimeError if a tensor is missing or has another shape, StorageError if
-    one has another number format, which copying would convert without a word.
+    Raises KeyError if a tensor is missing, RuntimeError if it has a different shape, and
+    StorageError if it has a different dtype, which copying would convert silently.
     """
     tensors = storage.read_tensors(path)
     with torch.no_grad():

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.tokenizer import Tokenizer
 
+LATEST = "latest"
+"""Name of the link to the run that was trained last, in the folder that contains the runs."""
+
 _CHECKPOINT = re.compile(r"step-(\d{8,})(-stopped)?")
 
 
@@ -51,6 +54,19 @@ class Run:
         self.log_file = path / "train.log"
         self.tensorboard_folder = path / "tensorboard"
         self.lock_file = path / "lock"
+
+    @property
+    def parts(self) -> list[Path]:
+        """The files and folders that nmt writes in a run folder, whether or not they exist."""
+        return [
+            path for path in vars(self).values() if isinstance(path, Path) and path != self.path
+        ]
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is that of a run, and not any folder that has a config.yaml."""
+        started = self.finished or self.lock_file.exists() or bool(self.checkpoints())
+        return started and self.config_file.is_file()
 
     @functools.cached_property
     def config(self) -> Config:
@@ -134,9 +150,8 @@ def find_run(name: str | Path | None) -> Run:
     """
     runs = runs_folder()
     if name is None:
-        finished = [
-            run for path in runs.glob("*") if not path.is_symlink() and (run := Run(path)).finished
-        ]
+        paths = [path for path in runs.glob("*") if path.name != LATEST]
+        finished = [run for path in paths if (run := Run(path)).finished]
         if not finished:
             raise UsageError(
                 f"no finished run in {runs}", "train one with `nmt train --config FILE`"
@@ -148,7 +163,7 @@ def find_run(name: str | Path | None) -> Run:
     if path.is_file():
         raise StorageError(
             f"{path} is a file; nmt loads run folders, and weights as safetensors only",
-            "give the folder that `nmt train` made",
+            "give the folder that `nmt train` created",
         )
     if not path.is_dir():
         known = sorted(p.parent.name for p in runs.glob("*/config.yaml"))
@@ -156,9 +171,22 @@ def find_run(name: str | Path | None) -> Run:
     if not (path / "config.yaml").is_file():
         raise StorageError(
             f"{path} is not a run folder: it has no config.yaml",
-            "give the folder that `nmt train` made",
+            "give the folder that `nmt train` created",
         )
     return Run(path)
+
+
+def run_that_owns(path: Path) -> Run | None:
+    """Return the run that a path is a part of, also through links; None for any other path.
+
+    The files that a user keeps in a run folder are not parts of the run.
+    """
+    for place in (Path(os.path.realpath(path)), path.absolute()):
+        for folder in place.parents:
+            run = Run(folder)
+            if any(part in (place, *place.parents) for part in run.parts) and run.exists:
+                return run
+    return None
 
 
 def runs_folder() -> Path:
@@ -178,15 +206,24 @@ def tokenizer_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def named(run: Run) -> str:
+    """Return the path of a run for a message, with the target if the path is a link."""
+    if not run.path.is_symlink():
+        return str(run.path)
+    return f"{run.path} (a link to {os.path.realpath(run.path)})"
+
+
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
     """Lock the run folder, so that only one process at a time trains in it.
 
     The kernel releases the lock when the process ends for any reason. Raises StorageError with
-    the id of the process that has the lock.
+    the id of the process that has the lock, or if the folder cannot be created.
     """
-    with storage.storage_errors(f"cannot use {run.path} as a run folder", run.path.parent):
-        run.path.mkdir(parents=True, exist_ok=True)
+    with storage.storage_errors(f"cannot use {named(run)} as a run folder", run.path.parent):
+        # The parent folders of a link's target are not created: their disk may not be mounted.
+        target = Path(os.path.realpath(run.path))
+        target.mkdir(parents=not run.path.is_symlink(), exist_ok=True)
         file = run.lock_file.open("a+", encoding="ascii", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -196,14 +233,14 @@ def locked(run: Run) -> Iterator[None]:
         file.close()
         raise StorageError(
             f"{run.path} is in use by another nmt (process {holder})",
-            "wait for it, stop it, or choose another --run-dir",
+            "wait for that process, stop it, or choose another --run-dir",
         ) from error
     except OSError as error:
         file.close()
         raise StorageError(
-            f"cannot lock {run.path}: {error.strerror}", "put the run on a local disk"
+            f"cannot lock {run.path}: {error.strerror}", "move the run to a local disk"
         ) from error
-    # A child process made by fork shares the lock; it must not keep it after its parent died.
+    # A forked child process shares the lock, and must not keep it after its parent has died.
     os.register_at_fork(after_in_child=file.close)
     try:
         file.truncate(0)

@@ -1,11 +1,13 @@
 """Atomic writes: a folder is written under a temporary name, with checksums, and then renamed.
 
-The file formats in use do not detect a flipped bit. Every folder of weights therefore has a
-manifest with the size and SHA-256 of each file, which is checked before a file is read.
+The file formats do not detect a flipped bit. Every folder of weights therefore has a manifest
+with the size and SHA-256 of each file. The manifest is checked before a file is read.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 TEMPORARY = ".tmp-"
+_REPLACED = f"{TEMPORARY}replaced-"
 _CHUNK = 1 << 24
 _MANIFEST_LIMIT = 1 << 20
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
 
 def operation(name: str, path: Path) -> None:
-    """Do nothing; called before every change on disk. Tests replace it by a failure."""
+    """Do nothing before each change on disk; tests replace this function to inject failures."""
 
 
 def write_folder(
@@ -38,9 +41,9 @@ def write_folder(
 ) -> None:
     """Write `contents` (bytes as they are, tensors as safetensors) and a manifest to `folder`.
 
-    After a crash at any moment, the folder is either complete or missing. An existing folder is
-    replaced. The manifest contains the checksums and `facts`. Raises StorageError, after
-    removing the partial folder, if writing fails.
+    After a crash at any moment, the folder is either complete or missing. An existing folder
+    stays usable until the new folder replaces it in one step. The manifest contains the
+    checksums and `facts`. If writing fails, removes the partial folder and raises StorageError.
     """
     temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
     with storage_errors(f"cannot write {folder}", folder.parent, _bytes_of(contents)):
@@ -55,18 +58,20 @@ def write_folder(
             manifest = {**facts, "name": folder.name, "files": files}
             _write(temporary / MANIFEST, (_manifest_bytes(manifest),))
             _sync_folder(temporary)
-            if folder.exists():
-                remove(folder)
             operation("rename", folder)
-            temporary.rename(folder)
+            if folder.exists():
+                _exchange(temporary, folder)
+            else:
+                temporary.rename(folder)
             _sync_folder(folder.parent)
+            remove(temporary)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a small file. After a crash, it has either its old or its new content."""
+    """Write a small file, which has either its old or its new content after a crash."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     with storage_errors(f"cannot write {path}", path.parent, len(content)):
         try:
@@ -81,7 +86,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder. It is renamed first, so no reader finds it partly deleted."""
+    """Delete a folder after renaming it, so that no reader finds a partly deleted folder."""
     if not folder.exists():
         return
     doomed = folder
@@ -95,9 +100,17 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of interrupted writes. The caller must hold the run's lock."""
+    """Delete the temporary files of interrupted writes.
+
+    A folder that an interrupted write was about to replace gets its name back. The caller must hold
+    the lock of the run.
+    """
     for path in folder.glob(f"{TEMPORARY}*"):
+        original = folder / path.name.removeprefix(_REPLACED)
         if path.is_dir() and not path.is_symlink():
+            if original != path and not original.exists():
+                path.rename(original)
+                continue
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
@@ -111,16 +124,16 @@ def verify(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder)
     for name, expected in manifest["files"].items():
         path = folder / name
-        if _regular_size(path) != expected["size"]:
-            found = _regular_size(path)
-            raise StorageError(f"{path} is damaged: {found} bytes instead of {expected['size']}")
+        size = _regular_size(path)
+        if size != expected["size"]:
+            raise StorageError(f"{path} is damaged: {size:,} bytes instead of {expected['size']:,}")
         if file_sha256(path) != expected["sha256"]:
             raise StorageError(f"{path} is damaged: its checksum does not match the manifest")
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a folder. Raises StorageError if its own checksum is wrong."""
+    """Return the manifest of a folder; raise StorageError if the manifest has a wrong checksum."""
     path = folder / MANIFEST
     raw = read_file(path, _MANIFEST_LIMIT)
     try:
@@ -130,20 +143,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         plain = all(
             Path(name).name == name and {"size", "sha256"} == set(about) for name, about in files
         )
-        whole = plain and _manifest_bytes(manifest) == raw and manifest["name"] == folder.name
+        intact = plain and _manifest_bytes(manifest) == raw and manifest["name"] == folder.name
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        whole = False
-    # A finished run may be renamed as a whole, but never a folder inside it.
-    if not whole:
+        intact = False
+    # Users may rename a run folder, but not the folders inside it: manifests contain their names.
+    if not intact:
         raise StorageError(f"{path} is damaged or belongs to another folder")
     return manifest
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes. Raises StorageError."""
+    """Return the content of a regular file of at most `limit` bytes, or raise StorageError."""
     size = _regular_size(path)
     if limit is not None and size > limit:
-        raise StorageError(f"{path} is damaged: {size:,} bytes are too many for it")
+        raise StorageError(f"{path} is damaged: {size:,} bytes instead of at most {limit:,}")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -151,7 +164,7 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, on the CPU. Raises StorageError."""
+    """Return the tensors of a safetensors file, on the CPU, or raise StorageError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -163,7 +176,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return names and shapes in a safetensors file without reading values."""
+    """Return only the shapes (by name) in a safetensors file, or raise StorageError."""
     from safetensors import SafetensorError, safe_open
 
     _regular_size(path)
@@ -175,7 +188,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a regular file, in hexadecimal. Raises StorageError."""
+    """Return the SHA-256 of a regular file, in hexadecimal, or raise StorageError."""
     _regular_size(path)
     try:
         with path.open("rb") as file:
@@ -186,7 +199,7 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def storage_errors(what: str, folder: Path, needed: int = 0) -> Iterator[None]:
-    """Turn an OSError in the block into a StorageError that reports the free disk space."""
+    """Convert an OSError to a StorageError, with the free space if `needed` (bytes) is not 0."""
     try:
         yield
     except OSError as error:
@@ -216,7 +229,7 @@ def _human(size: int) -> str:
 
 
 def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a manifest with its checksum. Any other byte in a file is damage."""
+    """Return the exact bytes of a manifest file, including its checksum."""
     checksum = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     return json.dumps({**manifest, "checksum": checksum}, indent=1, sort_keys=True).encode()
 
@@ -224,7 +237,7 @@ def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
 def _safetensors(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     """Yield the bytes of a safetensors file in pieces, without a second copy of the weights.
 
-    Format: 8 bytes little-endian length, a JSON header of that length, then the values.
+    Format: the length of the header (8 bytes, little-endian), a JSON header, and the values.
     """
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     header, end = {}, 0
@@ -259,6 +272,44 @@ def _write(path: Path, chunks: Iterable[bytes | memoryview]) -> dict[str, Any]:
     return {"size": size, "sha256": digest.hexdigest()}
 
 
+def _exchange(new: Path, old: Path) -> None:
+    """Exchange the names of two folders in one step, so that a reader always finds `old`.
+
+    If the file system cannot do this (NFS, for example), `old` is renamed before `new` gets its
+    name; `remove_leftovers` restores `old` if the process dies between these two steps.
+    """
+    if _renamed_in_one_step(new, old):
+        return
+    aside = old.with_name(f"{_REPLACED}{old.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except BaseException:
+        aside.rename(old)
+        raise
+    aside.rename(new)
+
+
+def _renamed_in_one_step(new: Path, old: Path) -> bool:
+    """Exchange two names with renameat2 of Linux, or return False if it is not supported.
+
+    Raises OSError if the exchange fails, for example because of missing permissions.
+    """
+    current_folder, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of <fcntl.h>
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    names = os.fsencode(new), os.fsencode(old)
+    if renameat2(current_folder, names[0], current_folder, names[1], exchange) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(old))
+
+
 def _make_folder(folder: Path) -> None:
     operation("create", folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -274,7 +325,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _regular_size(path: Path) -> int:
-    """Return the size of a regular file. Reading a FIFO or a device might never end."""
+    """Return the size of a file; raise StorageError if it is not regular (a FIFO may never end)."""
     try:
         status = path.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Text: clean lines for training and translation, and escapes for terminals and files."""
+"""Cleaning of lines for training and translation, and escapes for terminals and files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nmt.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# str.splitlines() would split at each of these but \n; in a corpus they are only odd spaces.
+# str.splitlines() splits at each of these characters; in a corpus, all but \n are odd spaces.
 _LINE_SEPARATORS = "\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _REPAIRS = (
@@ -24,17 +24,17 @@ _REPAIRS = (
     ("control characters", _CONTROLS, ""),
     ("lone surrogates", re.compile("[\ud800-\udfff]"), "\ufffd"),
 )
-# Characters that JSON allows but a terminal obeys, a line reader splits at, or YAML forbids.
+# Characters that JSON allows but that control a terminal, separate lines, or are invalid in YAML.
 _NOT_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def clean_line(line: str, repaired: Counter[str] | None = None) -> str:
-    """The text of a line without what no sentence holds; spaces around it are stripped.
+    """Return a line without characters that do not belong in a sentence, and without outer spaces.
 
-    Removed: carriage returns at the end, byte order marks, control characters. Made a space: other
-    carriage returns, tabs, every Unicode line separator (a line stays one line). Lone surrogates
-    (not text; JSON can hold them) become U+FFFD. Nothing else changes: Unicode normalization is
-    the tokenizer's. `repaired` counts lines by kind of repair.
+    Carriage returns at the end, byte order marks and control characters are removed. Other carriage
+    returns, tabs and Unicode line separators become a space. Lone surrogates, which JSON can
+    contain, become U+FFFD. Unicode normalization is left to the tokenizer. `repaired` counts lines
+    by kind of repair.
     """
     if not line.isprintable():
         for kind, pattern, replacement in _REPAIRS:
@@ -45,8 +45,7 @@ def clean_line(line: str, repaired: Counter[str] | None = None) -> str:
 
 
 def decode_line(raw: bytes, path: Path | str, number: int) -> str:
-    """The text of line `number` (from 1) of a file. Raises DataError naming the byte (from 1)
-    of the line that is not UTF-8."""
+    """Decode line `number` (from 1). Raises DataError with the first byte that is not UTF-8."""
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
@@ -58,9 +57,9 @@ def decode_line(raw: bytes, path: Path | str, number: int) -> str:
 
 
 def escape(text: str, keep: str = "") -> str:
-    """Return text for a message, with unprintable characters as escapes such as \\x1b or \\u2028.
+    r"""Return text for a message, with unprintable characters as escapes such as \x1b or \u2028.
 
-    The characters in `keep` stay as they are.
+    The characters in `keep` are not changed.
     """
     return "".join(
         char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
@@ -69,10 +68,10 @@ def escape(text: str, keep: str = "") -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Return a sentence with control characters as escapes such as \\x1b.
+    r"""Return a sentence with control characters as escapes such as \x1b.
 
-    Other unprintable characters, such as no-break spaces and joiners, belong to a sentence and
-    stay as they are.
+    Other unprintable characters, such as no-break spaces and joiners, belong to the sentence and
+    are not changed.
     """
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
@@ -83,9 +82,9 @@ def replace_unprintable(text: str) -> str:
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """Return text for a message: escaped, and cut in the middle to `limit` characters first.
+    """Return text for a message, cut in the middle to `limit` characters and then escaped.
 
-    The end of a long path is kept because it says most.
+    The end of a path is kept, because it is the most informative part.
     """
     if len(text) > limit:
         half = (limit - 3) // 2
@@ -96,8 +95,8 @@ def shorten(text: str, limit: int = 80) -> str:
 def to_json(value: Any) -> str:
     """Return a value as JSON on one line that is safe on a terminal and is also YAML 1.2.
 
-    Characters beyond ASCII stay readable; control characters, line separators and characters
-    that YAML forbids are escaped.
+    Control characters, line separators and characters that are invalid in YAML are escaped; other
+    non-ASCII characters are not.
     """
     text = json.dumps(value, ensure_ascii=False)
     return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,12 +1,12 @@
-"""How fast data is prepared, and in how much memory, as the corpus grows.
+"""Measure time and memory of data preparation for corpora of different sizes.
 
     python scripts/bench_data.py --pairs 1000000 2000000 5000000 --output docs/images
 
-For each size random pairs are written (--folder needs about 800 bytes a pair); then a process of
-its own reads, checks and cleans them, trains the tokenizer, encodes them and writes the corpus,
-and a second one starts from what the first has left. A line is a sentence of either side. The
-tokenizer is trained in a child process, on at most --training-lines lines whatever the size of the
-data: its memory is counted apart, and the lines a second are given with and without its time.
+For each size, random pairs are written (--folder needs about 800 bytes per pair). A separate
+process reads, checks and cleans the pairs, trains the tokenizer, encodes the pairs and writes the
+corpus. A second process starts from the cache of the first. A line is a sentence of either side.
+The tokenizer is trained in a child process on at most --training-lines lines. The memory of this
+child is reported separately, and lines per second with and without the time of the child.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WORDS = 200_000
 
 
 def write_pairs(folder: Path, pairs: int, seed: int) -> None:
-    """Sentences of 5 to 24 words, Zipf-distributed, another vocabulary for each side."""
+    """Write sentences of 5 to 24 Zipf-distributed words, with a separate vocabulary per side."""
     rng = np.random.default_rng(seed)
     for number, side in enumerate(("source", "target")):
         draws = np.random.default_rng(number)
@@ -55,11 +55,11 @@ def write_pairs(folder: Path, pairs: int, seed: int) -> None:
 
 
 def measure(folder: Path, kind: str, training_lines: int) -> dict[str, float]:
-    """Prepare the pairs of `write_pairs` in folder and folder/valid."""
+    """Prepare the pairs in folder and folder/valid and return the results by name with unit."""
     splits = {"train": folder, "valid": folder / "valid"}
     files = {
-        split: {side: str(place / side) for side in ("source", "target")}
-        for split, place in splits.items()
+        split: {side: str(path / side) for side in ("source", "target")}
+        for split, path in splits.items()
     }
     tokenizer = {"type": kind, "vocab_size": 16_000, "max_training_lines": training_lines}
     config = Config.model_validate(
@@ -70,18 +70,20 @@ def measure(folder: Path, kind: str, training_lines: int) -> dict[str, float]:
         }
     )
     begin = time.perf_counter()
-    said: dict[str, float] = {}
+    started: dict[str, float] = {}
 
-    def say(line: str) -> None:
+    def report(line: str) -> None:
         seconds = time.perf_counter() - begin
-        said[line.partition(" ")[0]] = seconds
+        started[line.partition(" ")[0]] = seconds
         print(f"{seconds:7.1f} s  {line}", file=sys.stderr, flush=True)
 
-    data = prepare_data(config, folder / "data", folder / "tokenizer", say, lambda: None)
-    figures = {
-        "seconds": time.perf_counter() - begin,
-        # From "tokenizer: training" to "data: encoding".
-        "tokenizer seconds": said["data:"] - said["tokenizer:"] if "tokenizer:" in said else 0.0,
+    data = prepare_data(config, folder / "data", folder / "tokenizer", report, lambda: None)
+    seconds = time.perf_counter() - begin
+    # The time between the progress lines "tokenizer: training" and "data: encoding".
+    spent = started["data:"] - started["tokenizer:"] if "tokenizer:" in started else 0.0
+    results = {
+        "seconds": seconds,
+        "tokenizer seconds": spent,
         "peak MiB": peak_mib(),
         "tokenizer's peak MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }
@@ -90,18 +92,20 @@ def measure(folder: Path, kind: str, training_lines: int) -> dict[str, float]:
     begin = time.perf_counter()
     for batch in batches:
         data.train.read(batch)
-    return figures | {"batch ms": (time.perf_counter() - begin) * 1000 / len(batches)}
+    return results | {"batch ms": (time.perf_counter() - begin) * 1000 / len(batches)}
 
 
 def peak_mib() -> float:
-    """Most resident memory of this process so far; getrusage would count that of the process that
-    started this one."""
+    """Return the peak resident memory of this process in MiB.
+
+    getrusage would include the memory of the parent process.
+    """
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024
 
 
 def run(pairs: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Figures for one size, each process from a cold start."""
+    """Measure one size in new processes and return the results by name with unit."""
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         print(f"{pairs:,} pairs", file=sys.stderr, flush=True)
@@ -139,15 +143,15 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
     figure, panels = pyplot.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     millions = [row["pairs"] / 1e6 for row in rows]
     lines = {
-        "with the tokenizer's training": [row["lines/s"] / 1e3 for row in rows],
+        "with tokenizer training": [row["lines/s"] / 1e3 for row in rows],
         "without": [row["lines/s without tokenizer"] / 1e3 for row in rows],
     }
     memory = {
-        "preparing": [row["peak MiB"] for row in rows],
-        "its child, training the tokenizer": [row["tokenizer's peak MiB"] for row in rows],
+        "data preparation": [row["peak MiB"] for row in rows],
+        "tokenizer training (child process)": [row["tokenizer's peak MiB"] for row in rows],
     }
     for panel, title, curves in (
-        (panels[0], "thousand lines a second", lines),
+        (panels[0], "thousand lines per second", lines),
         (panels[1], "peak resident memory, MiB", memory),
     ):
         for (label, values), color in zip(curves.items(), ("#1f5fa8", "#c2571a"), strict=True):
@@ -164,13 +168,14 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000])
-    parser.add_argument("--type", choices=["bpe", "unigram"], default="bpe")
-    parser.add_argument("--training-lines", type=int, default=200_000)
-    parser.add_argument("--folder", type=Path, help="where to work [a temporary folder]")
-    parser.add_argument("--output", type=Path, help="folder for growth-data.svg")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("--pairs", type=int, nargs="+", default=[1_000_000], help="corpus sizes in pairs [1000000]")
+    add("--type", choices=["bpe", "unigram"], default="bpe", help="tokenizer type [bpe]")
+    add("--training-lines", type=int, default=200_000, help="lines to train the tokenizer [200000]")
+    add("--folder", type=Path, help="parent of the working folder [system default]")
+    add("--output", type=Path, help="write growth-data.svg to this folder")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(arguments.measure, arguments.type, arguments.training_lines)))

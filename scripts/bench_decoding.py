@@ -4,14 +4,14 @@
     python scripts/bench_decoding.py --against ctranslate2
     python scripts/bench_decoding.py --device cuda --precision bf16 fp32 --against transformers
 
-Every system runs in a separate process. The systems are measured alternately over several rounds;
-the results are medians, and ratios are of the same round. Tokenization is part of the measured
-time. Output tokens are the tokens of the output text tokenized again, plus one eos per sentence.
-Outputs are compared line by line; --differences shows those that differ.
+Every system runs in a separate process. The systems are measured alternately over several rounds.
+Results are medians over rounds; ratios are computed within a round. Times include tokenization.
+Output tokens are the tokens of the output text tokenized again, plus one eos per sentence. Outputs
+are compared line by line; --differences shows different lines.
 
-transformers is MarianMT, whose weights are those of the run and whose `generate` stops a sentence
-when it has as many finished hypotheses as the beam is wide, as nmt does by default. It needs a run
-with post-norm, sinusoidal positions, ReLU and one tied vocabulary, which are the defaults.
+--against transformers measures MarianMT with the weights of the run. Its `generate` finishes a
+sentence when the number of finished hypotheses equals the beam size, as nmt does by default. The
+run must have post-norm, sinusoidal positions, ReLU and one tied vocabulary, which are the defaults.
 
 On a GPU, fp32-eager and bf16-eager decode without CUDA graphs:
 
@@ -33,7 +33,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-MAX_LENGTH = 256  # tokens of an output; CTranslate2 knows no limit by the source's length
+MAX_LENGTH = 256  # output tokens; CTranslate2 has no limit relative to the source length
 OWN = ("fp32", "fp16", "bf16", "int8", "fp32-eager", "bf16-eager")
 OTHERS = {"ctranslate2": ("ct2-float32", "ct2-int8"), "transformers": ("hf-fp32", "hf-bf16")}
 
@@ -45,7 +45,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Speed of one system; runs in its own process."""
+    """Measure one system in this process and return the results by name with unit."""
     lines = read_lines(arguments.source)
     order = sorted(range(len(lines)), key=lambda i: -len(lines[i]))
     groups = [order[i : i + arguments.batch] for i in range(0, len(order), arguments.batch)]
@@ -59,7 +59,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
     translate(lines[:8])
     translate(lines[:1])
-    if arguments.workers > 1:  # they share what is given at one time
+    if arguments.workers > 1:  # workers share the sentences of one call
         groups = [order]
     outputs = [""] * len(lines)
     begin = time.perf_counter()
@@ -74,14 +74,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "sentences/s": len(lines) / seconds,
         "output tokens/s": sum(count(output) + 1 for output in outputs) / seconds,
-        "ms a sentence at batch 1": single * 1000,
+        "ms per sentence at batch 1": single * 1000,
         "peak memory MiB": peak_memory(arguments.device) / 2**20,
         "outputs": outputs,
     }
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: of the GPU, as torch reserved them, or of this process."""
+    """Return the peak memory in bytes: reserved by torch on the GPU, or of this process."""
     if device == "cpu":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     import torch
@@ -171,8 +171,8 @@ def transformers_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
         feedforward=sizes.feedforward,
     )
     trained: Any = load_model(run, torch.device("cpu"))
-    places = torch.arange(model.config.max_position_embeddings)
-    positions = SinusoidalPositions(sizes.d_model)(places)
+    indices = torch.arange(model.config.max_position_embeddings)
+    positions = SinusoidalPositions(sizes.d_model)(indices)
     load_nmt_weights(model, trained.state_dict(), positions)
     dtype = torch.bfloat16 if arguments.measure == "hf-bf16" else torch.float32
     model.to(device, dtype).eval()
@@ -198,25 +198,26 @@ def transformers_system(arguments: argparse.Namespace) -> tuple[Any, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", default="bench", help="name or folder of a run [bench]")
-    parser.add_argument(
-        "--source", type=Path, help="text to translate, or .gz [the run's test or validation data]"
+    add = parser.add_argument
+    add("--model", default="bench", help="name or folder of a run [bench]")
+    add("--source", type=Path, help="text file, plain or .gz [test or validation set of the run]")
+    add(
+        "--precision", nargs="+", default=["fp32"], choices=OWN, help="number formats of nmt [fp32]"
     )
-    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=OWN)
-    parser.add_argument("--against", choices=OTHERS)
-    parser.add_argument("--batch", type=int, default=64, help="sentences per batch")
-    parser.add_argument("--singles", type=int, default=100, help="sentences for batch 1")
-    parser.add_argument("--beam-size", type=int, default=5)
-    parser.add_argument("--length-penalty", type=float, default=1.0)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=1, help="workers that share the threads")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--lines", type=int, help="take only so many lines of the source")
-    parser.add_argument("--differences", type=int, default=0, help="show so many of each system")
-    parser.add_argument("--json", action="store_true", help="print a JSON object per line")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--converted", type=Path, help=argparse.SUPPRESS)
+    add("--against", choices=OTHERS, help="also measure this decoder")
+    add("--batch", type=int, default=64, help="sentences per batch [64]")
+    add("--singles", type=int, default=100, help="sentences translated one by one [100]")
+    add("--beam-size", type=int, default=5, help="beam size [5]")
+    add("--length-penalty", type=float, default=1.0, help="length penalty [1.0]")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="device [cpu]")
+    add("--threads", type=int, default=2, help="number of CPU threads [2]")
+    add("--workers", type=int, default=1, help="workers that share the threads [1]")
+    add("--rounds", type=int, default=3, help="rounds to take the median of [3]")
+    add("--lines", type=int, help="use only the first lines of the source")
+    add("--differences", type=int, default=0, help="different outputs to print per system [0]")
+    add("--json", action="store_true", help="print a JSON object per line")
+    add("--measure", help=argparse.SUPPRESS)
+    add("--converted", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         json.dump(measure(arguments), sys.stdout)
@@ -242,7 +243,7 @@ def main() -> None:
 
             convert(run, converted)
         if arguments.against == "transformers" and find_spec("transformers") is None:
-            print("transformers is not installed and not measured", file=sys.stderr)
+            print("warning: transformers is not installed and was not measured", file=sys.stderr)
         elif arguments.against:
             systems += OTHERS[arguments.against]
         for _ in range(arguments.rounds):

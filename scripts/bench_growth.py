@@ -1,10 +1,10 @@
-"""Measure how the cost of decoding grows with beam, batch and length; print and plot it.
+"""Measure how the cost of decoding grows with beam size, batch and length.
 
     python scripts/bench_growth.py --output docs/images
 
-Random weights and sources; every output is made exactly as long as its source (min_length =
-max_length), so the work of a point is known: batch * beam hypotheses through length + 1 steps.
-The times are minima over several repetitions, all points in turn.
+Weights and sources are random. Every output is exactly as long as its source (min_length =
+max_length), so the work of a point is known: batch * beam hypotheses for length + 1 decoding steps.
+Times are minima over several repetitions, which alternate between all points.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ BEAM, BATCH, LENGTH = 5, 16, 24
 
 
 class Point(NamedTuple):
+    """Beam size, sentences per batch and tokens per output, without eos."""
+
     beam: int = BEAM
     batch: int = BATCH
     length: int = LENGTH
@@ -42,7 +44,7 @@ AXES = {
 
 
 def seconds(program: DecoderProgram, point: Point, vocabulary: int) -> float:
-    """Time of one search."""
+    """Return the time of one search in seconds."""
     source = torch.randint(4, vocabulary, (point.batch, point.length))
     options = DecodingConfig(
         beam_size=point.beam,
@@ -77,20 +79,21 @@ def plot(times: dict[Point, float], path: Path) -> None:
         panel.set_xticks(xs, [str(x) for x in xs])
         panel.minorticks_off()
         panel.grid(visible=True, alpha=0.3)
-    panels[0].set_ylabel("ms a sentence")
+    panels[0].set_ylabel("ms per sentence")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--config", type=Path, default=BENCH)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--output", type=Path, help="folder for growth-decoding.svg")
-    parser.add_argument("--json", action="store_true")
+    add = parser.add_argument
+    add("--config", type=Path, default=BENCH, help="config file [configs/bench.yaml]")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
+    add("--precision", choices=["fp32", "bf16"], default="fp32", help="number format [fp32]")
+    add("--threads", type=int, default=2, help="number of CPU threads [2]")
+    add("--repetitions", type=int, default=5, help="runs per point; the fastest counts [5]")
+    add("--output", type=Path, help="write growth-decoding.svg to this folder")
+    add("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
 
     keep_freed_memory()
@@ -114,7 +117,7 @@ def main() -> None:
         print(json.dumps(rows))
         return
     for axis, points in AXES.items():
-        print(f"| {axis} | ms a sentence | sentences/s | ms a step |")
+        print(f"| {axis} | ms per sentence | sentences/s | ms per decoding step |")
         print("|---:|---:|---:|---:|")
         for point in points:
             spent = times[point]

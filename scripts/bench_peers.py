@@ -1,11 +1,11 @@
-"""Compare training speed with other toolkits on the same work, in turn, over several rounds.
+"""Compare training speed with other toolkits on the same data and settings.
 
     python scripts/bench_peers.py --set ... \\
         --peer fairseq=/venvs/fairseq/bin/python --peer eole=/venvs/eole/bin/python
 
-Each peer is given by the Python of an environment that has it (docs/benchmarks.md says how to
-make one); `peer_training.py` runs it there. All get the same pairs, segmented by the config's
-tokenizer. Every system runs in a process of its own.
+--peer names a toolkit and the Python of an environment in which it is installed, as described in
+docs/benchmarks.md. `peer_training.py` runs there. All systems get the same pairs, segmented by the
+tokenizer of the config. They run alternately over several rounds, each in a separate process.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ PEERS = ("fairseq", "opennmt", "eole", "marian", "joeynmt", "sockeye", "transfor
 
 
 def write_pieces(config: Config, folder: Path) -> None:
-    """The corpus in pieces, one pair a line, and the vocabulary in the formats that peers read."""
+    """Write the corpus in pieces, one sentence per line, and the vocabulary in all formats."""
     from nmt.data.corpus import prepare_data
 
     data = prepare_data(config, folder, folder / "tokenizer", lambda _: None, lambda: None)
     vocabulary = data.tokenizer.target
     if not data.tokenizer.shared:
-        raise SystemExit("the peers are set up for one vocabulary: tokenizer.shared must be true")
+        raise SystemExit("error: the peers need one vocabulary\nhint: set tokenizer.shared to true")
     for name, corpus in (("train", data.train), ("valid", data.valid)):
         with (
             (folder / f"{name}.en").open("w", encoding="utf-8") as source,
@@ -63,14 +63,17 @@ def measure_nmt(arguments: argparse.Namespace, precision: str) -> dict[str, Any]
     command += ["--set", f"training.threads={arguments.threads}"]
     command += ["--steps", str(arguments.updates), "--warmup", str(arguments.warmup)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
 
 
 def measure_peer(
     name: str, python: str, job: dict[str, Any], seconds: float
 ) -> dict[str, Any] | None:
-    """Figures of one run of a peer; None, with its last words on stderr, if it fails."""
+    """Run a peer and return its results.
+
+    If the peer fails, print the end of its log to stderr and return None.
+    """
     folder = Path(job["folder"])
     result = folder / "result.json"
     result.unlink(missing_ok=True)
@@ -95,41 +98,55 @@ def measure_peer(
         try:
             process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            print(f"{name}: stopped after {seconds:.0f} s", file=sys.stderr)
+            print(f"{name}: stopped at its time limit of {seconds:.0f} s", file=sys.stderr)
         finally:
-            # Data loaders of the peer may outlive it.
+            # Data loaders of the peer may still run.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if not result.exists():
         last = log.read_text(errors="replace").strip().split("\n")[-3:]
-        print(f"{name} failed; the end of {log}:", *last, sep="\n  ", file=sys.stderr)
+        print(f"{name} failed. End of {log}:", *last, sep="\n  ", file=sys.stderr)
         return None
-    figures: dict[str, Any] = json.loads(result.read_text())
-    return figures
+    results: dict[str, Any] = json.loads(result.read_text())
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--config", type=Path, default=BENCH)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
-    parser.add_argument("--precision", nargs="+", default=["auto", "fp32"], help="of nmt")
-    parser.add_argument("--peer-precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--updates", type=int, default=10, help="measured updates of a run")
-    parser.add_argument("--warmup", type=int, default=3, help="updates before measuring")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=480, help="seconds for one peer's run")
-    parser.add_argument("--work", type=Path, help="keep the peers' files here [a temporary folder]")
-    parser.add_argument("--json", action="store_true")
+    add = parser.add_argument
+    add("--config", type=Path, default=BENCH, help="config file [configs/bench.yaml]")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
+    add(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=PYTHON",
+        help="toolkit to measure and its Python; can be repeated",
+    )
+    add(
+        "--precision", nargs="+", default=["auto", "fp32"], help="number formats of nmt [auto fp32]"
+    )
+    add(
+        "--peer-precision",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        help="number format of peers [fp32]",
+    )
+    add("--threads", type=int, default=2, help="number of CPU threads [2]")
+    add("--updates", type=int, default=10, help="measured steps per run [10]")
+    add("--warmup", type=int, default=3, help="steps before measuring [3]")
+    add("--rounds", type=int, default=2, help="rounds to take the median of [2]")
+    add("--timeout", type=float, default=480, help="time limit of a peer's run in seconds [480]")
+    add("--work", type=Path, help="folder to keep the peers' files [temporary]")
+    add("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     peers = dict(peer.split("=", 1) for peer in arguments.peer)
     for name in peers:
         if name not in PEERS:
-            parser.error(f"no peer {name}; there are {', '.join(PEERS)}")
+            parser.error(f"unknown peer {name}; use one of {', '.join(PEERS)}")
     if missing := [name for name in PEERS if name not in peers]:
-        print(f"not measured (no --peer): {', '.join(missing)}", file=sys.stderr)
+        print(f"not measured, because --peer is missing: {', '.join(missing)}", file=sys.stderr)
 
     config = load_config(arguments.config, arguments.set)
     rounds: list[dict[str, dict[str, Any]]] = []
@@ -149,9 +166,9 @@ def main() -> None:
         for _ in range(arguments.rounds):
             row = {f"nmt {p}": measure_nmt(arguments, p) for p in arguments.precision}
             for name, python in peers.items():
-                figures = measure_peer(name, python, job, arguments.timeout)
-                if figures is not None:
-                    row[f"{name} {arguments.peer_precision}"] = figures
+                results = measure_peer(name, python, job, arguments.timeout)
+                if results is not None:
+                    row[f"{name} {arguments.peer_precision}"] = results
             rounds.append(row)
 
     first = f"nmt {arguments.precision[0]}"

@@ -1,23 +1,23 @@
-"""Measure training speed: target tokens per second, and the share of what the device could do.
+"""Measure training speed: target tokens per second and the share of the device's limit.
 
     python scripts/bench_training.py [--config configs/bench.yaml] [--set KEY=VALUE ...]
     python scripts/bench_training.py --device cuda [--sizes base big] [--systems nmt marianmt]
 
 The first form trains on the corpus of a config. The second form needs no corpus: its pairs are
 made-up token ids with about the length and frequency distribution of Multi30k in subwords. It also
-measures MarianMT of Hugging Face transformers on the same batches, in the same number format, with
-fused AdamW, without cuDNN attention and with lengths padded to a multiple of 8.
+measures MarianMT of Hugging Face transformers on the same batches and in the same number format,
+with fused AdamW, without cuDNN attention and with lengths padded to a multiple of 8.
 
-Tokens per second count wall time over all measured steps, including the wait for batches, which a
-thread prepares. Target tokens are real ones: eos counts, padding does not. The share of the limit
+Tokens per second use the wall time of all measured steps, including the wait for batches, which a
+thread prepares. Target tokens include eos and exclude padding. The share of the limit
 is 6 x (encoder parameters x source tokens + (decoder + output parameters) x target tokens) FLOP
 per second, divided by the rate of one large matrix product of the same number format, measured in
 the same run. Absolute results drift on shared machines; the share, and ratios of two runs taken
 alternately, do not.
 
 In bfloat16 on a CPU the first epoch is slower than later epochs, because oneDNN compiles the
-products of every new shape of a batch. Set --warmup to the number of batches of an epoch to leave
-that out.
+products of every new batch shape. To exclude this time, set --warmup to the number of batches per
+epoch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ from nmt.training.optimizer import build_optimizer, learning_rate
 
 BENCH = Path(__file__).parents[1] / "configs" / "bench.yaml"
 PROFILED = 10
-"""Steps after the measured ones, in which the kernels of a GPU are timed."""
+"""Number of steps after the measured steps in which the kernels of a GPU are timed."""
 
 SIZES = {
     "tiny": (32, 2, 1, 64, 200, 500),
@@ -74,10 +74,10 @@ SYSTEMS = ("nmt", "marianmt", "nmt-compiled", "marianmt-compiled")
 
 
 class MadeUpCorpus:
-    """Pairs of random token ids; has the parts of `nmt.data.corpus.Corpus` that training uses.
+    """Pairs of random token ids, with the methods of `nmt.data.corpus.Corpus` that training uses.
 
-    The lengths are those of Multi30k English-German with 10,000 joint BPE pieces: log-normal with
-    a median of 14 tokens and a deviation of 0.32, target lengths with a deviation of 0.19 from
+    Lengths are distributed as in Multi30k English-German with 10,000 joint BPE pieces: log-normal
+    with a median of 14 tokens and a deviation of 0.32, target lengths deviating by 0.19 from
     source lengths (both in natural logarithms). Token frequencies are proportional to 1 / rank.
     """
 
@@ -97,7 +97,7 @@ class MadeUpCorpus:
     def read(
         self, indices: np.ndarray, sampling_seed: int | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the pairs (source, target) of ids without bos and eos; nothing is sampled."""
+        """Return the pairs (source, target) of ids without bos and eos. The seed has no effect."""
         pairs = []
         for i in indices:
             middle = self._ends[i] - self.target_lengths[i]
@@ -108,7 +108,7 @@ class MadeUpCorpus:
 
 @dataclass(frozen=True)
 class Work:
-    """A model's sizes and what it is trained on."""
+    """Sizes of a model, its training settings and its data."""
 
     name: str
     model: ModelConfig
@@ -116,10 +116,10 @@ class Work:
     corpus: Any
     """A `Corpus` or a `MadeUpCorpus`."""
     vocabularies: tuple[int, int, bool]
-    """Sizes of the source and the target vocabulary, and whether they are one."""
+    """Size of the source vocabulary, size of the target vocabulary, and whether both are one."""
 
     def flop(self, source_tokens: int, target_tokens: int) -> int:
-        """FLOP of the matrix products of a step, without attention scores and without padding."""
+        """Return the FLOP of a step's matrix products, without attention scores and padding."""
         with torch.device("meta"):
             model: Any = build_model(self.model, *self.vocabularies)
         encoder, decoder = (
@@ -160,7 +160,7 @@ def work_of_config(path: Path, overrides: list[str], folder: Path) -> Work:
 
 @dataclass(frozen=True)
 class System:
-    """A model in training. `loss` gives the mean per target token of a batch on the device."""
+    """A model in training. `loss` returns the mean loss per target token in nats, a scalar."""
 
     model: Any
     optimizer: torch.optim.Optimizer
@@ -214,7 +214,7 @@ def build(system: str, work: Work, device: torch.device) -> System:
 
 
 def planned(work: Work, count: int) -> list[np.ndarray]:
-    """Return the first `count` batches of the training's plan, over as many epochs as they need."""
+    """Return the pair indices of the first `count` batches, over as many epochs as necessary."""
     lengths = (work.corpus.source_lengths, work.corpus.target_lengths)
     training = work.training
     epochs = (
@@ -244,7 +244,7 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
     numbers = itertools.count(1)
     batches = training_batches(work.corpus, planned(work, warmup + steps + PROFILED))
 
-    def step() -> tuple[int, int, int]:
+    def step() -> tuple[Tensor, int, int]:
         with timed("data"):
             batch = next(batches).to(device)
         with timed("forward"), autocast(device, precision):
@@ -253,8 +253,8 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
             loss.backward()  # type: ignore[no-untyped-call]
         with timed("optimizer"), autocast(device, precision):
             update(system, work.training, next(numbers))
-        places = batch.source.ids.numel() + batch.target.ids.numel()
-        return batch.source_tokens, batch.target_tokens, places
+        positions = batch.source.ids.numel() + batch.target.ids.numel()
+        return batch.source.segments.count_nonzero(), batch.target_tokens, positions
 
     for _ in range(warmup):
         step()
@@ -265,7 +265,7 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
     synchronize(device)
     wall = time.perf_counter() - begin
 
-    source, target, places = (sum(column) for column in zip(*counts, strict=True))
+    source, target, positions = (int(sum(column)) for column in zip(*counts, strict=True))
     peak = peak_memory(device)
     gpu = gpu_seconds(step) if device.type == "cuda" else None
     rates.append(matrix_rate(device, precision))
@@ -276,7 +276,7 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
         **({} if gpu is None else {"GPU ms per step": round(1000 * gpu, 2)}),
         **{f"host share, {part}": round(spent / wall, 3) for part, spent in seconds.items()},
         "target tokens per step": round(target / steps),
-        "padding share": round(1 - (source + target) / places, 4),
+        "padding share": round(1 - (source + target) / positions, 4),
         "peak memory GiB": round(peak, 2),
         "matrix rate TFLOP/s": round(max(rates) / 1e12, 3),
         "precision": precision,
@@ -286,11 +286,11 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
 
 
 def update(system: System, training: TrainingConfig, number: int) -> None:
-    """Clip the gradients and make step `number` of the optimizer."""
+    """Clip the gradients and run step `number` (from 1) of the optimizer."""
     model: nn.Module = system.model
     norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     if system.waits and not math.isfinite(norm):
-        raise SystemExit(f"the gradient of step {number} is not finite")
+        raise SystemExit(f"error: the gradient of step {number} is not finite")
     if training.clip_norm:
         clip_grads_with_norm_(model.parameters(), training.clip_norm, norm)
     for group in system.optimizer.param_groups:
@@ -300,7 +300,7 @@ def update(system: System, training: TrainingConfig, number: int) -> None:
 
 
 def matrix_rate(device: torch.device, precision: Precision) -> float:
-    """Return the FLOP/s of a large product (n, n) x (n, n), 2 n^3 FLOP: the best of six times.
+    """Return the FLOP/s of a large product (n, n) x (n, n) of 2 n^3 FLOP, the best of six runs.
 
     n is 2048 on a CPU and 8192 on a GPU, where a smaller product does not fill the device.
     """
@@ -318,9 +318,9 @@ def matrix_rate(device: torch.device, precision: Precision) -> float:
 
 
 def gpu_seconds(step: Callable[[], object]) -> float:
-    """Return the time of all kernels and copies of one step, the mean of PROFILED steps.
+    """Return the seconds of all kernels and copies per step, the mean of PROFILED steps.
 
-    The difference to the wall time of a step is the time in which the GPU waits for the host. NaN
+    The rest of the wall time of a step is the time in which the GPU waits for the host. Return NaN
     if the driver does not allow profiling.
     """
     from torch.autograd import DeviceType
@@ -341,7 +341,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Return the peak memory in GiB: of tensors on the GPU, or of the process so far."""
+    """Return the peak memory in GiB: tensors on the GPU, or resident memory of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -349,15 +349,27 @@ def peak_memory(device: torch.device) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--config", type=Path, default=BENCH)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="train on made-up pairs there")
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, help="[cuda: base big; cpu: tiny]")
-    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS[:2])
-    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
-    parser.add_argument("--steps", type=int, default=100, help="measured steps [100]")
-    parser.add_argument("--warmup", type=int, default=20, help="steps before measuring [20]")
-    parser.add_argument("--json", action="store_true", help="print a JSON object per line")
+    add = parser.add_argument
+    add("--config", type=Path, default=BENCH, help="config file [configs/bench.yaml]")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
+    add("--device", choices=["cpu", "cuda"], help="use made-up pairs on this device")
+    add("--sizes", nargs="+", choices=SIZES, help="model sizes [base big on cuda, tiny on cpu]")
+    add(
+        "--systems",
+        nargs="+",
+        choices=SYSTEMS,
+        default=SYSTEMS[:2],
+        help="systems to measure with --device [nmt marianmt]",
+    )
+    add(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        default="auto",
+        help="number format with --device [auto]",
+    )
+    add("--steps", type=int, default=100, help="measured steps [100]")
+    add("--warmup", type=int, default=20, help="steps before measuring [20]")
+    add("--json", action="store_true", help="print a JSON object per line")
     arguments = parser.parse_args()
 
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Write a trained Transformer as a CTranslate2 model, so that both decode the same weights."""
+"""Convert a trained Transformer to a CTranslate2 model with the same weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 def convert(run: Run, folder: Path) -> None:
     """Write the run's final model to `folder` in CTranslate2's format, float32.
 
-    Raises ConfigError for options that CTranslate2 has no equal of.
+    Raises ConfigError for options that CTranslate2 does not support.
     """
     import torch
     from ctranslate2.specs import TransformerSpec, common_spec
@@ -31,9 +31,11 @@ def convert(run: Run, folder: Path) -> None:
     config = run.config.model
     model = load_model(run, torch.device("cpu"))
     if not isinstance(model, Transformer) or config.positions != "sinusoidal":
-        raise ConfigError("only a Transformer with sinusoidal positions can be converted")
+        raise ConfigError(
+            "only a Transformer with sinusoidal positions can be converted to CTranslate2"
+        )
     if config.attention_window is not None:
-        raise ConfigError("CTranslate2 knows no attention_window")
+        raise ConfigError("CTranslate2 does not support model.attention_window")
     activation = {
         "relu": common_spec.Activation.RELU,
         "gelu": common_spec.Activation.GELU,
@@ -81,7 +83,7 @@ def convert(run: Run, folder: Path) -> None:
 
 
 def pieces(vocabulary: Vocabulary) -> list[str]:
-    """All pieces of a vocabulary in the order of their ids."""
+    """Return all pieces of a vocabulary in the order of their ids."""
     return vocabulary.pieces(range(len(vocabulary)))
 
 
@@ -100,7 +102,7 @@ def set_norm(spec: Any, add_norm: Any) -> None:
 
 
 def set_joined(spec: Any, *linears: Any) -> None:
-    """Several projections of one input, one below the other."""
+    """Stack the weights and biases of several projections of one input along the output axis."""
     spec.weight = np.concatenate([array(linear) for linear in linears])
     spec.bias = np.concatenate([linear.bias.detach().numpy() for linear in linears])
 

@@ -4,13 +4,13 @@
 #   scripts/gpu_check.sh [--wheels DIR] [--data DIR] [--output FILE] [PART ...]
 #
 # PART is one of tests, training, decoding, reproducibility and multi30k. Default: all parts, and
-# multi30k only with --data. Each part has a time limit, and a part that fails does not stop the
-# others. The last thing printed is a Markdown table of all results. The exit status is 0 if every
-# part succeeded, 1 if one failed, and 2 if the check could not start.
+# multi30k only with --data. Each part has a time limit, and a failed part does not stop the others.
+# At the end, the script prints a Markdown table of all results. The exit status is 0 if every part
+# succeeded, 1 if a part failed, and 2 if the check could not start.
 #
-#   --wheels DIR   wheels of packages that this Python may lack; they are unpacked, not installed
+#   --wheels DIR   wheels of packages that this Python may lack, unpacked but not installed
 #   --data DIR     Multi30k: train.en, train.de, val.*, test_2016_flickr.*, also as .gz
-#   --output FILE  write the table to FILE too
+#   --output FILE  also write the table to FILE
 #
 # The check runs from the source tree and needs Python 3.12 with torch 2.10 or newer. PYTHON selects
 # another interpreter than python3.
@@ -103,8 +103,8 @@ training() {
   "$PYTHON" scripts/bench_training.py --device cuda --steps 100 --warmup 30 --json | rows training
 }
 
-# Print the options, one per line, that make a config train and validate on --data, or without it on
-# the phrasebook.
+# Print options, one per line, for training and validation on --data. Without --data, they select the
+# phrasebook.
 corpus() {
   if [ -z "$data" ]; then
     printf '%s\n' --set 'data.train={builtin: phrasebook}' --set 'data.valid={builtin: phrasebook}'
@@ -187,8 +187,8 @@ PY
 }
 
 if [ -n "$wheels" ]; then
-  # Packages that are there and new enough stay, because others may depend on their versions.
-  "$PYTHON" - "$wheels" "$work/site" <<'PY' || fail "the wheels in $wheels cannot be unpacked"
+  # Keep installed packages that are new enough, because others may depend on their versions.
+  "$PYTHON" - "$wheels" "$work/site" <<'PY' || fail "cannot unpack the wheels in $wheels"
 import pathlib, sys, tomllib, zipfile
 from importlib import metadata
 from packaging.requirements import Requirement
@@ -199,7 +199,7 @@ wheels = {canonicalize_name(w.name.split("-")[0]): w for w in pathlib.Path(folde
 
 
 def need(requirement: Requirement) -> None:
-    """Unpack the wheel of a requirement, and of what it requires, if it is not met already."""
+    """Unpack the wheels of a requirement and of its dependencies, unless they are installed."""
     name = canonicalize_name(requirement.name)
     if name not in wheels or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
         return

@@ -1,7 +1,7 @@
-"""MarianMT of Hugging Face transformers in the sizes of an nmt Transformer.
+"""MarianMT of Hugging Face transformers in the sizes of an nmt Transformer, for the benchmarks.
 
-Imported by the benchmarks. Needs torch and transformers, and no part of nmt, because
-`peer_training.py` runs where nmt is not installed.
+It requires torch and transformers but not nmt, because `peer_training.py` runs where nmt is not
+installed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def marian_model(
 ) -> Any:
     """Return a MarianMTModel with random float32 weights and one vocabulary for both languages.
 
-    It has post-norm, sinusoidal positions, tied embeddings and no dropout inside attention, as nmt
-    has by default, and calls torch's scaled_dot_product_attention.
+    The model has the defaults of nmt: post-norm, sinusoidal positions, tied embeddings and no
+    dropout of attention weights. It calls torch's scaled_dot_product_attention.
     """
     from transformers import MarianConfig, MarianMTModel
 
@@ -58,7 +58,7 @@ def marian_model(
 
 
 def marian_loss(model: Any, source: Tensor, target_in: Tensor, target_out: Tensor) -> Tensor:
-    """Return the mean label-smoothed cross-entropy (0.1) over the real target tokens, in nats.
+    """Return the mean cross-entropy with label smoothing 0.1 per target token, in nats.
 
     source: (batch, source_len); target_in, target_out: (batch, target_len); int64, padded with 0.
     """
@@ -74,7 +74,7 @@ def marian_loss(model: Any, source: Tensor, target_in: Tensor, target_out: Tenso
 
 
 def padded_to_multiple_of_8(ids: Tensor) -> Tensor:
-    """Return ids (batch, length) with columns of padding up to the next multiple of 8."""
+    """Pad ids (batch, length) with columns of PAD to the next multiple of 8."""
     return functional.pad(ids, (0, -ids.shape[1] % 8), value=PAD)
 
 

@@ -2,11 +2,11 @@
 
     python scripts/measure_degenerate.py --model runs/demo
 
-Translates the test sentences of a run and, made of them, inputs that models are known to fail on:
-many sentences in one, the words of a sentence shuffled, one word many times, upper case, single
-words, letters in random order. Each is translated as the run's config says and once more with
-decoding.no_repeat_ngram and min_length set. A loop is a 4-gram of output words that occurs more
-than once and more often than any 4-gram of the input does.
+The inputs are the test sentences of a run and variants of them on which models often fail: many
+sentences in one, shuffled words, one word many times, upper case, single words, shuffled letters.
+Each input is translated with the config of the run ("plain"), and with decoding.no_repeat_ngram and
+min_length ("guarded"). A loop is a 4-gram of output words that occurs more than once and more often
+than any 4-gram of the input.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from nmt.runs import find_run
 
 
 def hard_sets(sentences: list[str], rng: random.Random) -> dict[str, list[str]]:
-    """Inputs by kind, as many of each as there are sentences (of the joined ones an eighth)."""
+    """Return the inputs by kind: one per sentence, or one per eight sentences for "8 in one"."""
 
     def each(change: Callable[[list[str]], list[str]]) -> list[str]:
         return [" ".join(change(sentence.split())) for sentence in sentences]
 
     return {
-        "as they are": sentences,
+        "test sentences": sentences,
         "8 in one": [" ".join(sentences[i : i + 8]) for i in range(0, len(sentences), 8)],
         "words shuffled": each(lambda words: rng.sample(words, len(words))),
         "one word 20 times": each(lambda words: [rng.choice(words)] * 20),
@@ -41,14 +41,14 @@ def hard_sets(sentences: list[str], rng: random.Random) -> dict[str, list[str]]:
 
 
 def most_repeated(text: str, n: int = 4) -> int:
-    """How often the most frequent n-gram of words occurs."""
+    """Return the number of occurrences of the most frequent n-gram of words."""
     words = text.split()
     counts = Counter(zip(*(words[i:] for i in range(n)), strict=False))
     return max(counts.values(), default=0)
 
 
 def measure(translator: Translator, sources: list[str]) -> tuple[float, float, float]:
-    """Shares of outputs that loop, that reach the length limit, and that are empty."""
+    """Return the shares of outputs that loop, reach the length limit, and are empty (0 to 1)."""
     found = [best[0] for best in translator.translate_nbest(sources, 1, lambda *_: None)]
     loops = sum(
         most_repeated(output.text) > max(1, most_repeated(source))
@@ -61,8 +61,10 @@ def measure(translator: Translator, sources: list[str]) -> tuple[float, float, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True, help="run folder")
-    parser.add_argument("--sentences", type=int, default=400, help="of the test split")
-    parser.add_argument("--no-repeat-ngram", type=int, default=6, help="subword tokens")
+    parser.add_argument("--sentences", type=int, default=400, help="number of test sentences [400]")
+    parser.add_argument(
+        "--no-repeat-ngram", type=int, default=6, help="no_repeat_ngram of guarded, in tokens [6]"
+    )
     arguments = parser.parse_args()
 
     run = find_run(arguments.model)

@@ -1,12 +1,12 @@
-"""Train another toolkit for some updates and time them; run by that toolkit's own Python.
+"""Measure the training speed of another toolkit, in the Python environment of that toolkit.
 
     /path/to/peer/python scripts/peer_training.py NAME JOB RESULT
 
-`bench_peers.py` writes JOB (JSON) and reads RESULT (JSON). Nothing of nmt is imported here. Each
-function below starts one toolkit on the common work through its own command line or, for
-transformers, in a plain loop; what it counts are the real target tokens of each update, eos
-included, and the time is that from one optimizer step to the next (of Marian, which is no Python,
-from one line of its log to the next).
+`bench_peers.py` writes JOB (JSON) and reads RESULT (JSON). This file does not import nmt. Each
+function below starts one toolkit with the common settings, through its own command line or, for
+transformers, in a plain loop. It counts the target tokens of each step, including eos and excluding
+padding, and takes the time from one optimizer step to the next. Marian is not written in Python, so
+its time is from one line of its log to the next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NEVER = 1_000_000
 
 
 class Meter:
-    """Counts the tokens of each update and ends the process after enough of them."""
+    """Counter of the target tokens of each step. It ends the process after the measured steps."""
 
     def __init__(self, job: dict[str, Any], result: Path) -> None:
         self.warmup, self.updates, self.result = job["warmup"], job["updates"], result
@@ -39,13 +39,13 @@ class Meter:
         self.tokens: list[int] = []
         self.times: list[float] = []
         self.process = os.getpid()
-        """The one that trains; helpers that load its data are left out of the peak of memory."""
+        """Id of the process that trains. Peak memory excludes processes that load data."""
 
     def count(self, tokens: Any) -> None:
         self.pending += int(tokens)
 
     def before(self, cls: type, method: str, tokens: Callable[..., Any]) -> None:
-        """Have tokens(self, ...) counted before each call of a method."""
+        """Count tokens(self, ...) before each call of a method."""
         original = getattr(cls, method)
 
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -55,7 +55,7 @@ class Meter:
         setattr(cls, method, counted)
 
     def step(self, *_: Any) -> None:
-        """An update is done."""
+        """Record the end of a step; after the last one, write the results and exit the process."""
         self.times.append(time.perf_counter())
         self.tokens.append(self.pending)
         self.pending = 0
@@ -64,12 +64,12 @@ class Meter:
         measured = self.tokens[-self.updates :]
         status = Path(f"/proc/{self.process}/status").read_text()
         peak = int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])
-        figures = {
+        results = {
             "target tokens/s": sum(measured) / (self.times[-1] - self.times[-self.updates - 1]),
             "target tokens per step": sum(measured) / self.updates,
             "peak memory GiB": peak / 2**20,
         }
-        self.result.write_text(json.dumps(figures))
+        self.result.write_text(json.dumps(results))
         sys.stderr.flush()
         os._exit(0)
 
@@ -283,7 +283,7 @@ def joeynmt(job: dict[str, Any], meter: Meter) -> None:
             "normalization": "tokens",
             "label_smoothing": 0.1,
             "batch_type": "token",
-            # It batches without sorting by length, so that half of a batch is padding.
+            # JoeyNMT does not sort pairs by length, so half of a batch is padding.
             "batch_size": 2 * job["batch_tokens"],
             "epochs": 100,
             "logging_freq": NEVER,
@@ -346,13 +346,13 @@ def marian(job: dict[str, Any], meter: Meter) -> None:
     command += ["--tied-embeddings-all", "--label-smoothing", "0.1", "--clip-norm", "1"]
     command += ["--optimizer", "adam", "--optimizer-params", *map(str, BETAS), "1e-9"]
     command += ["--learn-rate", str(RATE), "--lr-warmup", str(WARMUP), "--max-length", "256"]
-    # It counts the words of the source, without padding.
+    # Marian counts source tokens without padding.
     command += ["--mini-batch-words", str(round(0.82 * job["batch_tokens"]))]
     command += ["--mini-batch-round-up", "false"]
-    # One update of the whole batch, of which each thread takes its part.
+    # Each thread computes a part of the batch; one optimizer step follows.
     command += ["--cpu-threads", str(job["threads"]), "--sync-sgd", "--disp-freq", "1u"]
     command += ["--maxi-batch", "1000", "--maxi-batch-sort", "trg", "--seed", "1"]
-    for path in folder.glob("marian.npz*"):  # of a run before, which it would continue
+    for path in folder.glob("marian.npz*"):  # Marian would resume an earlier run
         path.unlink()
     program = "import sys, _pymarian; sys.exit(_pymarian.main(sys.argv[1:]))"
     with subprocess.Popen(
@@ -408,7 +408,7 @@ def transformers(job: dict[str, Any], meter: Meter) -> None:
 def batches_by_length(
     pairs: list[tuple[list[int], list[int]]], batch_tokens: int
 ) -> Iterator[list[tuple[list[int], list[int]]]]:
-    """Batches of pairs of similar length, in random order, again and again."""
+    """Yield batches of pairs of similar length without end, in a new random order per epoch."""
     ordered = sorted(pairs, key=lambda pair: (max(map(len, pair)), len(pair[1])))
     batches: list[list[tuple[list[int], list[int]]]] = [[]]
     for pair in ordered:
@@ -426,7 +426,7 @@ def lines(path: Path) -> list[str]:
 
 
 def written(path: Path, content: dict[str, Any]) -> Path:
-    """A JSON file, which is a YAML file too."""
+    """Write a JSON file, which is also valid YAML, and return its path."""
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     return path
 
@@ -436,7 +436,7 @@ PEERS = {f.__name__: f for f in (fairseq, opennmt, eole, marian, joeynmt, sockey
 
 def main() -> None:
     name, job_file, result = sys.argv[1:]
-    # At the front, the scripts' folder would hide a package of the same name as one of its files.
+    # At the front of sys.path, this folder would hide packages named like one of its files.
     folder = str(Path(__file__).resolve().parent)
     sys.path.remove(folder)
     sys.path.append(folder)

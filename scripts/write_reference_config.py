@@ -1,4 +1,4 @@
-"""Print configs/reference.yaml: every key of the schema with its meaning, range and default.
+"""Print configs/reference.yaml: every config key with its meaning, range and default.
 
 python scripts/write_reference_config.py > configs/reference.yaml
 """
@@ -44,7 +44,7 @@ def comment(text: str, indent: int) -> str:
 
 
 def key_lines(section: type[Section], name: str, indent: int, lead: str = "") -> list[str]:
-    """The comment of one key, and the key with its default or example and its range."""
+    """Return the comment of a key, and the key with its default or example and its range."""
     field = section.model_fields[name]
     value = dump_scalar(EXAMPLES.get(section, {}).get(name, field.default))
     line = f"{' ' * indent}{lead}{name}: {value}  # {allowed_values(section, name)}"

@@ -1,4 +1,4 @@
-"""Settings of the whole suite: one thread a process, no time limits on single examples."""
+"""Settings of all tests: one thread per process, and no time limit per Hypothesis example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of the code: which part imports which, no circles, no dangerous calls, a fast start."""
+"""Rules of the code: imports between parts, no import cycles, no dangerous calls, fast start."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Every import between two parts of the package, which are its modules and folders, `nmt` being
+# All imports between two parts of the package. A part is a module or a folder; `nmt` is
 # nmt/__init__.py. Imports inside functions and for type checking count.
 ARROWS = {
     "__main__": "cli",
-    "cli": "config data decoding devices errors evaluation inspection loading runs storage tables "
-    "text tokenizer training",
+    "cli": "config data decoding devices errors evaluation inspection loading nmt runs storage "
+    "tables text tokenizer training",
     "config": "errors storage text",
     "data": "config errors model phrasebook storage tables text tokenizer",
     "decoding": "config devices errors kernels loading model runs text tokenizer",
@@ -38,7 +38,8 @@ ARROWS = {
     "tables": "",
     "text": "errors",
     "tokenizer": "config errors storage",
-    "training": "config data decoding devices errors evaluation kernels loading model runs storage",
+    "training": "config data decoding devices errors evaluation kernels loading model nmt runs "
+    "storage tokenizer",
 }
 
 HEAVY = ("torch", "numpy", "datasets", "pyarrow", "sentencepiece", "sacrebleu", "tqdm", "rich")
@@ -100,15 +101,15 @@ def file_imports() -> dict[str, set[str]]:
 
 @cache
 def part_imports() -> dict[str, set[str]]:
-    """Return the parts of the package that each part imports, without itself."""
+    """Return the parts of the package that each part imports, except itself."""
     arrows: dict[str, set[str]] = {part_of(file): set() for file in file_imports()}
     for file, imported in file_imports().items():
         arrows[part_of(file)] |= {part_of(other) for other in imported} - {part_of(file)}
     return arrows
 
 
-def circles(graph: Mapping[str, set[str]]) -> set[str]:
-    """Return the nodes from which a path leads back to themselves."""
+def cycles(graph: Mapping[str, set[str]]) -> set[str]:
+    """Return the nodes that are part of a cycle."""
 
     def reachable(start: str) -> set[str]:
         seen: set[str] = set()
@@ -123,7 +124,7 @@ def circles(graph: Mapping[str, set[str]]) -> set[str]:
     return {node for node in graph if node in reachable(node)}
 
 
-def test_arrows_between_parts_are_exactly_the_declared_ones() -> None:
+def test_imports_between_parts_equal_the_declared_ones() -> None:
     declared = {part: set(imported.split()) for part, imported in ARROWS.items()}
     found = part_imports()
     problems = [f"{part} is not declared" for part in found.keys() - declared]
@@ -134,16 +135,16 @@ def test_arrows_between_parts_are_exactly_the_declared_ones() -> None:
     assert not problems, "change ARROWS or the imports:\n" + "\n".join(problems)
 
 
-def test_parts_import_each_other_without_circles() -> None:
-    assert circles(part_imports()) == set()
+def test_parts_have_no_circular_imports() -> None:
+    assert cycles(part_imports()) == set()
 
 
-def test_files_import_each_other_without_circles() -> None:
-    assert circles(file_imports()) == set()
+def test_files_have_no_circular_imports() -> None:
+    assert cycles(file_imports()) == set()
 
 
-def test_circles_are_found() -> None:
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"b", "c"}
+def test_cycles_returns_the_nodes_of_a_cycle() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"b", "c"}
 
 
 def test_model_imports_only_torch_and_itself() -> None:
@@ -165,21 +166,21 @@ def test_commands_do_not_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nothing_dangerous_is_called(path: Path) -> None:
+def test_code_makes_no_dangerous_calls(path: Path) -> None:
     for line, name in imports_of(path):
         assert name.split(".")[0] not in BANNED_MODULES, f"{path}:{line} imports {name}"
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
             continue
-        place = f"{path}:{node.lineno}"
+        location = f"{path}:{node.lineno}"
         for keyword in node.keywords:
-            assert keyword.arg not in BANNED_ARGUMENTS, f"{place} passes {keyword.arg}"
+            assert keyword.arg not in BANNED_ARGUMENTS, f"{location} passes {keyword.arg}"
         function = node.func
         if isinstance(function, ast.Name):
-            assert function.id not in BANNED_CALLS, f"{place} calls {function.id}"
+            assert function.id not in BANNED_CALLS, f"{location} calls {function.id}"
         elif isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
             called = (function.value.id, function.attr)
-            assert called not in BANNED_ATTRIBUTES, f"{place} calls {'.'.join(called)}"
+            assert called not in BANNED_ATTRIBUTES, f"{location} calls {'.'.join(called)}"
 
 
 def python(code: str) -> str:
@@ -193,7 +194,7 @@ def python(code: str) -> str:
 @pytest.mark.parametrize(
     "module", ["nmt", "nmt.cli", "nmt.config", "nmt.config.loading", "nmt.runs"]
 )
-def test_import_loads_nothing_heavy(module: str) -> None:
+def test_import_loads_no_heavy_modules(module: str) -> None:
     loaded = python(f"import sys, {module}; print(*sys.modules)").split()
     assert not set(HEAVY) & set(loaded)
 
@@ -203,7 +204,7 @@ def test_command_line_imports_no_config_before_a_command_runs() -> None:
     assert not {"pydantic", "ruamel.yaml", "nmt.config"} & set(loaded)
 
 
-def test_help_loads_nothing_heavy_and_is_fast() -> None:
+def test_help_loads_no_heavy_modules_and_is_fast() -> None:
     show_help = "import sys, atexit, nmt.cli; sys.argv = ['nmt', '--help']; "
     at_exit = "atexit.register(lambda: print(*sys.modules)); "
     loaded = python(f"{show_help}{at_exit}nmt.cli.main()").split("\n")[-2].split()

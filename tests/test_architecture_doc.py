@@ -1,4 +1,4 @@
-"""docs/architecture.md names files and functions that exist."""
+"""The files and functions named in docs/architecture.md exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFERENCES = sorted(set(re.findall(r"`((?:nmt|tests)/[\w/]+\.py)(?::([\w.]+))?`"
 
 @cache
 def definitions(path: str) -> set[str]:
-    """Qualified names of the functions, classes and methods in a file."""
+    """Return the qualified names of the functions, classes and methods in a file."""
 
     def inside(node: ast.AST, prefix: str) -> set[str]:
         names = set()
@@ -29,12 +29,12 @@ def definitions(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("path", "name"), REFERENCES)
-def test_reference(path: str, name: str) -> None:
+def test_referenced_name_exists(path: str, name: str) -> None:
     assert (ROOT / path).is_file()
     assert not name or name in definitions(path)
 
 
-def test_every_part_of_the_text_books_is_there() -> None:
+def test_page_lists_every_textbook_part() -> None:
     parts = re.findall(r"^\| (?:\d+\. )?([^|]+?) \|", PAGE, re.MULTILINE)
     assert len(REFERENCES) > 30
     for part in (
@@ -56,7 +56,7 @@ def test_every_part_of_the_text_books_is_there() -> None:
         assert part in parts
 
 
-def test_a_wrong_reference_would_be_found() -> None:
+def test_definitions_contain_only_existing_names() -> None:
     known = definitions("nmt/model/attention.py")
     assert "MultiHeadAttention.forward" in known
     assert "MultiHeadAttention.backward" not in known

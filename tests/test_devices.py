@@ -38,7 +38,7 @@ def cudnn_attention() -> Iterator[None]:
 
 
 def found(monkeypatch: pytest.MonkeyPatch, cuda: bool) -> None:
-    """Let torch find a CUDA device, or none."""
+    """Make torch report a CUDA device, or none."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
 
 
@@ -46,13 +46,14 @@ def found(monkeypatch: pytest.MonkeyPatch, cuda: bool) -> None:
 def test_device_without_cuda_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, cuda=False)
     assert resolve_device("cpu") == resolve_device("auto") == CPU
-    with pytest.raises(UsageError, match="no CUDA device"):
-        resolve_device("cuda")
+    for name in ("cuda", "cuda:1"):
+        with pytest.raises(UsageError, match="no CUDA device"):
+            resolve_device(name)
     assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
 @pytest.mark.usefixtures("cudnn_attention")
-def test_device_cuda_is_taken_without_cudnn_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_device_disables_cudnn_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, cuda=True)
     assert resolve_device("cpu") == CPU
     assert torch.backends.cuda.cudnn_sdp_enabled()
@@ -60,11 +61,17 @@ def test_device_cuda_is_taken_without_cudnn_attention(monkeypatch: pytest.Monkey
     assert not torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(True)
     assert resolve_device("cuda") == CUDA
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(UsageError, match="finds 2 CUDA devices"):
+        resolve_device("cuda:2")
+    with pytest.raises(ValueError, match="cuda:N"):
+        resolve_device("mps")
     assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA])
-def test_precision_that_is_asked_for_is_not_probed(
+def test_explicit_precision_is_not_probed(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def probe() -> bool:
@@ -155,7 +162,7 @@ def test_allocator_without_mallopt_is_left_alone(
     assert keep_freed_memory() is False
 
 
-def test_a_kernel_capacity_from_outside_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_cache_capacity_of_the_environment_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
     monkeypatch.setenv(name, "7")
     keep_compiled_kernels()

@@ -1,4 +1,4 @@
-"""The models that the experiments alter on purpose, and their page."""
+"""The models that the experiments change, and the page with their results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
 
 
-def test_without_the_scale() -> None:
+def test_unscaled_removes_the_scale() -> None:
     import scaling
 
     query, key = torch.randn(1, 2, 3, 16), torch.randn(1, 2, 4, 16)
@@ -38,7 +38,7 @@ def test_without_the_scale() -> None:
     assert torch.equal(attention.attention_weights(query, key, mask), before)
 
 
-def test_without_the_causal_mask() -> None:
+def test_no_causal_mask_shows_later_tokens() -> None:
     import causality
 
     model = Transformer(
@@ -56,7 +56,7 @@ def test_without_the_causal_mask() -> None:
     assert first_is_the_same()
 
 
-def test_the_command_to_repeat_has_no_folders_of_this_machine(tmp_path: Path) -> None:
+def test_recorded_command_has_no_local_folders(tmp_path: Path) -> None:
     import common
 
     parser = common.arguments_for("scripts/experiments/x.py", "What it shows.\n\nMore.")
@@ -86,7 +86,7 @@ def test_results_are_written_into_the_page(tmp_path: Path) -> None:
     assert '"more":0.3333' in (tmp_path / "results" / "x.json").read_text()
 
 
-def test_the_page_has_a_place_for_every_experiment() -> None:
+def test_page_has_a_block_for_every_experiment() -> None:
     page = (ROOT / "docs" / "why-attention.md").read_text()
     names = {path.stem for path in EXPERIMENTS.glob("*.py") if "common.save(" in path.read_text()}
     assert len(names) == 9
@@ -113,8 +113,8 @@ TINY = [
 ]
 
 
-def test_an_experiment_from_data_to_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains, measures, draws; what is there already is taken, not made again."""
+def test_experiment_reuses_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run reads the stored results and does not translate again."""
     pytest.importorskip("matplotlib")
     import causality
     import common
@@ -145,7 +145,7 @@ def test_an_experiment_from_data_to_page(tmp_path: Path, monkeypatch: pytest.Mon
     assert page.read_text() == before
 
 
-def test_long_lines_hold_every_number_of_parts(tmp_path: Path) -> None:
+def test_long_lines_have_expected_counts_and_distinct_splits(tmp_path: Path) -> None:
     import long_lines
 
     long_lines.write(tmp_path)
@@ -158,8 +158,8 @@ def test_long_lines_hold_every_number_of_parts(tmp_path: Path) -> None:
     assert not set(lines["test.en"]) & set(lines["train.en"])
 
 
-def test_one_name_means_one_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run folders are shared by name, so experiments must agree on what a name stands for."""
+def test_each_run_name_means_one_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run folders are shared by name, so a name must mean one model in all experiments."""
     import all as every
     import common
 

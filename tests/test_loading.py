@@ -1,4 +1,4 @@
-"""Loading the model of a run."""
+"""`load_model`: the loaded model equals the saved one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SentencePiece: training in a child, sizes that do not suit, round trips, sampling."""
+"""SentencePiece tokenizers: training in a child process, sizes, round trips and sampling."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def unigram(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return train(tmp_path_factory.mktemp("unigram") / "tokenizer", type="unigram")
 
 
-def test_size_and_control_ids(bpe: Tokenizer) -> None:
+def test_vocabulary_has_expected_size_and_control_ids(bpe: Tokenizer) -> None:
     assert len(bpe.source) == 400
     assert bpe.shared
     assert bpe.source.pieces([PAD, UNK, BOS, EOS]) == ["<pad>", "<unk>", "<s>", "</s>"]
@@ -59,12 +59,12 @@ def test_size_and_control_ids(bpe: Tokenizer) -> None:
     assert bpe.source.decode([]) == ""
 
 
-def test_the_same_vocabulary_again(bpe: Tokenizer, unigram: Tokenizer, tmp_path: Path) -> None:
+def test_training_is_deterministic(bpe: Tokenizer, unigram: Tokenizer, tmp_path: Path) -> None:
     assert train(tmp_path / "a").source.model == bpe.source.model
     assert train(tmp_path / "b", type="unigram").source.model == unigram.source.model
 
 
-def test_one_vocabulary_each(tmp_path: Path) -> None:
+def test_separate_vocabularies_are_trained_per_side(tmp_path: Path) -> None:
     pairs = [(source, target.upper()) for source, target in PAIRS]
     trained = train(tmp_path / "tokenizer", pairs, shared=False, vocab_size=350)
     loaded = Tokenizer.load(tmp_path / "tokenizer")
@@ -76,8 +76,8 @@ def test_one_vocabulary_each(tmp_path: Path) -> None:
     assert loaded.target.decode(loaded.target.encode(target)) == target
 
 
-def test_at_most_so_many_lines_evenly(tmp_path: Path) -> None:
-    """20 of the 200 pairs are used, from beginning to end; nothing else is known."""
+def test_max_training_lines_selects_pairs_evenly(tmp_path: Path) -> None:
+    """Training uses every tenth of the 200 pairs; other characters stay unknown."""
     pairs = [(f"a{chr(0x4E00 + i)}", "b") for i in range(200)]
     tokenizer = train(
         tmp_path / "tokenizer", pairs, vocab_size=284, max_training_lines=40, byte_fallback=True
@@ -95,27 +95,27 @@ def test_long_lines_are_used_in_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_too_large_names_the_largest_possible(tmp_path: Path, kind: str) -> None:
+def test_too_large_vocabulary_error_names_the_largest_size(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "tokenizer"
     with pytest.raises(ConfigError, match="vocab_size: 30000") as caught:
         train(folder, PAIRS[:40], type=kind, vocab_size=30_000)
     assert not folder.exists()
     largest = int(caught.value.message.rpartition(" ")[2])
     assert len(train(folder, PAIRS[:40], type=kind, vocab_size=largest).source) == largest
-    with pytest.raises(ConfigError, match=f"largest possible is {largest}$"):
+    with pytest.raises(ConfigError, match=f"largest possible size is {largest}$"):
         train(folder, PAIRS[:40], type=kind, vocab_size=largest + 1)
 
 
-def test_too_small_names_the_smallest_possible(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="smallest possible is") as caught:
+def test_too_small_vocabulary_error_names_the_smallest_size(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="smallest possible size is") as caught:
         train(tmp_path / "tokenizer", vocab_size=100)
     smallest = int(caught.value.message.rpartition(" ")[2])
     assert len(train(tmp_path / "tokenizer", vocab_size=smallest).source) == smallest
 
 
 @pytest.mark.parametrize("pairs", [[], [("", "")]])
-def test_no_text(tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
-    with pytest.raises(DataError, match="no text"):
+def test_empty_text_raises_data_error(tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(DataError, match="the text for training the tokenizer is empty"):
         train(tmp_path / "tokenizer", pairs)
 
 
@@ -123,13 +123,13 @@ class StoppedError(Exception):
     pass
 
 
-def test_stops_while_training(tmp_path: Path) -> None:
+def test_stop_during_training_leaves_no_tokenizer(tmp_path: Path) -> None:
     calls = 0
 
     def check_stop() -> None:
         nonlocal calls
         calls += 1
-        if calls == 3:  # 1: the first line; then the child is training
+        if calls == 3:  # after the first line, the child is training
             raise StoppedError
 
     with pytest.raises(StoppedError):
@@ -140,7 +140,7 @@ def test_stops_while_training(tmp_path: Path) -> None:
 
 
 def test_killed_child_raises_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the kernel does when memory runs out."""
+    """The kernel kills the child like this when memory runs out."""
     children: list[subprocess.Popen[bytes]] = []
 
     class Child(subprocess.Popen[bytes]):
@@ -155,8 +155,8 @@ def test_killed_child_raises_data_error(tmp_path: Path, monkeypatch: pytest.Monk
         )
 
 
-def test_child_exits_without_its_parent() -> None:
-    """Lines that break off mean that the parent was killed: no model of half the text."""
+def test_child_fails_when_its_input_ends_early() -> None:
+    """The input ends early if the parent was killed. The child must not write a model then."""
     child = subprocess.run(
         [sys.executable, "-m", "nmt.tokenizer.child", '{"vocab_size": 300}'],
         input=b"some text\n" * 100, capture_output=True, check=False,
@@ -167,20 +167,20 @@ def test_child_exits_without_its_parent() -> None:
 # --- Storage --------------------------------------------------------------------------------
 
 
-def test_damage_is_found(bpe: Tokenizer, tmp_path: Path) -> None:
+def test_damaged_tokenizer_raises_storage_error(bpe: Tokenizer, tmp_path: Path) -> None:
     folder = tmp_path / "tokenizer"
     bpe.save(folder)
     assert Tokenizer.load(folder).source.model == bpe.source.model
     path = folder / "shared.model"
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     rng = random.Random(1)
     for _ in range(200):
-        damaged = bytearray(whole)
+        damaged = bytearray(intact)
         damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
         with pytest.raises(StorageError, match=r"shared\.model is damaged"):
             Tokenizer.load(folder)
-    path.write_bytes(whole[:-1])
+    path.write_bytes(intact[:-1])
     with pytest.raises(StorageError, match=r"shared\.model is damaged"):
         Tokenizer.load(folder)
     path.unlink()
@@ -201,7 +201,7 @@ STRANGE = [
 ]  # fmt: skip
 
 
-def flat_is_batch(vocabulary: Vocabulary, texts: list[str]) -> None:
+def assert_flat_equals_batch(vocabulary: Vocabulary, texts: list[str]) -> None:
     sizes, flat = vocabulary.encode_flat(texts)
     expected = vocabulary.encode_batch(texts)
     assert sizes.tolist() == [len(ids) for ids in expected]
@@ -210,14 +210,14 @@ def flat_is_batch(vocabulary: Vocabulary, texts: list[str]) -> None:
 
 @pytest.mark.parametrize("text", STRANGE)
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_round_trip(text: str, kind: str, request: pytest.FixtureRequest) -> None:
+def test_decoding_restores_the_text(text: str, kind: str, request: pytest.FixtureRequest) -> None:
     vocabulary = request.getfixturevalue(kind).source
     ids = vocabulary.encode(text)
     assert not {PAD, UNK, BOS, EOS} & set(ids)
     assert vocabulary.decode(ids) == vocabulary.normalize(text)
     assert vocabulary.decode_pieces(vocabulary.pieces(ids)) == vocabulary.normalize(text)
     assert vocabulary.encode_batch([text, "x"])[0] == ids
-    flat_is_batch(vocabulary, ["x y", text, "", text])
+    assert_flat_equals_batch(vocabulary, ["x y", text, "", text])
 
 
 @settings(max_examples=FUZZ_CASES)
@@ -235,16 +235,16 @@ def test_fuzz_round_trip(unigram: Tokenizer, text: str) -> None:
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_fuzz_encode_flat(texts: list[str], kind: str, request: pytest.FixtureRequest) -> None:
     vocabulary = request.getfixturevalue(kind).source
-    flat_is_batch(vocabulary, [clean_line(text) for text in texts])
+    assert_flat_equals_batch(vocabulary, [clean_line(text) for text in texts])
 
 
 @pytest.mark.parametrize("rule", ["nmt_nfkc", "nfkc_cf", "identity"])
-def test_no_normalization_looks_beyond_a_space(rule: str, tmp_path: Path) -> None:
+def test_normalization_does_not_cross_spaces(rule: str, tmp_path: Path) -> None:
     vocabulary = train(tmp_path / "t", normalization=rule).source
     # Signs whose decomposition begins with a space, such as U+00B4 to space and U+0301.
     signs = [chr(i) for i in range(0x10000) if unicodedata.normalize("NFKD", chr(i))[0] == " "]
     marks = {mark for sign in signs for mark in unicodedata.normalize("NFKD", sign)[1:]}
-    flat_is_batch(vocabulary, [f"a {c} {c}b b{c} a" for c in [*signs, *marks]])
+    assert_flat_equals_batch(vocabulary, [f"a {c} {c}b b{c} a" for c in [*signs, *marks]])
 
 
 @settings(max_examples=FUZZ_CASES)
@@ -265,7 +265,7 @@ TEXTS = sentences(40, 3)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_sampling_is_a_function_of_its_arguments(kind: str, request: pytest.FixtureRequest) -> None:
+def test_sampling_depends_only_on_its_arguments(kind: str, request: pytest.FixtureRequest) -> None:
     vocabulary = request.getfixturevalue(kind).source
     plain = vocabulary.encode_batch(TEXTS)
     drawn = vocabulary.sample_batch(TEXTS, 0.2, 7)
@@ -294,8 +294,8 @@ def test_sampling_is_the_same_in_another_process(bpe: Tokenizer, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_sampling_draws_as_sentencepiece_does(kind: str, request: pytest.FixtureRequest) -> None:
-    """The same distribution of lengths; without dropout the segmentation itself."""
+def test_sampling_is_close_to_sentencepiece(kind: str, request: pytest.FixtureRequest) -> None:
+    """Compare mean lengths with SentencePiece, and the segmentation without dropout."""
     vocabulary = request.getfixturevalue(kind).source
     texts = sentences(1500, 4)
     for strength in (0.1, 0.5):
@@ -309,7 +309,7 @@ def test_sampling_draws_as_sentencepiece_does(kind: str, request: pytest.Fixture
         assert vocabulary.sample_batch(texts, 1e-12, 1) == vocabulary.encode_batch(texts)
 
 
-def test_sampling_of_unknown_characters(bpe: Tokenizer, tmp_path: Path) -> None:
+def test_sampling_handles_unknown_characters(bpe: Tokenizer, tmp_path: Path) -> None:
     plain = train(tmp_path / "t", vocab_size=150, byte_fallback=False).source
     assert plain.sample_batch(["日本"], 1e-12, 1) == plain.encode_batch(["日本"])
     assert UNK in plain.sample_batch(["日本"], 0.1, 1)[0]
@@ -319,7 +319,7 @@ def test_sampling_of_unknown_characters(bpe: Tokenizer, tmp_path: Path) -> None:
         assert bpe.source.decode(ids) == bpe.source.normalize(text)
 
 
-def test_sampling_strength(bpe: Tokenizer) -> None:
+def test_sampling_strength_increases_the_token_count(bpe: Tokenizer) -> None:
     def tokens(strength: float) -> int:
         return sum(map(len, bpe.source.sample_batch(TEXTS, strength, 1)))
 
@@ -327,7 +327,7 @@ def test_sampling_strength(bpe: Tokenizer) -> None:
     assert plain < tokens(0.1) < tokens(0.5)
 
 
-def test_pairs_are_read_anew_for_each_side(tmp_path: Path) -> None:
+def test_pairs_are_read_again_for_each_side(tmp_path: Path) -> None:
     def lines() -> Iterator[tuple[str, str]]:
         yield from PAIRS
 

@@ -18,7 +18,7 @@ LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
 
 
 def write_run(path: Path, **model_options: Any) -> dict[str, torch.Tensor]:
-    """Write the run; returns parameters and buffers of its model."""
+    """Write a run folder with an untrained model; return the model's parameters and buffers."""
     run = Run(path)
     model_config = {
         "d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "feedforward": 32,

@@ -1,6 +1,6 @@
-"""The command line: what each command is called, and how errors reach the user.
+"""The command line: names of the commands, and reporting of errors.
 
-A command module imports only typer, `nmt.cli.common` and light modules at its top, so that
+A command module imports only typer, `nmt.cli.common` and small modules at its top, so that
 `nmt --help` is fast; the command function imports the rest.
 """
 
@@ -32,11 +32,11 @@ from nmt.cli.translate import translate
 from nmt.errors import NmtError
 from nmt.text import escape
 
-BROKEN_PIPE = 141  # what a shell reports of a program that died writing into a closed pipe
+BROKEN_PIPE = 141  # exit code that a shell reports for a program that SIGPIPE ended
 
 
 class _Commands(TyperGroup):
-    """The group of all commands, listed under headings."""
+    """The group of all commands, which lists them under headings."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -51,7 +51,7 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # typer would turn it into exit code 1
+        except BrokenPipeError:  # typer would return exit code 1.
             return BROKEN_PIPE
 
 
@@ -67,9 +67,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from nmt import __version__
 
-        print(f"nmt {version('nmt')}")
+        print(f"nmt {__version__}")
         raise typer.Exit
 
 
@@ -82,7 +82,7 @@ def _nmt(
         ),
     ] = False,
 ) -> None:
-    """Train neural machine translation models, translate with them, and see how good they are."""
+    """Train neural machine translation models, translate with them, and evaluate them."""
 
 
 data = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -90,10 +90,10 @@ data = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 @data.callback()
 def _data() -> None:
-    """Look at parallel data before training on it."""
+    """Check parallel data before training."""
 
 
-data.command(short_help="Report what the data of a config contains, and its problems.")(check)
+data.command(short_help="Report the contents of a config's data, and their problems.")(check)
 app.add_typer(
     data,
     name="data",
@@ -119,18 +119,18 @@ _add("Look inside", "Print word alignments of parallel text.", align)
 
 
 class _Killed(BaseException):
-    """SIGTERM or SIGHUP."""
+    """The process received SIGTERM or SIGHUP, whose number is the argument."""
 
 
 def main() -> None:
-    """Run the command line and exit with the code that nmt.errors describes."""
+    """Run the command line and exit with a code that `nmt.errors` describes."""
     _prepare_streams()
     with _unwinding_when_killed():
         code = _run()
     try:
         sys.stdout.flush()
     except OSError as error:
-        # The interpreter flushes once more on its way out; let that succeed.
+        # The interpreter flushes standard output again at exit, which must succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         closed = isinstance(error, BrokenPipeError)
         code = BROKEN_PIPE if closed else code or _report(f"{error.strerror}", None, 5)
@@ -139,8 +139,10 @@ def main() -> None:
 
 @contextmanager
 def _unwinding_when_killed() -> Iterator[None]:
-    """While entered, SIGTERM and SIGHUP end the work as an exception, so that temporary files are
-    removed. What is ignored (nohup) stays ignored. Training has its own way to stop."""
+    """Raise an exception on SIGTERM and SIGHUP, so that temporary files are removed.
+
+    An ignored signal stays ignored, for example under nohup. Training replaces these handlers.
+    """
 
     def handle(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -180,12 +182,12 @@ def _run() -> int:
             hint = "reduce batch_tokens, the beam size or the model size"
             return _report("out of memory", hint, 2)
         text = f"{type(error).__name__}: {error}"
-        hint = "set NMT_DEBUG=1 to see where it happened"
+        hint = "set NMT_DEBUG=1 to print the traceback"
         return _report(f"{text} (this is a bug in nmt)", hint, 1)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Python's own error, torch's on a GPU, and torch's on a CPU, known by its words only."""
+    # torch raises OutOfMemoryError on a GPU, but a RuntimeError on a CPU.
     name = type(error).__name__
     return name in ("MemoryError", "OutOfMemoryError") or (
         name == "RuntimeError" and "can't allocate memory" in str(error)
@@ -193,7 +195,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
-    with suppress(OSError):  # standard error may be a closed pipe; the exit code remains
+    with suppress(OSError):  # Standard error may be a closed pipe.
         if os.environ.get("NMT_DEBUG"):
             traceback.print_exc()
         print("error:", escape(message, keep="\n"), file=sys.stderr)
@@ -208,14 +210,14 @@ def _report_usage(error: TyperException) -> int:
         print(error.format_message(), file=sys.stderr)
         return 2
     command = context.command_path if context else "nmt"
-    return _report(error.format_message().rstrip("."), f"{command} --help", 2)
+    return _report(error.format_message().rstrip("."), f"run {command} --help", 2)
 
 
 def _prepare_streams() -> None:
-    """Make every stream exist and able to write every text, whatever the locale."""
+    """Open missing standard streams, and let output streams write every text in every locale."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
-        if stream is None:  # closed by the caller
+        if stream is None:  # The parent process has closed the stream.
             stream = open(os.devnull, mode)  # noqa: PTH123, SIM115
             setattr(sys, name, stream)
         if mode == "w":

@@ -1,4 +1,4 @@
-"""`nmt align`: word alignments of parallel text."""
+"""The command `nmt align`: word alignments of parallel text."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def align(
     head: common.HeadText = None,
     state: Annotated[
         Literal["predicts", "reads"] | None,
-        typer.Option(help="Attention of the state that predicts a word, or that reads it."),
+        typer.Option(help="Use attention of the state that predicts a word, or that reads it."),
     ] = None,
 ) -> None:
-    """Print word alignments, found by the model's attention, in Pharaoh format.
+    """Print word alignments from the model's attention, in Pharaoh format.
 
     One line such as `0-0 1-2` per pair links source word 0 to target word 0, and 1 to 2. Words are
     runs of letters and digits (with inner apostrophes and hyphens) and each other visible
@@ -53,6 +53,6 @@ def align(
                 links = attention.links(choice) if attention else []
                 sink.write(" ".join(f"{s}-{t}" for s, t in links).encode() + b"\n")
                 if attention is None and all(pair):
-                    limit = f"more than {data.max_tokens} tokens"
-                    warnings(f"line {number}", f"no words, or {limit}: no links")
+                    limit = f"more than {data.max_tokens:,} tokens"
+                    warnings(f"line {number}", f"no links: a side has no words or {limit}")
             sink.flush()

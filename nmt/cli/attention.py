@@ -1,4 +1,4 @@
-"""`nmt attention`: draw what a model attends to."""
+"""The command `nmt attention`, which shows attention weights."""
 
 from __future__ import annotations
 
@@ -25,35 +25,41 @@ def attention(
     model: common.Model = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", "-t", help="Translation to show. Default: the model's own."),
+        typer.Option("--target", "-t", help="Translation. Default: the output of the model."),
     ] = None,
     kind: Annotated[
         Literal["encoder", "decoder", "cross"],
-        typer.Option(help="Self-attention of one side, or encoder-decoder attention."),
+        typer.Option(help="encoder, decoder: self-attention; cross: encoder-decoder attention."),
     ] = "cross",
     layer: common.Layer = None,
     head: common.HeadText = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A .png, .svg, .html or .json file to write."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Output file (.png, .svg, .html or .json). Default: the terminal.",
+        ),
     ] = None,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII only.")] = False,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Use only ASCII characters.")] = False,
 ) -> None:
     """Show the attention weights of a translation, on the terminal or in a file.
 
-    Without --layer and --head, images and .json have all heads of all layers. The terminal shows
-    the mean over the heads of the layer with the most concentrated attention. An .html page has a
-    choice of all layers and heads.
+    Without --layer and --head, images and .json files contain all heads of all layers. The terminal
+    shows the mean over the heads of the layer with the most concentrated attention. An .html page
+    always contains all layers and heads.
 
     Example: nmt attention "A man is riding a bicycle." --output map.html
     """
     from nmt.errors import UsageError
 
     chosen = common.parse_head(head)
+    common.check_output(output)
     if output is not None:
         if output.suffix not in _SUFFIXES:
             raise UsageError(
-                f"cannot tell the kind of {output.name}", f"end it with {', '.join(_SUFFIXES)}"
+                f"--output: unknown file type of {output.name}",
+                f"use one of {', '.join(_SUFFIXES)}",
             )
         if output.suffix in (".png", ".svg"):
             from nmt.inspection.drawing import require_matplotlib

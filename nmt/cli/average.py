@@ -7,29 +7,40 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli import common
+
 
 def average(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run with the checkpoints.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or its name in runs/.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="New run folder of the mean.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="New run folder for the mean.")
     ],
-    best: Annotated[
-        int | None, typer.Option(min=1, help="Take the N best-scoring checkpoints.")
-    ] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="Take the N newest checkpoints.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="Average the best N checkpoints.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Average the last N checkpoints.")] = None,
 ) -> None:
     """Average the weights of several checkpoints into the model of a new run folder.
 
-    A run keeps only the checkpoints that training.keep_checkpoints and
-    training.average_checkpoints ask for.
+    By default, all checkpoints of the run are averaged. A run keeps the checkpoints that
+    training.keep_checkpoints and training.average_checkpoints select. If the run folder still has
+    the validation set, the scores of the mean and of the best checkpoint are printed.
 
     Example: nmt average runs/demo --last 5 --output runs/demo-mean
     """
+    import os
     import sys
 
-    from nmt.runs import find_run
-    from nmt.training.averaging import average_run
+    from nmt.errors import DataError, StorageError
+    from nmt.runs import Run, find_run
+    from nmt.training.averaging import average_run, compare_mean
 
-    steps = average_run(find_run(run), output, best=best, last=last)
+    common.check_output(output)
+    found = find_run(run)
+    # A link to a folder that does not exist yet stays a link.
+    target = Path(os.path.realpath(output))
+    steps = average_run(found, target, best=best, last=last)
     print(f"{output}: mean of steps {', '.join(map(str, steps))}", file=sys.stderr)
+    try:
+        print(compare_mean(found, Run(target)).text(), file=sys.stderr)
+    except (DataError, StorageError) as error:
+        print(f"warning: the mean was not validated: {error.message}", file=sys.stderr)
     print(f'next: nmt translate --model {output} "..."', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the commands share: options, opening a model, and lines in and out.
+"""Shared parts of the commands: options, opening a model, reading and writing lines.
 
 Lines are bytes that are split at \\n only.
 """
@@ -50,14 +50,17 @@ Threads = Annotated[
     int | None, typer.Option(min=1, help="Number of CPU threads. Default: all cores.")
 ]
 BeamSize = Annotated[
-    int | None, typer.Option(min=1, help="Hypotheses kept per sentence; 1 is greedy search.")
+    int | None,
+    typer.Option(min=1, max=10_000, help="Hypotheses kept per sentence; 1 is greedy search."),
 ]
 LengthPenalty = Annotated[
-    float | None, typer.Option(min=0.0, help="Exponent of the length that divides log P.")
+    float | None,
+    typer.Option(min=0.0, max=10.0, help="Exponent of the length that divides log P."),
 ]
 BatchTokens = Annotated[
     int | None, typer.Option(min=1, help="Maximum number of source tokens per batch.")
 ]
+
 Layer = Annotated[int | None, typer.Option(min=1, help="Layer, from 1.")]
 HeadText = Annotated[
     str | None, typer.Option(metavar="N|mean", help="Head, from 1, or the mean of all.")
@@ -66,17 +69,17 @@ OneObject = Annotated[bool, typer.Option("--json", help="Print one JSON object."
 ObjectPerLine = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 MAX_LINE_BYTES = 400_000
-"""What follows in a longer line is not kept; no command takes lines as long as that."""
+"""The rest of a longer line is dropped; no command accepts lines of this length."""
 GROUP_LINES, GROUP_BYTES = 4096, 1 << 20
 _CHUNK = 1 << 16
 
 
 def line_groups(file: BinaryIO, scale: int = 1, wait: float = 0.05) -> Iterator[list[bytes]]:
-    """The lines of an open file as they come, in groups that are worth sorting by length, of up to
-    scale * GROUP_LINES.
+    """Yield the lines of an open file in groups that are large enough to sort by length.
 
-    A group ends when it is large or, in a pipe, when nothing more has come for `wait` seconds:
-    who writes slowly gets answers at once. Memory is bounded whatever the length of the lines.
+    A group ends at scale * GROUP_LINES lines or scale * GROUP_BYTES bytes. In a pipe, a group also
+    ends when no line arrives for `wait` seconds, so that slow writers get answers immediately.
+    Memory is bounded for lines of any length.
     """
     descriptor = file.fileno()
     lines: list[bytes] = []
@@ -98,7 +101,7 @@ def line_groups(file: BinaryIO, scale: int = 1, wait: float = 0.05) -> Iterator[
 
 
 def decode(line: bytes) -> tuple[str, str | None]:
-    """The text of a line, and what was repaired: bytes that are not UTF-8 become U+FFFD."""
+    """Return the text of a line, and a warning if invalid UTF-8 was replaced by U+FFFD."""
     try:
         return line.decode(), None
     except UnicodeDecodeError as error:
@@ -107,7 +110,7 @@ def decode(line: bytes) -> tuple[str, str | None]:
 
 @contextmanager
 def open_input(path: Path | None) -> Iterator[BinaryIO]:
-    """A file, or standard input for None. Raises DataError if it cannot be read."""
+    """Open a file, or standard input for None. Raises DataError if it cannot be read."""
     if path is None:
         yield sys.stdin.buffer
         return
@@ -121,16 +124,45 @@ def open_input(path: Path | None) -> Iterator[BinaryIO]:
         yield file
 
 
+def check_output(path: Path | None, *inputs: Path | None) -> None:
+    """Raise UsageError if the output file is also an input of the command or a part of a run.
+
+    For `path`, None means standard output, which is not checked. For an input, None means standard
+    input. Links are followed. Call this before any work.
+    """
+    from nmt.runs import run_that_owns
+
+    if path is None:
+        return
+    if any(_is_same_file(path, given) for given in inputs):
+        raise UsageError(f"{path} is both input and output", "choose another output file")
+    run = run_that_owns(path)
+    if run is not None:
+        raise UsageError(
+            f"{path} is a part of the run {run.path}, which only `nmt train` writes",
+            "choose another output file",
+        )
+
+
+def _is_same_file(output: Path, given: Path | None) -> bool:
+    try:
+        found = os.fstat(sys.stdin.fileno()) if given is None else given.stat()
+        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, output.stat())
+    except (OSError, ValueError):  # ValueError: standard input is closed.
+        return False
+
+
 @contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """A file, or standard output for None.
+    """Open a file for writing, or standard output for None.
 
-    A file appears under its name when all has been written; after an error nothing has changed.
-    Raises StorageError if it cannot be written.
+    The file gets its name once it is complete; after an error nothing has changed. If `path` is a
+    link, its target is written. Raises StorageError if the file cannot be written.
     """
     if path is None:
         yield sys.stdout.buffer
         return
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.exists() and not path.is_file():  # /dev/null, a FIFO
@@ -150,14 +182,14 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
 
 
 class Warnings:
-    """Warnings about lines on standard error: the first ones one by one, the rest counted."""
+    """Warnings about lines on standard error: the first are printed, the others counted."""
 
     def __init__(self, shown: int = 20) -> None:
         self.shown = shown
         self.count = 0
 
     def __call__(self, where: str, message: str) -> None:
-        """Say what was done to a line."""
+        """Print or count a warning about the line at `where`."""
         self.count += 1
         if self.count <= self.shown:
             print(f"warning: {where}: {message}", file=sys.stderr)
@@ -167,11 +199,11 @@ class Warnings:
 
     def __exit__(self, *_: object) -> None:
         if self.count > self.shown:
-            print(f"warning: {self.count - self.shown} more like these", file=sys.stderr)
+            print(f"warning: {self.count - self.shown:,} more like these", file=sys.stderr)
 
 
 def open_run(name: str | None) -> Run:
-    """Return a run; without a name the newest one, whose path is printed to standard error.
+    """Return a run. None means the newest run, whose path is printed to standard error.
 
     Raises UsageError if there is no such run.
     """
@@ -237,7 +269,7 @@ def groups_of_pairs(
                     if len(columns) != 2:
                         raise DataError(
                             f"{where}: {len(columns)} columns instead of 2",
-                            "give source TAB target",
+                            "write source TAB target on each line",
                         )
                     pairs.append((columns[0], columns[1]))
                 yield pairs
@@ -251,8 +283,8 @@ def groups_of_pairs(
             pairs = []
             for (left, right), number in zip(lines, numbers, strict=False):
                 if left is None or right is None:
-                    shorter = source if left is None else target
-                    raise DataError(f"{shorter} has only {number - 1} lines, the other has more")
+                    shorter, longer = (source, target) if left is None else (target, source)
+                    raise DataError(f"{shorter} ends after line {number - 1}, {longer} is longer")
                 pairs.append(
                     (
                         text(left, f"{source}, line {number}"),

@@ -1,4 +1,4 @@
-"""`nmt data check`: what is in the data, without training."""
+"""The command `nmt data check`: a report on the data of a config."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def check(
 ) -> None:
     """Read, clean and tokenize the data of a config as `nmt train` does, and report the results.
 
-    The report has, for each split: pairs read, kept, dropped by reason and repaired by kind,
-    duplicates, test sentences that also occur in the training set, lengths in tokens, and how much
-    of the text the vocabulary covers. No files are kept.
+    The report has, per split, the number of pairs read, kept, dropped by reason and repaired by
+    kind, duplicates, test sentences that also occur in the training set, lengths in tokens, and the
+    share of text that the vocabulary covers. No files are kept.
 
     Example: nmt data check --config configs/multi30k-en-de.yaml
     """

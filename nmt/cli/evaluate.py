@@ -1,4 +1,4 @@
-"""`nmt evaluate`: how good translations are."""
+"""`nmt evaluate`: scores of translations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def evaluate(
     """Score translations of held-out data: BLEU, chrF++ and TER by sacrebleu.
 
     Each figure comes with its 95 % bootstrap interval and signature, then BLEU by source length.
-    Text is compared detokenized. The figures are those of the sacrebleu command on the same files.
+    Text is compared detokenized. The scores equal those of the sacrebleu command on the same files.
 
     Example: nmt evaluate --model runs/demo --worst 5
 
@@ -75,11 +75,13 @@ def evaluate(
         raise UsageError("nothing to translate", "add --source FILE, or --hypothesis FILE")
     if reference and hypothesis and model:
         raise UsageError(
-            "--model has nothing to do beside --hypothesis and --reference",
+            "--model cannot be combined with --hypothesis and --reference",
             f"to compare the two, add --source FILE and say --against {model}",
         )
     if save and hypothesis:
         raise UsageError("--save has nothing to write: --hypothesis translates nothing")
+    given = (source, *(reference or ()), Path(against) if against else None)
+    common.check_output(save, *filter(None, given))
 
     run = None if reference and hypothesis else common.open_run(model)
     sources: list[str] | None = None
@@ -92,6 +94,7 @@ def evaluate(
     else:
         assert run is not None
         split = split or ("test" if run.config.data.test else "valid")
+        common.check_output(save, *_data_files(run, split))
         sources, targets = _read_split(run, split)
         data = f"the {split} split of {run.path}"
         references = [(data, targets)]
@@ -144,8 +147,15 @@ def evaluate(
         print(report.text())
 
 
+def _data_files(run: Run, split: Literal["valid", "test"]) -> list[Path]:
+    """Return the files that a split of a run's config is read from."""
+    sources = getattr(run.config.data, split) or ()
+    keys = ("source", "target", "file")
+    return [Path(value) for source in sources for key, value in source if key in keys]
+
+
 def _read_split(run: Run, split: Literal["valid", "test"]) -> tuple[list[str], list[str]]:
-    """Sources and references."""
+    """Return the sources and the references of a split."""
     from nmt.data.sources import read_pairs
     from nmt.errors import UsageError
 
@@ -158,7 +168,7 @@ def _read_split(run: Run, split: Literal["valid", "test"]) -> tuple[list[str], l
 
 
 def _translate(run: Run, sources: list[str], settings: dict[str, Any]) -> list[str]:
-    """Translations in order, with a bar on standard error. Longest first: batches are even."""
+    """Translate, longest sentence first for even batches, with a bar on standard error."""
     from tqdm import tqdm
 
     translator = common.load_translator(str(run.path), "auto", None, settings)

@@ -1,4 +1,4 @@
-"""`nmt info`: what a run is, how it was trained, how good it is."""
+"""`nmt info`: config, training history and scores of a run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def info(
 
 
 def _records(path: Path) -> list[Record]:
-    """The records of metrics.jsonl; a line that a crash cut short is left out."""
+    """Return the records of metrics.jsonl, without a line that a crash cut short."""
     from nmt.errors import StorageError
     from nmt.storage import read_file
 
@@ -89,7 +89,7 @@ def _of(records: Sequence[Record], event: str) -> list[Record]:
 
 
 def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
-    """Number of weights in each part of the model, and what is wrong if they cannot be read."""
+    """Return the number of weights in each part of the model, and the error if there is one."""
     from nmt.errors import StorageError
     from nmt.storage import tensor_shapes
 
@@ -148,20 +148,21 @@ def _history_lines(train: list[Record], valid: list[Record], metric: str) -> lis
 
 
 def _validation_table(valid: list[Record], metric: str) -> list[str]:
-    """Validations evenly picked over the training; the best one is always among them."""
+    """Return evenly spaced validations of the training run, always with the best one."""
     if not valid:
         return []
     sign = 1 if metric == "loss" else -1
     best = min(range(len(valid)), key=lambda i: _order(sign * _number(valid[i], metric)))
     every = max(1, math.ceil(len(valid) / HISTORY_ROWS))
     picked = sorted({*range(len(valid) - 1, -1, -every), best})
-    rows = [["  step", "epoch", "loss", "perplexity", "BLEU", "chrF++", ""]]
+    head = ["  step", "epoch", "loss", "perplexity", "BLEU", "chrF++", ""]
+    rows = []
     for index in picked:
         record = valid[index]
         numbers = [f"{_number(record, k):.2f}" for k in ("loss", "perplexity", "bleu", "chrf")]
         place = [f"  {record['step']:,}", str(record.get("epoch", ""))]
         rows.append([*place, *numbers, "best" if index == best else ""])
-    return ["", *table_lines(rows)]
+    return ["", *table_lines(rows, head=head)]
 
 
 def _test_lines(record: Record) -> list[str]:
@@ -200,7 +201,7 @@ def _size(count: int) -> str:
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """The course of a quantity in at most `width` characters; a gap where it is not finite."""
+    """Draw a series in at most `width` characters, with a gap where a value is not finite."""
     step = max(1.0, len(values) / width)
     picked = [values[int(i * step)] for i in range(min(width, len(values)))]
     finite = [value for value in picked if math.isfinite(value)]

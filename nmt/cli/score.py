@@ -1,4 +1,4 @@
-"""`nmt score`: how probable a model finds given translations."""
+"""`nmt score`: the log-probability that a model gives to translations."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def score(
 ) -> None:
     """Print the log-probability (in nats) that the model gives to each translation.
 
-    Pairs come from two files or, without them, from standard input as source TAB target. The
-    mean per token and the perplexity follow on standard error.
+    Pairs are read from two files or, by default, from standard input as source TAB target. The mean
+    per token and the perplexity are printed to standard error.
 
     Example: nmt score --source test.en --target test.de
     """
     from nmt.errors import UsageError
 
     if (source is None) != (target is None):
-        raise UsageError("--source and --target go together", "give both, or pairs on a pipe")
+        raise UsageError("--source needs --target, and vice versa", "give both, or pipe the pairs")
     translator = common.load_translator(model, device, threads, {})
     total, tokens = 0.0, 0
     with common.Warnings() as warnings, common.open_output(None) as sink:

@@ -1,4 +1,4 @@
-"""`nmt tokenize` and `nmt detokenize`: text to subwords and back, line by line."""
+"""The commands `nmt tokenize` and `nmt detokenize`: text to subwords and back, line by line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from nmt.tokenizer import Vocabulary
 
 _Input = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FILE ...]", help="None: standard input.")
+    list[Path] | None,
+    typer.Argument(metavar="[FILE ...]", help="Files to read. Default: standard input."),
 ]
 _Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Run folder or tokenizer folder; default: newest run."),
+    typer.Option("--model", "-m", help="Run folder or tokenizer folder. Default: newest run."),
 ]
 _Side = Annotated[
     Literal["source", "target"],
-    typer.Option(help="Whose vocabulary, if the languages do not share one."),
+    typer.Option(help="Language of the text, for languages with separate vocabularies."),
 ]
 
 
@@ -30,9 +31,9 @@ def tokenize(
     files: _Input = None,
     model: _Model = None,
     side: _Side = "source",
-    ids: Annotated[bool, typer.Option("--ids", help="Print ids, not pieces.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Print ids instead of pieces.")] = False,
 ) -> None:
-    """Print each line as the subwords that the model sees, separated by spaces.
+    """Print each line as the subwords that the model reads, separated by spaces.
 
     Example: echo "A dog runs." | nmt tokenize
     """
@@ -56,9 +57,9 @@ def detokenize(
     files: _Input = None,
     model: _Model = None,
     side: _Side = "source",
-    ids: Annotated[bool, typer.Option("--ids", help="The input is ids, not pieces.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Read ids instead of pieces.")] = False,
 ) -> None:
-    """Print the text of lines of subwords, as `nmt tokenize` writes them.
+    """Print the text of lines of subwords, in the format of `nmt tokenize`.
 
     Example: nmt tokenize test.en | nmt detokenize
     """

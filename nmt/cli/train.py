@@ -16,7 +16,13 @@ def train(
     overrides: common.Overrides = None,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", "-o", metavar="DIR", help="Run folder [runs/NAME_OF_CONFIG]."),
+        typer.Option(
+            "--run-dir",
+            "-o",
+            metavar="DIR",
+            help="Run folder. Default: the folder of the config if it is a run folder, otherwise "
+            "runs/NAME_OF_CONFIG.",
+        ),
     ] = None,
     restart: Annotated[
         bool,
@@ -30,19 +36,27 @@ def train(
     Ctrl-C stops the training run and saves its state. Run the same command again to resume. The
     final weights are identical to the weights of an uninterrupted run.
 
+    To continue with other values, give the changed config or edit RUN/config.yaml. For example,
+    max_steps, patience, valid_every, threads, the decoding section and data.test may change.
+
     Example: nmt train --config configs/demo.yaml --set training.max_steps=500
     """
     from nmt.config.loading import load_config
     from nmt.errors import Stopped
-    from nmt.runs import runs_folder
+    from nmt.runs import Run, runs_folder
 
-    # Before torch is imported, so that errors are reported at once.
+    # Load the config before torch is imported, so that errors are reported immediately.
     loaded = load_config(config, overrides or ())
+
+    if run_dir is None:
+        run = Run(config.parent)
+        of_run = run.exists and config.samefile(run.config_file)
+        run_dir = run.path if of_run else runs_folder() / config.stem
 
     from nmt.training.pipeline import run_training
 
     try:
-        run_training(loaded, run_dir or runs_folder() / config.stem, restart)
-    except Stopped as stopped:  # not an error, because the user asked to stop
+        run_training(loaded, run_dir, restart)
+    except Stopped as stopped:  # This is not an error, because the user asked to stop.
         print(f"{stopped.message}\n{stopped.hint}", file=sys.stderr)
         raise typer.Exit(stopped.exit_code) from None

@@ -1,4 +1,4 @@
-"""`nmt translate`: text, a file, standard input, or a prompt."""
+"""The command `nmt translate`, which reads arguments, a file, standard input, or a prompt."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from nmt.decoding.workers import TranslatorPool
 
 Translate = Callable[[list[str], "Warn", int], "list[list[Translation]]"]
-"""Translations of sentences, of which the first has the given number."""
+"""Function that translates sentences, of which the first has the given number."""
 
 
 def translate(
     text: Annotated[
-        list[str] | None, typer.Argument(help="Sentences; none: --input or standard input.")
+        list[str] | None, typer.Argument(help="Sentences. Default: --input or standard input.")
     ] = None,
     model: common.Model = None,
     input: Annotated[
@@ -36,16 +36,18 @@ def translate(
     length_penalty: common.LengthPenalty = None,
     nbest: Annotated[int, typer.Option(min=1, help="Translations per sentence.")] = 1,
     max_length: Annotated[
-        int | None, typer.Option(min=1, help="Longest translation in tokens.")
+        int | None,
+        typer.Option(min=1, max=100_000, help="Maximum length of a translation in tokens."),
     ] = None,
     min_length: Annotated[
-        int | None, typer.Option(min=0, help="Shortest translation in tokens.")
+        int | None,
+        typer.Option(min=0, max=100_000, help="Minimum length of a translation in tokens."),
     ] = None,
     no_repeat_ngram: Annotated[
-        int | None, typer.Option(min=0, help="No n-gram of this size twice in one output.")
+        int | None, typer.Option(min=0, help="Allow each n-gram of this size once per translation.")
     ] = None,
     scores: Annotated[
-        bool, typer.Option("--scores", help="Put the score and a tab before each translation.")
+        bool, typer.Option("--scores", help="Print the score and a tab before each translation.")
     ] = False,
     json: common.ObjectPerLine = False,
     sample: Annotated[
@@ -55,16 +57,21 @@ def translate(
         float,
         typer.Option(
             min=0.001,
+            max=1000.0,
             help="Sampling temperature: above 1 for more varied output, below 1 for more likely "
             "output. Requires --sample.",
         ),
     ] = 1.0,
     top_k: Annotated[
-        int, typer.Option(min=0, help="With --sample: draw from the k likeliest tokens; 0: all.")
+        int, typer.Option(min=0, help="Draw from the top k tokens; 0: all. Requires --sample.")
     ] = 0,
     top_p: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="With --sample: draw from the likeliest that make p."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Draw from the likeliest tokens with total probability p. Requires --sample.",
+        ),
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for --sample.")] = 1,
     batch_tokens: common.BatchTokens = None,
@@ -72,26 +79,27 @@ def translate(
     threads: common.Threads = None,
     workers: Annotated[
         int,
-        typer.Option(min=1, help="Processes that share sentences and threads; faster for files."),
+        typer.Option(min=1, help="Processes that share sentences and threads. Faster for files."),
     ] = 1,
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "bf16", "int8"] | None,
         typer.Option(help="Number format of matrix products."),
     ] = None,
 ) -> None:
-    """Translate sentences: one line out for each line in, in order, an empty line stays empty.
+    """Translate sentences, one line per input line, in order; empty lines stay empty.
 
-    Without TEXT and --input it reads standard input, and on a terminal it prompts. With
-    --nbest N each line gives up to N lines: line number, score and translation between tabs.
+    Without TEXT and --input, the command reads standard input, or prompts on a terminal. --nbest N
+    prints up to N lines per sentence: line number, score and translation, separated by tabs.
 
     Example: nmt translate "A man is riding a bicycle."
     """
     from nmt.errors import UsageError
 
     if text and input:
-        raise UsageError("TEXT and --input were both given", "give one of them")
+        raise UsageError("TEXT and --input were both given", "use only one of them")
+    common.check_output(output, *([] if text else [input]))
     if not sample and (temperature, top_k, top_p, seed) != (1.0, 0, 1.0, 1):
-        raise UsageError("--temperature, --top-k, --top-p and --seed need --sample")
+        raise UsageError("--temperature, --top-k, --top-p and --seed require --sample")
     settings = {
         "beam_size": beam_size,
         "length_penalty": length_penalty,
@@ -115,7 +123,7 @@ def translate(
         _prompt(load_alone(found, device, threads, decoding))
         return
     if workers > 1 and device == "cuda":
-        raise UsageError("--workers are processes on the CPU", "leave out --device cuda")
+        raise UsageError("--workers runs on the CPU only", "remove --device cuda or --workers")
 
     with contextlib.ExitStack() as stack:
         translator: Translator | TranslatorPool
@@ -181,14 +189,14 @@ def _translate_groups(
         results = run(sentences, warn, first)
         for index, (sentence, found) in enumerate(zip(sentences, results, strict=True)):
             if found[0].at_limit:
-                warn(index, "the translation reached the length limit, it may be cut")
+                warn(index, "the translation reached the length limit and may be incomplete")
             write(_formatted(first + index + 1, sentence, found, style).encode())
         flush()
         first += len(group)
 
 
 def _formatted(number: int, sentence: str, found: list[Translation], style: str) -> str:
-    """The line or lines that answer one sentence."""
+    """Return the output lines of one sentence."""
     if style == "json":
         from nmt.text import to_json
 
@@ -204,7 +212,7 @@ def _formatted(number: int, sentence: str, found: list[Translation], style: str)
 
 
 def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[bytes]]:
-    """The same groups, with a bar of lines on standard error if that is a terminal."""
+    """Yield the groups, with a progress bar if standard error is a terminal."""
     if not (_is_terminal(sys.stderr) and path.is_file()):
         yield from groups
         return
@@ -220,22 +228,22 @@ def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[b
 
 _HELP = """\
 Type a sentence to translate it.
-  /beam N    beam size, now {beam}
-  /nbest N   translations shown, now {nbest}
-  /help      this
-  /bye       leave (or Ctrl-D)"""
+  /beam N    set the beam size (now {beam})
+  /nbest N   set the number of translations (now {nbest})
+  /help      show this help
+  /bye       exit (or Ctrl-D)"""
 
 
 def _prompt(translator: Translator) -> None:
-    """Ask and answer on the terminal until /bye or the end of input."""
+    """Translate lines from the terminal until /bye or the end of input."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  (gives input() its line editing and history)
+        import readline  # noqa: F401  (adds line editing and history to input())
     nbest = 1
 
     def warn(_: int, message: str) -> None:
         print(f"warning: {message}", file=sys.stderr)
 
-    print("Type a sentence; /help lists commands, /bye leaves.", file=sys.stderr)
+    print("Type a sentence; /help lists commands, /bye exits.", file=sys.stderr)
     while True:
         try:
             line = input(">>> ")

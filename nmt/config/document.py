@@ -1,4 +1,4 @@
-"""YAML 1.2 as plain values, with the line and column of each key and value.
+"""A parser for YAML 1.2 that records the line and column of each key and value.
 
 Plain scalars follow the core schema of YAML 1.2: `no` is text, `1e-4` is a number, `012` is twelve
 and `12:30` is text. Anchors, tags and second documents are errors, because no config needs them.
@@ -27,16 +27,16 @@ _MAX_DEPTH = 50
 
 @dataclass
 class Document:
-    """A parsed value, and where its parts are in the file (`de-en.yaml:14:3`)."""
+    """A parsed value, and the positions of its parts in the file (`de-en.yaml:14:3`)."""
 
     name: str
     """Name of the file, or the override (`--set KEY=VALUE`), for messages."""
     value: Any = None
     positions: dict[KeyPath, tuple[str, str]] = field(default_factory=dict)
-    """Positions of the key and of the value at each path; elements of lists have no other key."""
+    """Positions of the key and the value at each path; both are equal for list elements."""
 
     def position(self, path: KeyPath) -> str:
-        """Return the position of a key, or of the innermost enclosing part with a known one."""
+        """Return the position of a key, or of the innermost enclosing part that has a position."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.positions:
                 return self.positions[path[:length]][0]
@@ -55,9 +55,9 @@ class Document:
         return value
 
     def put(self, path: KeyPath, value: Any, position: str) -> None:
-        """Replace the value at a path; missing sections are created.
+        """Replace the value at a path, and create missing sections.
 
-        `position` is the override that the value comes from. Raises ConfigError if the path leads
+        `position` names the override that contains the value. Raises ConfigError if the path leads
         into a value that is not a section, or beyond the end of a list.
         """
         parent = self.value
@@ -66,8 +66,8 @@ class Document:
             if isinstance(parent, list):
                 if not isinstance(part, int) or part >= len(parent):
                     raise ConfigError(
-                        f"{position}: {dotted(here)} is a list of {len(parent)}",
-                        f"name an element by its number from 0: {dotted(here)}.0",
+                        f"{position}: {dotted(here)} is a list of length {len(parent)}",
+                        f"give the number of an element, from 0: {dotted(here)}.0",
                     )
             elif not isinstance(parent, dict):
                 raise ConfigError(f"{position}: {dotted(here)} is a value, not a section")
@@ -87,6 +87,12 @@ def dotted(path: KeyPath) -> str:
     return shorten(".".join(str(part) for part in path))
 
 
+def missing_space(text: str) -> str | None:
+    """Return a hint if a text starts with KEY:VALUE, which is plain text in YAML."""
+    match = re.match(r"\s*(?:- +)?([a-z_]+):([^\s:/\\]\S*)", text)
+    return f"write a space after the colon: {shorten(f'{match[1]}: {match[2]}')}" if match else None
+
+
 def parse(text: str, name: str, *, is_file: bool = True) -> Document:
     """Return the values in a YAML text, with positions in messages if it is a file.
 
@@ -103,7 +109,7 @@ def parse(text: str, name: str, *, is_file: bool = True) -> Document:
             if isinstance(event, events.DocumentStartEvent):
                 if () in document.positions:
                     raise ConfigError(
-                        f"a second document (---) begins in {locate(event.start_mark)}"
+                        f"a second document (---) starts in {locate(event.start_mark)}"
                     )
                 document.value = _build(next(stream), stream, (), document, locate)
         return document
@@ -115,13 +121,16 @@ def parse(text: str, name: str, *, is_file: bool = True) -> Document:
         raise ConfigError(f"character U+{code:04X} is not allowed in {position}") from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        lines = text.splitlines()[mark.line : mark.line + 1] if mark else []
-        if lines and "\t" in lines[0][: len(lines[0]) - len(lines[0].lstrip())]:
+        # The parser may report a mistake in the line after it.
+        lines = text.splitlines()[max(mark.line - 1, 0) : mark.line + 1] if mark else []
+        hint: str | None
+        if lines and "\t" in lines[-1][: len(lines[-1]) - len(lines[-1].lstrip())]:
             message, hint = "tab in the indentation", "indent YAML with spaces"
         else:
-            message, hint = f"not valid YAML: {shorten(error.problem or error.context)}", None
+            message = f"not valid YAML: {shorten(error.problem or error.context)}"
+            hint = next(filter(None, map(missing_space, lines)), None)
         raise ConfigError(f"{message} in {locate(mark) if mark else name}", hint) from error
-    # The parser has no error of its own for impossible escapes and directives.
+    # The parser raises Python's errors for invalid escapes and directives.
     except (YAMLError, ValueError, OverflowError, AttributeError, TypeError) as error:
         raise ConfigError(f"not valid YAML in {name}: {shorten(str(error))}") from error
 
@@ -169,7 +178,7 @@ def _build(
     return mapping
 
 
-# Longer integers are read as floating-point numbers, and then are wrong values of integer keys.
+# Longer integers are read as floating-point numbers, which integer keys reject.
 _INT = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {

@@ -1,15 +1,16 @@
-"""Messages for a config that does not fit the schema: position, key, value and what is allowed."""
+"""Error messages for invalid configs, with position, key, value and allowed values."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
 
-from nmt.config.document import Document, KeyPath, dotted
+from nmt.config.document import Document, KeyPath, dotted, missing_space, plain_scalar
 from nmt.config.schema import SOURCE_KINDS, SPLITS, Config, Section
 from nmt.config.writing import dump_scalar
 from nmt.errors import ConfigError
@@ -35,8 +36,8 @@ def source_path(path: KeyPath) -> KeyPath | None:
 
 
 def explain(document: Document, error: ValidationError) -> ConfigError:
-    """Return the error for the user: a line per problem, in the order of the file, and a hint."""
-    # A key that is missing because it is misspelled needs one message, not two.
+    """Return an error with one line per problem, in the order of the file, and a hint."""
+    # A misspelled key is also a missing key; the second message would be redundant.
     problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] == "missing")
     messages: dict[KeyPath, tuple[str, str | None]] = {}
     misspelled: set[KeyPath] = set()
@@ -55,10 +56,10 @@ def explain(document: Document, error: ValidationError) -> ConfigError:
 
 
 def _document_path(document: Document, location: Sequence[str | int]) -> KeyPath:
-    """Return the path in the document of an error of pydantic.
+    """Return the path in the document for the location of a pydantic error.
 
-    The location of pydantic also names the kind of a source (`data.train.0.hub.split`) and the
-    member of a union, and it has an index where the document has one source without a list.
+    The location also contains the kind of a source (`data.train.0.hub.split`) and the member of a
+    union. It contains an index even if the document has a single source without a list.
     """
     parts = list(location)
     if len(parts) > 2 and parts[0] == "data" and parts[1] in SPLITS:
@@ -73,20 +74,22 @@ def _document_path(document: Document, location: Sequence[str | int]) -> KeyPath
 
 
 def _message(document: Document, problem: Any, path: KeyPath) -> tuple[str, str | None]:
-    """Return the message and hint for one error of pydantic."""
+    """Return the message and the hint for one pydantic error."""
     position, name = document.position(path), dotted(path)
     source = source_path(path)
     if source and not any(_closest(key, SOURCE_KEYS) for key in document.get(source)):
         where = document.position(source)
-        return f"{dotted(source)} in {where} names no source of pairs", f"use {_SOURCE_FORMS}"
+        hints = map(missing_space, document.get(source))
+        hint = next(filter(None, hints), f"use {_SOURCE_FORMS}")
+        return f"{dotted(source)} in {where} is not a source of pairs", hint
     if problem["type"] == "extra_forbidden":
         key = str(path[-1])
         message = f'unknown key "{shorten(key)}" in {position} ({name})'
         if near := _key_of_another_section(key) or _closest(key, _keys(problem, path)):
-            return f'{message}; did you mean "{near}"?', None
+            return f'{message}; did you mean "{near}"?', missing_space(key)
         where = dotted(path[:-1]) or "a config"
         keys = ", ".join(_section(problem["loc"][:-1]).model_fields)
-        return message, f"the keys of {where} are {keys}"
+        return message, f"use one of the keys of {where}: {keys}"
     if problem["type"] == "missing":
         where = document.position(path[:-1])
         return f'missing key "{shorten(str(path[-1]))}" in {where} ({name})', None
@@ -94,16 +97,33 @@ def _message(document: Document, problem: Any, path: KeyPath) -> tuple[str, str 
         return f"{problem['ctx']['error']} in {position}{f' ({name})' if name else ''}", None
     _, position = document.positions.get(path, (position, position))
     wrong = f"wrong value {_written(problem['input'])} in {position}"
-    return f"{wrong} ({name}); it must be {_allowed(problem['loc'])}", None
+    return f"{wrong} ({name}); it must be {_allowed(problem['loc'])}", _rewriting(problem)
+
+
+def _rewriting(problem: Any) -> str | None:
+    """Return a hint for a value that is correct except for its notation."""
+    value, kind = problem["input"], problem["type"]
+    number = plain_scalar(value.replace("_", "")) if isinstance(value, str) else value
+    if not isinstance(number, int | float):
+        return missing_space(value) if isinstance(value, str) else None
+    if isinstance(number, bool) or not math.isfinite(number):
+        return None
+    if kind == "int_type" and float(number).is_integer():
+        number = int(number)
+    elif kind != "float_type":
+        return None
+    if not isinstance(value, str):
+        return f"write {number}"
+    return f"write {number} without {'underscores' if '_' in value else 'quotes'}"
 
 
 def _keys(problem: Any, path: KeyPath) -> Sequence[str]:
-    """Return the keys that could be meant by an unknown key."""
+    """Return the valid keys of the section that contains an unknown key."""
     return SOURCE_KEYS if source_path(path) else list(_section(problem["loc"][:-1]).model_fields)
 
 
 def _section(location: Sequence[str | int]) -> type[Section]:
-    """Return the model at a location of pydantic."""
+    """Return the pydantic model at the location of an error."""
     if len(location) > 3 and location[0] == "data":
         return SOURCE_KINDS[str(location[3])]
     if not location:
@@ -114,7 +134,9 @@ def _section(location: Sequence[str | int]) -> type[Section]:
 
 
 def _closest(word: str, keys: Sequence[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word[:100], keys, n=1, cutoff=0.6)), None)
+    """Return the key that is most similar to a misspelled key or to KEY:VALUE, or None."""
+    word = word.partition(":")[0][:100]
+    return next(iter(difflib.get_close_matches(word, keys, n=1, cutoff=0.6)), None)
 
 
 def _key_of_another_section(key: str) -> str | None:
@@ -131,7 +153,7 @@ def _written(value: Any) -> str:
 
 
 def _allowed(location: Sequence[str | int]) -> str:
-    """Return what is allowed at the location of an error of pydantic, in words."""
+    """Return the allowed values at the location of a pydantic error, in words."""
     if len(location) in (2, 3) and location[0] == "data" and location[1] in SPLITS:
         return f"a source of pairs, {_SOURCE_FORMS}, or a list of these"
     length = 4 if len(location) > 4 else 1
@@ -162,7 +184,7 @@ def _describe(schema: dict[str, Any]) -> str:
     if schema["type"] not in ("integer", "number"):
         return {"string": "text", "boolean": "true or false", "null": "null"}[schema["type"]]
     bounds = [
-        f"{words} {schema[key]:g}"
+        f"{words} {schema[key] if schema[key] % 1 else int(schema[key])}"
         for key, words in (
             ("minimum", "at least"),
             ("exclusiveMinimum", "above"),

@@ -28,16 +28,16 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raw = path.read_bytes()
     except FileNotFoundError as error:
         raise ConfigError(f"config file {name} does not exist", _similar_file(path)) from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except (OSError, ValueError) as error:  # ValueError: The path contains a NUL.
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read config file {name}: {reason}") from error
     return _config(raw, name, overrides)
 
 
 def load_run_config(path: Path) -> Config:
-    """Return the config in a run folder, which may come from somebody else.
+    """Return the config in a run folder, which may be untrusted.
 
-    Raises StorageError if the file is missing, damaged or larger than any config.
+    Raises StorageError if the file is missing, damaged or larger than 256 KiB.
     """
     try:
         return _config(read_file(path, limit=1 << 18), shorten(str(path)))
@@ -51,12 +51,12 @@ def _config(raw: bytes, name: str, overrides: Sequence[str] = ()) -> Config:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         message = f"not valid UTF-8 in {name}:{line} (byte {error.start} of the file)"
-        raise ConfigError(message, "save it as UTF-8") from error
+        raise ConfigError(message, "save the file as UTF-8") from error
     document = parse(text, name)
     if document.value is None:
         document.value = {}
     if not isinstance(document.value, dict):
-        raise ConfigError(f"{name} must hold sections (data:, model:, ...)")
+        raise ConfigError(f"{name} must contain sections (data:, model:, ...)")
     _apply_overrides(document, overrides)
     try:
         return Config.model_validate(document.value)
@@ -82,7 +82,7 @@ def _parse_override(text: str) -> tuple[str, KeyPath, Any]:
         raise ConfigError(f"{label} is not KEY=VALUE", "example: --set training.max_steps=1000")
     value = parse(raw.strip(), label, is_file=False).value
     if isinstance(value, dict | list) and not raw.strip().startswith(("{", "[")):
-        raise ConfigError(f"{label} is not one value", "put quotes round a value with a colon")
+        raise ConfigError(f"{label} is not a single value", "put a value with a colon in quotes")
     return label, tuple(parts), value
 
 

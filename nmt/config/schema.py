@@ -9,11 +9,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+# Every number has bounds, within which each part of nmt and its libraries can compute. Whether a
+# model fits the memory depends on several keys and the machine: see nmt/training/memory.py.
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Layers = Annotated[int, Field(ge=1, le=256)]
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Length = Annotated[int, Field(ge=1, le=100_000)]
+PositiveFloat = Annotated[float, Field(gt=0.0, le=1_000_000.0)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0, le=1_000_000.0)]
 
 
 class Section(BaseModel):
@@ -108,7 +113,7 @@ class DataConfig(Section):
     """Validation set. It is used to select the best checkpoint."""
     test: DataSources | None = None
     """Test set. It is scored once after training."""
-    max_tokens: PositiveInt = 256
+    max_tokens: Length = 256
     """Training pairs with more subword tokens than this on either side are dropped."""
     max_length_ratio: PositiveFloat = 9.0
     """Training pairs whose sides differ in subword length by more than this factor are dropped."""
@@ -139,7 +144,7 @@ class TokenizerConfig(Section):
     """Number of pieces, including the four control ids (per side if not shared)."""
     shared: bool = True
     """Use one vocabulary for both languages; false: one vocabulary per language."""
-    character_coverage: Annotated[float, Field(gt=0.9, le=1.0)] = 1.0
+    character_coverage: Annotated[float, Field(ge=0.98, le=1.0)] = 1.0
     """Share of all characters that get a piece; 0.9995 for scripts with many characters."""
     byte_fallback: bool = True
     """Encode unknown characters as bytes instead of an unknown token."""
@@ -157,15 +162,15 @@ class ModelConfig(Section):
 
     architecture: Literal["transformer", "rnn"] = "transformer"
     """`transformer` (Vaswani et al., 2017), or `rnn`, the encoder-decoder before it."""
-    d_model: PositiveInt = 256
+    d_model: Width = 256
     """Width of every representation; for `rnn` the width of embeddings and states."""
-    heads: PositiveInt = 4
+    heads: Width = 4
     """Attention heads; must divide d_model."""
-    encoder_layers: PositiveInt = 3
+    encoder_layers: Layers = 3
     """Layers of the encoder."""
-    decoder_layers: PositiveInt = 3
+    decoder_layers: Layers = 3
     """Layers of the decoder."""
-    feedforward: PositiveInt = 1024
+    feedforward: Width = 1024
     """Inner width of the feed-forward layers."""
     dropout: Probability = 0.1
     """Dropout on embeddings and on the output of every sublayer."""
@@ -184,7 +189,7 @@ class ModelConfig(Section):
     (Su et al., 2021), `relative` (a learned bias per distance; Raffel et al., 2020), or `none`."""
     attention_window: PositiveInt | None = None
     """Self-attention reaches at most this many positions to each side; null: everywhere."""
-    max_positions: PositiveInt = 1024
+    max_positions: Width = 1024
     """Longest sequence that `learned` positions hold."""
     attention_kernel: Literal["auto", "fused", "formula"] = "auto"
     """`formula` computes softmax(QK^T/sqrt(d_k))V step by step as written, `fused` calls torch's
@@ -256,9 +261,9 @@ class TrainingConfig(Section):
     """Number format of matrix products; auto: bf16 where a short probe finds it faster."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto: a GPU if there is one."""
-    threads: PositiveInt | None = None
-    """Number of CPU threads; null uses all cores. Results with a different number of threads differ
-    by rounding."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Number of CPU threads, of which at most one per core is used; null uses all cores. Results
+    with a different number of threads differ by rounding."""
     compile: bool = False
     """Compile the model with torch.compile."""
     valid_every: PositiveInt = 500
@@ -268,12 +273,14 @@ class TrainingConfig(Section):
     log_every: PositiveInt = 50
     """Number of updates between two records of loss and speed in metrics.jsonl."""
     patience: PositiveInt | None = None
-    """Stop after this many validations in a row without a better score."""
+    """Stop after this many validations in a row without a better score. Of equal scores, the one
+    with the lower loss is better."""
     keep_checkpoints: PositiveInt = 3
     """Keep this many newest checkpoints for resuming. The best checkpoint and the checkpoints that
     will be averaged are kept as well."""
     average_checkpoints: PositiveInt = 1
-    """The final model is the mean of the weights of this many checkpoints; 1: one checkpoint."""
+    """The final model is the mean of the weights of this many checkpoints, or the best checkpoint
+    if it validates better than the mean; 1: one checkpoint."""
     average: Literal["best", "last"] = "best"
     """Which checkpoints average_checkpoints selects: those with the best validation score, or the
     last ones (Vaswani et al., 2017, section 6.1)."""
@@ -282,7 +289,7 @@ class TrainingConfig(Section):
     as the model (for example 0.999); 0 is off."""
     max_skipped: PositiveInt = 10
     """Stop with an error after this many updates in a row with a non-finite loss or gradient."""
-    seed: NonNegativeInt = 1
+    seed: Annotated[int, Field(ge=0, le=2**64 - 1)] = 1
     """Random seed."""
 
     @model_validator(mode="after")
@@ -297,19 +304,19 @@ class TrainingConfig(Section):
 class DecodingConfig(Section):
     """Beam search."""
 
-    beam_size: PositiveInt = 5
+    beam_size: Annotated[int, Field(ge=1, le=10_000)] = 5
     """Hypotheses kept per sentence; 1 is greedy search."""
-    length_penalty: NonNegativeFloat = 1.0
+    length_penalty: Annotated[float, Field(ge=0.0, le=10.0)] = 1.0
     """Exponent of the length by which the log-probability of a finished hypothesis is divided (see
     length_normalization); 0 is off."""
     length_normalization: Literal["power", "gnmt"] = "power"
     """Score of a finished hypothesis: `power` is log-probability / length ** length_penalty; `gnmt`
     is log-probability / ((5 + length) / 6) ** length_penalty (Wu et al., 2016, equation 14)."""
-    max_length: PositiveInt = 256
+    max_length: Length = 256
     """Longest output in tokens."""
     max_length_ratio: PositiveFloat = 3.0
     """Longest output as a multiple of the source length (plus 10 tokens)."""
-    min_length: NonNegativeInt = 0
+    min_length: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Shortest output in tokens."""
     no_repeat_ngram: NonNegativeInt = 0
     """Never produce the same n-gram of this size twice in one output; 0 is off."""
@@ -319,10 +326,10 @@ class DecodingConfig(Section):
     batch_tokens: PositiveInt = 4096
     """Maximum number of source tokens per batch, including padding."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
-    """Number format of matrix products; auto: bf16 on a GPU, fp16 on an x86 CPU, fp32 elsewhere. On
-    x86 CPUs only: fp16 stores the weights in 16 bits and multiplies in 32, which reads half the
-    memory and rarely changes a translation; int8 may be even faster for many sentences, and
-    changes some translations."""
+    """Number format of matrix products; auto: bf16 on a GPU, fp16 on an x86 CPU, fp32 elsewhere.
+    fp16 runs on CUDA and on x86 CPUs; on a CPU it stores the weights in 16 bits and multiplies in
+    32, which reads half the memory and rarely changes a translation. int8 runs on x86 CPUs only; it
+    may be even faster for many sentences, and changes some translations."""
 
 
 class Config(Section):

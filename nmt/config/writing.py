@@ -13,7 +13,7 @@ from nmt.text import to_json
 
 
 def dump_config(config: Config, *, defaults: bool = True) -> str:
-    """Return YAML that loads to an equal Config: every key, or only those without the default."""
+    """Return YAML with every key, or only with the keys that differ from their default."""
     return "\n".join(_dump_lines(config.model_dump(exclude_defaults=not defaults), 0)) + "\n"
 
 
@@ -33,7 +33,7 @@ def _dump_lines(value: dict[str, Any], indent: int) -> list[str]:
 
 
 def dump_scalar(value: str | float | bool | None) -> str:
-    """Return one value as YAML on one line that reads back as the same value."""
+    """Return one line of YAML that loads as the same value."""
     if isinstance(value, str):
         plain = re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*", value) and plain_scalar(value) == value
         return value if plain else to_json(value)

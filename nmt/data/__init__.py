@@ -1,1 +1,1 @@
-"""From files to batches: sources, cleaning, token ids on disk, and the plan of batches."""
+"""Data: sources, cleaning, token ids on disk, and the plan of batches."""

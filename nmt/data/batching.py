@@ -1,7 +1,7 @@
-"""The plan of batches, and batches made of it.
+"""The plan of the batches of an epoch, and the batches themselves.
 
-`plan` is a pure function of (lengths, seed, epoch): a training that resumes recomputes it and
-goes on at its position, with no iterator state to save.
+`plan` is a pure function of (lengths, seed, epoch). A run that resumes computes the plan again and
+continues at its position, so there is no iterator state to save.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 WINDOW = 16
-"""Batches that are cut anew together when subwords are sampled."""
+"""Number of consecutive batches that are re-cut together when subwords are sampled."""
 
 
 @dataclass(frozen=True)
 class Batch:
     """Sentence pairs of similar length, ready for the model.
 
-    The loss needs real target tokens only, so they are named by index: nothing on the way from a
-    batch to its loss depends on a value that only the device has.
+    The loss needs only the real target tokens. They are selected by index, so that computing the
+    loss never waits for a value from the device.
     """
 
     source: Tokens
@@ -41,14 +41,11 @@ class Batch:
     target: Tokens
     """The decoder's input: every sentence starts with bos."""
     predictions: Tensor
-    """(target_tokens,) int64: places of the real tokens in the flattened (batch, length) target."""
+    """(target_tokens,) int64: indices of real tokens in the flattened (batch, length) target."""
     references: Tensor
-    """(target_tokens,) int64: the right next token at each of these places; each sentence's last
-    one is eos."""
+    """(target_tokens,) int64: correct next token at each index; the last of a sentence is eos."""
     indices: np.ndarray
-    """(pairs,) int64: the pairs' places in the corpus."""
-    source_tokens: int
-    """Number of real source tokens, including eos."""
+    """(pairs,) int64: indices of the pairs in the corpus."""
 
     @property
     def target_tokens(self) -> int:
@@ -66,16 +63,18 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device; from pinned memory it is copied in the background."""
-        return self.apply(lambda tensor: tensor.to(device, non_blocking=True))
+        """Return the batch on a device; a GPU copies it from pinned memory in the background."""
+        if device.type == "cpu":
+            return self
+        return self.apply(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
 
     def split(self) -> tuple[Batch, Batch]:
-        """Return the two halves of the sentences, for when the whole does not fit in memory."""
+        """Return the two halves of a batch that does not fit in memory."""
         half = len(self.indices) // 2
 
         def part(rows: slice) -> Batch:
             def chosen_rows(x: Tensor) -> Tensor:
-                return x[rows] if len(x) > 1 else x  # positions that all rows share stay
+                return x[rows] if len(x) > 1 else x  # All rows share one row of positions.
 
             length = self.target.ids.shape[1]
             begin, end, _ = rows.indices(len(self.indices))
@@ -86,7 +85,6 @@ class Batch:
                 self.predictions[chosen] - begin * length,
                 self.references[chosen],
                 self.indices[rows],
-                int((self.source.segments[rows] > 0).sum()),
             )
 
         return part(slice(None, half)), part(slice(half, None))
@@ -101,10 +99,10 @@ def plan(
 ) -> list[np.ndarray]:
     """Group the pairs into batches of similar length; a pure function of its arguments.
 
-    lengths: (pairs,) in tokens, without bos and eos. A batch holds at most batch_tokens tokens,
-    that is its sentences times its longest side with eos, or a single longer pair. Pairs are
-    shuffled, sorted by length (pairs of equal lengths stay shuffled, so batches differ from epoch
-    to epoch), cut, and the batches shuffled. Returns index arrays (batch,), each pair in one.
+    Lengths: (pairs,) in tokens, without bos and eos. A batch has at most batch_tokens tokens, which
+    are its sentences times its longest side with eos, or a single longer pair. Pairs are shuffled,
+    sorted by length (stable, so batches differ between epochs) and cut into batches, which are
+    shuffled. Returns index arrays (batch,) with each pair once.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(source_lengths))
@@ -116,8 +114,10 @@ def plan(
 
 
 def _by_length(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The order by longest side, which decides the size of a batch; then by target and source,
-    which keeps the padding of the other side low too."""
+    """Return the order by longest side, which decides the size of a batch.
+
+    Target and source lengths break ties, which keeps the padding of the other side low.
+    """
     return np.lexsort((source, target, np.maximum(source, target)))
 
 
@@ -126,8 +126,7 @@ def _cut(longest: np.ndarray, batch_tokens: int) -> list[slice]:
     cuts = []
     first = 0
     while first < len(longest):
-        # The largest n with n * longest[first + n - 1] <= budget lies where the ascending
-        # products pass the budget.
+        # The products are ascending; `count` is the largest size whose product fits.
         ceiling = min(len(longest) - first, max(1, batch_tokens // int(longest[first])))
         sizes = np.arange(1, ceiling + 1) * longest[first : first + ceiling]
         count = max(1, int(np.searchsorted(sizes, batch_tokens, side="right")))
@@ -165,7 +164,6 @@ def collate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], indices: np.nd
         target_mask.flatten().nonzero()[:, 0],
         torch.from_numpy(references),
         indices,
-        int(source_mask.sum()),
     )
 
 
@@ -185,11 +183,11 @@ def training_batches(
     sampling_seed: Callable[[int], int] | None = None,
     ahead: int = 4,
 ) -> Iterator[Batch]:
-    """The batches of a plan from number `first` on, prepared ahead in a thread.
+    """Yield the batches of a plan from number `first` on; a thread prepares `ahead` of them.
 
-    sampling_seed gives the seed of subword sampling of window number n; None: no sampling.
-    Sampling changes the lengths, so the pairs of each WINDOW batches are sorted and cut anew,
-    into as many batches: batch n is still a function of the plan, the seeds and n.
+    sampling_seed returns the seed of subword sampling for window number n; None: no sampling.
+    Sampling changes the lengths, so the pairs of WINDOW batches are sorted again and cut into the
+    same number of batches. Batch n remains a function of the plan, the seeds and n.
     """
 
     def prepared() -> Iterator[Batch]:
@@ -206,7 +204,7 @@ def training_batches(
 
 
 def _sampled(corpus: Corpus, batches: Sequence[np.ndarray], seed: int) -> Iterator[Batch]:
-    """The pairs of some batches with sampled subwords, in as many batches."""
+    """Yield the same number of batches with sampled subwords."""
     indices = np.concatenate(batches)
     pairs = corpus.read(indices, seed)
     source, target = (np.array([len(pair[side]) + 1 for pair in pairs]) for side in (0, 1))
@@ -218,7 +216,7 @@ def _sampled(corpus: Corpus, batches: Sequence[np.ndarray], seed: int) -> Iterat
 
 
 def _in_background(items: Iterator[Batch], ahead: int) -> Iterator[Batch]:
-    """Run an iterator in a thread, at most `ahead` results in advance."""
+    """Run an iterator in a thread, which computes at most `ahead` results in advance."""
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
     closed = threading.Event()
 

@@ -1,10 +1,10 @@
-"""What is dropped from the training pairs and what is only noticed, counted by reason.
+"""Drop or notice bad training pairs, and count them by reason.
 
-Two passes: `collect` reads the pairs, judges what needs no tokenizer and keeps the texts in a
-file; `too_long` judges them by subword length once they are encoded. Valid and test pairs are
-all kept, so that line N stays line N. Texts are compared by 64-bit hashes; among those of 5 million
-pairs a false match has a chance of one in a million. The hashes lie in a file and are compared a
-share at a time, so that memory does not grow with their number.
+`collect_training` makes the checks that need no tokenizer, and keeps the texts in a file.
+`too_long` checks the subword lengths of the encoded texts. All validation and test pairs are kept,
+so that line N stays line N. Texts are compared by 64-bit hashes; for 5 million pairs, a false match
+has a probability of one in a million. The hashes are stored in a file and compared in shares, so
+that memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ DUPLICATE = "duplicates"
 LEAKED = "in valid or test"
 IN_TRAIN = "source in train"
 
-# Text that some program before this one spoilt: a mark that is quickly looked for, and the proof.
-_SPOILT = (
+# Text damaged by an earlier program: name, substring for a fast check, pattern that confirms it.
+_DAMAGED = (
     ("HTML entities", "&", re.compile(r"&(?:#\d+|#x[\da-fA-F]+|[a-zA-Z]{2,8});")),
     ("mojibake", "\u00c3", re.compile("\u00c3[\u00a0-\u00bf]")),  # UTF-8 read as Latin-1
     ("mojibake", "\u00e2\u20ac", re.compile("\u00e2\u20ac")),  # quotes and dashes as Windows-1252
@@ -43,7 +43,7 @@ _SPOILT = (
 )
 
 _CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
-_SHARE = 1 << 20  # hashes sorted at one time
+_SHARE = 1 << 20  # hashes sorted at a time
 _LONGEST_PIECE = 16  # characters; SentencePiece's default
 _SCHEMA = pa.schema(
     {"source": pa.string(), "target": pa.string(), "origin": pa.int32(), "line": pa.int64()}
@@ -51,28 +51,28 @@ _SCHEMA = pa.schema(
 
 
 class Chunk(NamedTuple):
-    """Some of the collected pairs."""
+    """A bounded number of the collected pairs."""
 
     sources: list[str]
     targets: list[str]
-    places: list[str]
-    """Where each stands: file:line."""
+    locations: list[str]
+    """The file:line of each pair."""
 
 
 class Collected:
-    """The cleaned pairs of a split, in a file, in order."""
+    """The cleaned pairs of a split, stored in a file in their order."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
         self.dropped = np.zeros(0, dtype=bool)
-        """(count,): pairs that later findings dropped. `chunks` leaves them out."""
+        """(count,): whether a later check dropped the pair. `chunks` skips dropped pairs."""
         self._files: list[str] = []
 
     def chunks(self) -> Iterator[Chunk]:
-        """The pairs that are left, in chunks of bounded size."""
+        """Yield the remaining pairs in chunks of bounded size."""
         first = 0
-        # Read, not mapped: pages of a mapped file would count as resident memory.
+        # The file is not mapped, because mapped pages would count as resident memory.
         with pa.OSFile(str(self.path), "rb") as file, pa.ipc.open_stream(file) as reader:
             for batch in reader:
                 dropped = self.dropped[first : first + len(batch)]
@@ -81,11 +81,11 @@ class Collected:
                     batch = batch.filter(pa.array(~dropped))
                 sources, targets, origins, lines = (c.to_pylist() for c in batch.columns)
                 names = (self._files[origin] for origin in origins)
-                places = [f"{name}:{line}" for name, line in zip(names, lines, strict=True)]
-                yield Chunk(sources, targets, places)
+                locations = [f"{name}:{line}" for name, line in zip(names, lines, strict=True)]
+                yield Chunk(sources, targets, locations)
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """The pairs that are left, one by one."""
+        """Yield the remaining pairs one by one, as (source, target)."""
         for chunk in self.chunks():
             yield from zip(chunk.sources, chunk.targets, strict=True)
 
@@ -106,7 +106,7 @@ class Collected:
 
 
 class HeldOut:
-    """The source sentences of valid and test, to find them in the training data."""
+    """Source sentences of the validation and test sets, to find them in the training data."""
 
     def __init__(self) -> None:
         self._sources: dict[str, np.ndarray] = {}
@@ -120,14 +120,14 @@ class HeldOut:
         report: SplitReport,
         check_stop: Callable[[], None],
     ) -> Collected:
-        """Keep all pairs of a held-out split."""
+        """Store all pairs of a held-out split."""
         hashes = []
 
         def chunks() -> Iterator[list[Pair]]:
             for chunk in _chunks(pairs):
                 check_stop()
                 report.lines += len(chunk)
-                _notice_spoilt(chunk, report)
+                _notice_damaged(chunk, report)
                 hashes.append(_hashes([pair.source for pair in chunk if pair.source]))
                 yield chunk
 
@@ -137,14 +137,14 @@ class HeldOut:
         return collected
 
     def find(self, sources: np.ndarray) -> np.ndarray:
-        """Which of the hashed training sources, (n,) uint64, are held out: (n,) bool."""
+        """Return which of the hashed training sources, (n,) uint64, are held out: (n,) bool."""
         leaked = np.isin(sources, np.concatenate([*self._sources.values(), self._found[:0]]))
         if leaked.any():
             self._found = np.union1d(self._found, sources[leaked])
         return leaked
 
     def leaks(self, split: str) -> int:
-        """How many sentences of a split `find` has found so far."""
+        """Return how many sentences of a split `find` has found so far."""
         return int(np.isin(self._sources[split], self._found).sum())
 
 
@@ -156,21 +156,21 @@ def collect_training(
     report: SplitReport,
     check_stop: Callable[[], None],
 ) -> Collected:
-    """Keep the training pairs that pass all checks but those of subword length."""
-    # No piece is longer, so such a text has more tokens than allowed however it is split; the
-    # factor 4 is for normalization, which may shorten the text.
+    """Store the training pairs that pass all checks except `too_long`."""
+    # A longer text has more than max_tokens tokens in any segmentation. The factor 4 allows for
+    # normalization, which may shorten the text.
     longest = 4 * _LONGEST_PIECE * data.max_tokens
 
-    def judge(option: bool, reason: str, pair: Pair) -> bool:
-        """Count, and say whether the pair is dropped."""
-        (report.drop if option else report.notice)(reason, f"{pair.path}:{pair.line}")
-        return option
+    def judge(drop: bool, reason: str, pair: Pair) -> bool:
+        """Count the pair as dropped or as noticed, and return `drop`."""
+        (report.drop if drop else report.notice)(reason, f"{pair.path}:{pair.line}")
+        return drop
 
     def chunks(hashes: BinaryIO) -> Iterator[list[Pair]]:
         for chunk in _chunks(pairs):
             check_stop()
             report.lines += len(chunk)
-            _notice_spoilt(chunk, report)
+            _notice_damaged(chunk, report)
             kept = []
             for pair in chunk:
                 if not pair.source or not pair.target:
@@ -185,7 +185,7 @@ def collect_training(
             stays = np.ones(len(kept), dtype=bool)
             for i in np.flatnonzero(leaked):
                 stays[i] = not judge(data.drop_leaked, LEAKED, kept[i])
-            # Any odd factor keeps (a, b) and (b, a) apart and loses nothing.
+            # An odd factor distinguishes (a, b) from (b, a) and keeps all 64 bits.
             hashes.write((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays].tobytes())
             yield [pair for pair, stay in zip(kept, stays, strict=True) if stay]
 
@@ -201,9 +201,9 @@ def collect_training(
 def too_long(
     source_lengths: np.ndarray, target_lengths: np.ndarray, data: DataConfig
 ) -> list[tuple[str, np.ndarray]]:
-    """Reasons to drop training pairs of these lengths in tokens, each with its pairs, (n,) bool.
+    """Return the reasons to drop training pairs, each with its pairs, (n,) bool.
 
-    A text without any token (nothing is left of it by normalization) counts as empty.
+    Lengths: (n,) in tokens. A text that normalization leaves without tokens counts as empty.
     """
     shorter = np.minimum(source_lengths, target_lengths)
     longer = np.maximum(source_lengths, target_lengths)
@@ -216,10 +216,10 @@ def too_long(
     ]
 
 
-def _notice_spoilt(pairs: Sequence[Pair], report: SplitReport) -> None:
-    """Count pairs whose text was spoilt before it came here; they stay as they are."""
+def _notice_damaged(pairs: Sequence[Pair], report: SplitReport) -> None:
+    """Count pairs whose text an earlier program damaged; they are kept."""
     everything = "\n".join(text for pair in pairs for text in pair[:2])
-    for kind, mark, pattern in _SPOILT:
+    for kind, mark, pattern in _DAMAGED:
         if mark in everything:
             for pair in pairs:
                 if any(mark in text and pattern.search(text) for text in pair[:2]):
@@ -231,15 +231,15 @@ def _judge_duplicates(
 ) -> None:
     first = 0
     for chunk in collected.chunks():
-        for i in np.flatnonzero(repeated[first : first + len(chunk.places)]):
-            (report.drop if drop else report.notice)(DUPLICATE, chunk.places[i])
-        first += len(chunk.places)
+        for i in np.flatnonzero(repeated[first : first + len(chunk.locations)]):
+            (report.drop if drop else report.notice)(DUPLICATE, chunk.locations[i])
+        first += len(chunk.locations)
     if drop:
         collected.dropped = repeated
 
 
 def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    """Lists of pairs, bounded in number and characters."""
+    """Yield lists of pairs of bounded number and characters."""
     chunk: list[Pair] = []
     characters = 0
     while few := list(islice(pairs, 64)):
@@ -253,30 +253,30 @@ def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
 
 
 def _hashes(texts: Sequence[str]) -> np.ndarray:
-    """64 bits of each text: (n,) uint64."""
+    """Return a 64-bit hash of each text: (n,) uint64."""
     digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
     return np.frombuffer(digests, dtype=np.uint64)
 
 
 def _repeated(hashes: BinaryIO, count: int) -> np.ndarray:
-    """Which of the file's values, uint64, stood earlier in it already: (count,) bool.
+    """Return which values (uint64) of a file also occur earlier in it: (count,) bool.
 
-    Equal values have equal remainders, so one remainder after the other is looked through.
+    Equal values have equal remainders, so the values of one remainder are compared at a time.
     """
     repeated = np.zeros(count, dtype=bool)
     shares = np.uint64(count // _SHARE + 1)
     for share in range(int(shares)):
-        values, places = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
+        values, indices = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
         hashes.seek(0)
         first = 0
         while len(block := np.frombuffer(hashes.read(8 * _SHARE), dtype=np.uint64)):
             found = np.flatnonzero(block % shares == share)
             values.append(block[found])
-            places.append(found + first)
+            indices.append(found + first)
             first += len(block)
         mine = np.concatenate(values)
         order = np.argsort(mine, kind="stable")
         mine = mine[order]
         repeats = order[1:][mine[1:] == mine[:-1]]
-        repeated[np.concatenate(places)[repeats]] = True
+        repeated[np.concatenate(indices)[repeats]] = True
     return repeated

@@ -1,8 +1,8 @@
-"""Token ids on disk, memory-mapped; and all that leads to them: `prepare_data`.
+"""Memory-mapped corpora of token ids, and `prepare_data`, which builds them.
 
 A corpus is one Arrow file with the columns source_ids, target_ids (without bos and eos), source
-and target (the texts). It is built once, in chunks, and reused as long as sources, cleaning and
-tokenizer are the same.
+and target (the texts). It is built in chunks, and reused while the sources, the cleaning and the
+tokenizer stay the same.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pyarrow as pa
 from nmt import storage
 from nmt.data.cleaning import (
     IN_TRAIN,
+    LEAKED,
     Collected,
     HeldOut,
     collect_training,
@@ -39,13 +40,14 @@ from nmt.tokenizer.training import train_tokenizer
 if TYPE_CHECKING:
     from nmt.config import Config, DataConfig
 
-_FORMAT = 1  # of the cache; another number is built anew
+_FORMAT = 1  # A cache of another format is built again.
 _CACHE = "cache.json"
+_LEAKED_SHARE = 0.9  # A held-out split with this share in the training set causes a warning.
 _SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 class _Column(NamedTuple):
-    """A list or string column of one record batch, on the mapped file."""
+    """A list or string column of one record batch, as views of the mapped file."""
 
     offsets: np.ndarray
     values: np.ndarray
@@ -67,12 +69,12 @@ class _Column(NamedTuple):
 
 
 class Corpus:
-    """Pairs as token ids and as texts; they stay on disk until read."""
+    """Pairs as token ids and as texts, which stay on disk until they are read."""
 
     def __init__(self, path: Path, fingerprint: str, tokenizer: Tokenizer, sampling: float) -> None:
-        """`sampling`: strength of subword sampling (Vocabulary.sample_batch)."""
+        """Map the file; `sampling` is the strength of subword sampling."""
         self.fingerprint = fingerprint
-        """SHA-256 of texts and ids."""
+        """SHA-256 of texts and ids, in hexadecimal."""
         self._tokenizer = tokenizer
         self._sampling = sampling
         with path.open("rb") as file:
@@ -87,7 +89,7 @@ class Corpus:
         return int(self._starts[-1])
 
     def _lengths(self, side: int) -> np.ndarray:
-        """(pairs,), in two bytes each where they and their eos fit."""
+        """Return the lengths in tokens, (pairs,), as uint16 if they fit including eos."""
         lengths = []
         for number, part in enumerate(self._parts):
             sizes = np.diff(part[side].offsets)
@@ -99,15 +101,17 @@ class Corpus:
         return np.concatenate([*lengths, np.zeros(0, dtype=np.uint16)])
 
     def _give_pages_back(self) -> None:
-        """What was read of a mapped file counts as memory of the process until then."""
+        """Release the pages read so far, which count as memory of the process."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def read(
         self, indices: Sequence[int] | np.ndarray, sampling_seed: int | None = None
     ) -> list[tuple[list[int], list[int]]]:
-        """Ids of the pairs, without bos and eos. With a seed they are segmented anew at random: a
-        pure function of texts and seed."""
+        """Return the ids of the pairs, without bos and eos.
+
+        A seed segments the texts at random: a pure function of the texts and the seed.
+        """
         if sampling_seed is None:
             return [
                 (part[0].row(row).tolist(), part[1].row(row).tolist())
@@ -123,7 +127,7 @@ class Corpus:
         return list(zip(*sampled, strict=True))
 
     def texts(self, indices: Sequence[int] | np.ndarray) -> list[tuple[str, str]]:
-        """The cleaned texts of the pairs."""
+        """Return the cleaned texts of the pairs."""
         return [
             (part[2].row(row).tobytes().decode(), part[3].row(row).tobytes().decode())
             for part, row in self._find(indices)
@@ -141,7 +145,7 @@ class Corpus:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """All that training needs of the data."""
+    """The corpora, the tokenizer and the report that training needs."""
 
     train: Corpus
     valid: Corpus
@@ -157,32 +161,55 @@ def prepare_data(
     say: Callable[[str], None],
     check_stop: Callable[[], None],
 ) -> PreparedData:
-    """Read, check and clean the data, train the tokenizer if there is none, encode.
+    """Read, clean and encode the data, after training a tokenizer if there is none.
 
-    The corpora are kept in `folder` and reused if nothing changed. `say` is given lines for the
-    user; `check_stop` is called often and may raise. Needs less than 1 GB of memory whatever
-    the size of the data. Raises DataError, ConfigError (vocabulary), StorageError.
+    The corpora are kept in `folder` and reused if nothing changed. `say` receives lines for the
+    user; `check_stop` is called often and may raise. Needs less than 1 GB of memory for data of any
+    size. Raises DataError, ConfigError (vocabulary), StorageError.
     """
     with storage.storage_errors(f"cannot write {folder}", folder.parent):
         folder.mkdir(parents=True, exist_ok=True)
         storage.remove_leftovers(folder)
         key = _content_key(config)
         tokenizer = Tokenizer.load(tokenizer_folder) if tokenizer_folder.exists() else None
-        cached = tokenizer and _read_cache(folder, key, tokenizer)
-        if not cached:
+        cached = tokenizer and _read_cache(folder, tokenizer)
+        if not cached or cached.key != key:
             tokenizer, cached = _build(config, folder, tokenizer_folder, key, say, check_stop)
     assert tokenizer is not None
-    fingerprints, report = cached
-    say(report.summary())
+    say(cached.report.summary())
+    _warn_of_leaks(cached.report, say)
     corpora = {
         split: Corpus(_file(folder, split), fingerprint, tokenizer, config.tokenizer.sampling)
-        for split, fingerprint in fingerprints.items()
+        for split, fingerprint in cached.fingerprints.items()
     }
-    return PreparedData(corpora["train"], corpora["valid"], corpora.get("test"), tokenizer, report)
+    return PreparedData(
+        corpora["train"], corpora["valid"], corpora.get("test"), tokenizer, cached.report
+    )
+
+
+def read_corpus(folder: Path, split: Split, tokenizer: Tokenizer) -> Corpus:
+    """Return a split that prepare_data kept in `folder`, without reading its sources.
+
+    Raises DataError if the split is missing, damaged, or encoded by another tokenizer.
+    """
+    cached = _read_cache(folder, tokenizer)
+    if not cached or split not in cached.fingerprints:
+        raise DataError(f"{folder} does not contain the {split} data of the run")
+    return Corpus(_file(folder, split), cached.fingerprints[split], tokenizer, sampling=0.0)
+
+
+class _Cached(NamedTuple):
+    """The description of the corpora in a folder."""
+
+    key: str
+    """Value that changes with the sources and settings of the corpora."""
+    fingerprints: dict[str, str]
+    """Fingerprint of each split."""
+    report: DataReport
 
 
 class _Encoder:
-    """Collected texts to a corpus file, in chunks."""
+    """An encoder of collected texts, which writes a corpus file in chunks."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.vocabularies = (tokenizer.source, tokenizer.target)
@@ -198,11 +225,11 @@ class _Encoder:
     ) -> str:
         """Write the file, complete the report, and return the fingerprint of the content.
 
-        limits: pairs beyond them are dropped; None: every pair is kept.
+        Pairs beyond `limits` are dropped; None keeps every pair.
         """
         lengths: list[Counter[int]] = [Counter(), Counter()]
         counts = [np.zeros(len(vocabulary), dtype=np.int64) for vocabulary in self.vocabularies]
-        # Lengths, ids and texts of both sides, each by itself: the chunks leave no trace.
+        # Separate digests of lengths, ids and texts do not depend on the size of the chunks.
         digests = [hashlib.sha256() for _ in range(6)]
         id_types = [pa.uint16() if len(v) <= 1 << 16 else pa.uint32() for v in self.vocabularies]
         schema = pa.schema(
@@ -219,7 +246,7 @@ class _Encoder:
                 texts = [chunk.sources, chunk.targets]
                 ids = [v.encode_flat(t) for v, t in zip(self.vocabularies, texts, strict=True)]
                 if limits is not None:
-                    keep = _within(limits, ids[0][0], ids[1][0], chunk.places, report)
+                    keep = _within(limits, ids[0][0], ids[1][0], chunk.locations, report)
                     if not keep.all():
                         texts = [list(compress(side, keep)) for side in texts]
                         ids = [(n[keep], side[np.repeat(keep, n)]) for n, side in ids]
@@ -246,22 +273,21 @@ def _within(
     limits: DataConfig,
     source_sizes: np.ndarray,
     target_sizes: np.ndarray,
-    places: list[str],
+    locations: list[str],
     report: SplitReport,
 ) -> np.ndarray:
-    """Which pairs of these numbers of ids are within the limits, (n,) bool; the others are counted
-    as dropped."""
-    keep = np.ones(len(places), dtype=bool)
+    """Return which pairs are within the limits, (n,) bool; count the others as dropped."""
+    keep = np.ones(len(locations), dtype=bool)
     for reason, pairs in too_long(source_sizes, target_sizes, limits):
         for i in np.flatnonzero(pairs):
-            report.drop(reason, places[i])
+            report.drop(reason, locations[i])
         keep &= ~pairs
     return keep
 
 
 @contextmanager
 def _writing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that appears under its name when it is whole and on the disk."""
+    """Open a new file that gets its name once it is complete and on disk."""
     temporary = path.with_name(f"{storage.TEMPORARY}{path.name}")
     storage.operation("create", temporary)
     with temporary.open("wb") as file:
@@ -305,8 +331,9 @@ def _build(
         if not reports[split].kept:
             raise _nothing_left(split, reports[split])
     report = DataReport(reports, len(tokenizer.source), len(tokenizer.target))
-    _write_cache(folder, key, tokenizer, fingerprints, report)
-    return tokenizer, (fingerprints, report)
+    cached = _Cached(key, fingerprints, report)
+    _write_cache(folder, tokenizer, cached)
+    return tokenizer, cached
 
 
 def _collect(
@@ -315,7 +342,7 @@ def _collect(
     say: Callable[[str], None],
     check_stop: Callable[[], None],
 ) -> tuple[dict[str, Collected], dict[str, SplitReport]]:
-    """Read all splits, the held-out ones first: training is searched for their sentences."""
+    """Read all splits: held-out splits first, to find their sentences in the training set."""
     say("data: reading")
     collected: dict[str, Collected] = {}
     reports: dict[str, SplitReport] = {}
@@ -343,6 +370,21 @@ def _collect(
     return {split: collected[split] for split in ordered}, {s: reports[s] for s in ordered}
 
 
+def _warn_of_leaks(report: DataReport, say: Callable[[str], None]) -> None:
+    """Warn if (nearly) all of the validation or test set is in the training set."""
+    if LEAKED not in report.splits["train"].noticed:
+        return  # There are no such pairs, or they were dropped from the training set.
+    for name, title in (("valid", "validation"), ("test", "test")):
+        split = report.splits.get(name, SplitReport())
+        if split.lines and split.noticed[IN_TRAIN] >= _LEAKED_SHARE * split.lines:
+            say(
+                f"warning: {split.noticed[IN_TRAIN]:,} of {split.lines:,} sentences of the {title} "
+                "set are also in the training set, so its scores do not show how well new "
+                f"sentences are translated (hint: give data.{name} other sentences, or set "
+                "data.drop_leaked)"
+            )
+
+
 def _nothing_left(split: str, report: SplitReport) -> DataError:
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in report.dropped.items())
     return DataError(
@@ -352,12 +394,8 @@ def _nothing_left(split: str, report: SplitReport) -> DataError:
     )
 
 
-_Cached = tuple[dict[str, str], DataReport]
-"""Fingerprint of each split, and the report."""
-
-
 def _content_key(config: Config) -> str:
-    """Changes when sources, cleaning or vocabulary settings do."""
+    """Return a key that changes with the sources and the cleaning settings."""
     data = config.data
     sources = {
         split: content_key(getattr(data, split), split)
@@ -377,37 +415,33 @@ def _file(folder: Path, split: str) -> Path:
     return folder / f"{split}.arrow"
 
 
-def _write_cache(
-    folder: Path,
-    key: str,
-    tokenizer: Tokenizer,
-    fingerprints: dict[str, str],
-    report: DataReport,
-) -> None:
+def _write_cache(folder: Path, tokenizer: Tokenizer, cached: _Cached) -> None:
+    files = {split: _file(folder, split) for split in cached.fingerprints}
     cache = {
-        "key": key,
+        "key": cached.key,
         "tokenizer": _models(tokenizer),
-        "fingerprints": fingerprints,
-        "sha256": {split: storage.file_sha256(_file(folder, split)) for split in fingerprints},
-        "report": report.to_dict(),
+        "fingerprints": cached.fingerprints,
+        "sha256": {split: storage.file_sha256(file) for split, file in files.items()},
+        "report": cached.report.to_dict(),
     }
     checked = {"checksum": _checksum(cache), "cache": cache}
     storage.replace_file(folder / _CACHE, json.dumps(checked, indent=1).encode())
 
 
-def _read_cache(folder: Path, key: str, tokenizer: Tokenizer) -> _Cached | None:
-    """What the cache holds, if it is of these sources and this tokenizer, and undamaged."""
+def _read_cache(folder: Path, tokenizer: Tokenizer) -> _Cached | None:
+    """Return the cache, or None if a file is damaged or the tokenizer is a different one."""
     try:
         checked = json.loads(storage.read_file(folder / _CACHE))
         cache = checked["cache"]
         if checked["checksum"] != _checksum(cache):
             return None
-        if (cache["key"], cache["tokenizer"]) != (key, _models(tokenizer)):
+        if cache["tokenizer"] != _models(tokenizer):
             return None
         for split, sha256 in cache["sha256"].items():
             if storage.file_sha256(_file(folder, split)) != sha256:
                 return None
-        return cache["fingerprints"], DataReport.from_dict(cache["report"])
+        report = DataReport.from_dict(cache["report"])
+        return _Cached(cache["key"], cache["fingerprints"], report)
     except (OSError, StorageError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

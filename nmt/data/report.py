@@ -1,4 +1,4 @@
-"""What was found in the data: counts by reason, lengths, coverage, leakage."""
+"""Report on prepared data: dropped pairs by reason, lengths, coverage and leakage."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _EXAMPLES = 3
 
 @dataclass
 class SideReport:
-    """One side of the kept pairs, in subword tokens."""
+    """Statistics of the source or target side of the kept pairs, in subword tokens."""
 
     tokens: int = 0
     unknown: int = 0
-    """Tokens that are <unk>."""
+    """Number of <unk> tokens."""
     spelt: int = 0
-    """Tokens that are single bytes of a character outside the vocabulary."""
+    """Number of tokens that encode a single byte of a character outside the vocabulary."""
     lengths: list[int] = field(default_factory=list)
-    """Length of a sentence at PERCENTILES."""
+    """Sentence length in tokens at each of PERCENTILES."""
     pieces_used: int = 0
-    """Distinct pieces that occur."""
+    """Number of different vocabulary entries that occur."""
 
     @property
     def coverage(self) -> float:
-        """Share of tokens that are pieces of the vocabulary, neither unknown nor spelt."""
+        """Share of tokens that are neither unknown nor single bytes."""
         return 1.0 - (self.unknown + self.spelt) / self.tokens if self.tokens else 1.0
 
     @property
@@ -46,53 +46,52 @@ class SideReport:
 
 @dataclass
 class SplitReport:
-    """The fate of the pairs of one split."""
+    """Counts of the pairs of one split."""
 
     lines: int = 0
     kept: int = 0
     repaired: Counter[str] = field(default_factory=Counter)
-    """Sentences by kind of repair; they are kept."""
+    """Number of repaired (and kept) sentences by kind of repair."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """Pairs by reason; each counts once."""
+    """Number of dropped pairs by reason; each pair is counted once."""
     noticed: Counter[str] = field(default_factory=Counter)
-    """Pairs that are worth a look, whether kept or dropped."""
+    """Number of suspicious pairs by kind, whether kept or dropped."""
     examples: dict[str, list[str]] = field(default_factory=dict)
-    """First places (file:line) by reason."""
+    """First locations (file:line) of dropped and suspicious pairs by reason."""
     source: SideReport = field(default_factory=SideReport)
     target: SideReport = field(default_factory=SideReport)
 
-    def drop(self, reason: str, place: str) -> None:
+    def drop(self, reason: str, location: str) -> None:
         """Count a dropped pair."""
         self.dropped[reason] += 1
-        self.remember(reason, place)
+        self._remember(reason, location)
 
-    def notice(self, what: str, place: str) -> None:
-        """Count a pair worth a look."""
-        self.noticed[what] += 1
-        self.remember(what, place)
+    def notice(self, kind: str, location: str) -> None:
+        """Count a suspicious pair."""
+        self.noticed[kind] += 1
+        self._remember(kind, location)
 
-    def remember(self, reason: str, place: str) -> None:
-        """Keep the first few places of each kind."""
-        places = self.examples.setdefault(reason, [])
-        if len(places) < _EXAMPLES:
-            places.append(place)
+    def _remember(self, reason: str, location: str) -> None:
+        locations = self.examples.setdefault(reason, [])
+        if len(locations) < _EXAMPLES:
+            locations.append(location)
 
 
 @dataclass
 class DataReport:
-    """What `nmt data check` shows: the splits (train, valid, test if there is one)."""
+    """Report of the splits train, valid and (optional) test, shown by `nmt data check`."""
 
     splits: dict[str, SplitReport]
     source_vocabulary: int = 0
     target_vocabulary: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, which from_dict reads again; shares are added for the reader."""
+        """Return the JSON values that `from_dict` reads, and shares for human readers."""
         return {**vars(self), "splits": {n: _split_values(s) for n, s in self.splits.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataReport:
-        """The report that to_dict wrote. Raises KeyError or TypeError if it is not one."""
+        """Return a report with values of `to_dict`, or raise KeyError or TypeError for others."""
         return cls(
             {name: _split(split) for name, split in values["splits"].items()},
             values["source_vocabulary"],
@@ -100,7 +99,7 @@ class DataReport:
         )
 
     def summary(self) -> str:
-        """A line a split, and a line for each thing that needs a look."""
+        """Return one line per split, with its counts."""
         lines = []
         for name, split in self.splits.items():
             line = f"{name}: {split.lines:,} pairs"
@@ -114,10 +113,9 @@ class DataReport:
         return "\n".join(lines)
 
     def table(self) -> str:
-        """Everything, in columns: a column a split."""
+        """Return a table with one column per split, and first locations of affected pairs."""
         names, splits = list(self.splits), list(self.splits.values())
-        rows = [["", *names]]
-        rows.append(["pairs read", *(f"{split.lines:,}" for split in splits)])
+        rows = [["pairs read", *(f"{split.lines:,}" for split in splits)]]
         rows.append(["kept", *(f"{split.kept:,}" for split in splits)])
         for title, counts in (
             ("dropped: ", [split.dropped for split in splits]),
@@ -131,26 +129,31 @@ class DataReport:
             sides: list[SideReport] = [getattr(split, side) for split in splits]
             rows.append([f"{side} tokens", *(f"{s.tokens:,}" for s in sides)])
             for i, percentile in enumerate(PERCENTILES):
-                title = "longest" if percentile == 100 else f"length, {percentile} % up to"
+                title = "longest" if percentile == 100 else f"length, {percentile}th percentile"
                 cells = (f"{s.lengths[i]:,}" if s.lengths else "-" for s in sides)
                 rows.append([f"{side} {title}", *cells])
             rows.append([f"{side} coverage", *(f"{s.coverage:.3%}" for s in sides)])
             rows.append([f"{side} unknown", *(f"{s.unknown_rate:.3%}" for s in sides)])
             size = getattr(self, f"{side}_vocabulary")
             rows.append([f"{side} pieces used of {size:,}", *(f"{s.pieces_used:,}" for s in sides)])
-        places = [
+        locations = [
             f"{name}, {reason}: {', '.join(found)}"
             for name, split in self.splits.items()
             for reason, found in split.examples.items()
         ]
-        return "\n".join([*table_lines(rows), *(["", "First places:"] if places else []), *places])
+        table = table_lines(rows, head=["", *names])
+        heading = ["", "First locations of dropped and noticed pairs:"] if locations else []
+        return "\n".join([*table, *heading, *locations])
 
 
 def side_report(
     lengths: Counter[int], counts: np.ndarray, spelt: np.ndarray, unk: int
 ) -> SideReport:
-    """From the number of sentences of each length, the occurrences of each id, and which ids are
-    bytes."""
+    """Return the report of one side (source or target).
+
+    lengths: number of sentences by length; counts: (vocab,), occurrences of each id; spelt:
+    (vocab,) bool, True for ids of single bytes; unk: id of <unk>.
+    """
     ordered = sorted(lengths)
     ends = np.cumsum([lengths[length] for length in ordered])
     ranks = [math.ceil(share / 100 * (lengths.total() - 1)) for share in PERCENTILES]

@@ -1,8 +1,8 @@
-"""Beam search and sampling over any `Decoder`: tensors in, hypotheses out; no text here.
+"""Beam search and sampling for any `Decoder`: from tensors of source ids to hypotheses.
 
-The network runs on its device. The bookkeeping of hypotheses, a few numbers per step, is done in
-numpy after one transfer per step. Each sentence is searched as if it were alone: neither the size
-of the batch nor its other sentences change the result (up to rounding in the network).
+The network runs on its device. The bookkeeping of hypotheses needs a few numbers per decoding step
+and is done in numpy after one transfer. Neither the batch size nor the other sentences of a batch
+change the result of a sentence, except by rounding in the network.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ Numbers = TypeVar("Numbers", float, np.ndarray[Any, Any])
 
 
 class DecoderState(Protocol):
-    """What a decoder remembers of the hypotheses so far: equally many for each sentence."""
+    """State of a decoder for its hypotheses, of which each sentence has the same number."""
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
         """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
 
-        sentences: (new_batch,), all different; parents: (new_batch, new_width). Sentences may leave
-        the batch, and then others may take their rows; while none leaves, their order stays. The
+        sentences: (new_batch,), all different; parents: (new_batch, new_width). When sentences
+        leave the batch, others may move to their rows; otherwise the order stays the same. The
         width may change.
         """
 
 
 class Decoder(Protocol):
-    """What a search needs of a model; the state is known to the decoder only."""
+    """The interface that a search requires of a model. Only the decoder reads the state."""
 
     def start(self, source: Tensor, max_length: int, width: int) -> Any:
-        """Return the `DecoderState` before the first token, of one hypothesis per sentence.
+        """Return the `DecoderState` before the first token, with one hypothesis per sentence.
 
         source: (batch, source_len) int64, each sentence ending with eos, padded with PAD.
-        max_length: the largest number of steps; width: the number of hypotheses per sentence after
-        the first step.
+        max_length: maximum number of decoding steps; width: number of hypotheses per sentence after
+        the first decoding step.
         """
 
     def step(self, tokens: Tensor, state: Any) -> Tensor:
@@ -63,19 +63,19 @@ class Hypothesis:
     tokens: list[int]
     """Ids without bos and eos."""
     score: float
-    """See `normalized_score`; the length includes eos."""
+    """Result of `normalized_score`, with a length that includes eos."""
     log_probability: float
     """log P(tokens, eos | source) in nats."""
     at_limit: bool
-    """Whether it is as long as allowed, so that eos was its only continuation."""
+    """Whether the output reached the length limit, where eos is the only continuation."""
 
 
 def normalized_score(log_probability: Numbers, length: Numbers, options: DecodingConfig) -> Numbers:
-    """Return the score by which outputs of different lengths are compared.
+    """Return the score that compares outputs of different lengths.
 
-    log_probability: in nats; length: in tokens, including eos. It is log_probability / length **
-    length_penalty or, with `length_normalization: gnmt`, log_probability / ((5 + length) / 6) **
-    length_penalty (Wu et al., 2016, equation 14).
+    log_probability: in nats; length: in tokens, including eos. The score is log_probability /
+    length ** length_penalty or, with `length_normalization: gnmt`, log_probability /
+    ((5 + length) / 6) ** length_penalty (Wu et al., 2016, equation 14).
     """
     gnmt = options.length_normalization == "gnmt"
     divisor = ((5 + length) / 6 if gnmt else length) ** options.length_penalty
@@ -89,15 +89,15 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Return the nbest best hypotheses of each sentence, best first.
 
-    source: (batch, source_len) int64, each sentence ending with eos, padded with PAD. Of the 2 *
-    beam_size best continuations of a sentence's open hypotheses, an eos among the first beam_size
-    finishes a hypothesis, and the first beam_size others stay open. A sentence ends when beam_size
-    * patience hypotheses have finished, or when no open one can still enter the nbest. At the
-    length limit eos is the only continuation, so every log-probability is that of a complete
-    output.
+    source: (batch, source_len) int64, each sentence ending with eos, padded with PAD.
+    Each decoding step selects the 2 * beam_size best continuations of a sentence's open hypotheses.
+    An eos among the first beam_size finishes a hypothesis. The first beam_size other continuations
+    stay open. A sentence ends when beam_size * patience hypotheses have finished, or when no open
+    hypothesis can enter the nbest. At the length limit, eos is the only continuation, so every
+    log-probability is that of a complete output.
 
     A list is shorter than nbest only if fewer outputs exist. Raises ValueError unless
-    1 <= nbest <= beam_size, and DivergedError if the model's output is not a number.
+    1 <= nbest <= beam_size, and DivergedError if the model's output is NaN.
     """
     beam_size = options.beam_size
     if not 1 <= nbest <= beam_size:
@@ -109,9 +109,9 @@ def beam_search(
     state: DecoderState = decoder.start(source, longest + 1, beam_size)
 
     finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
-    open_slots = np.full(batch, quota)  # hypotheses that may still finish
+    open_slots = np.full(batch, quota)  # number of hypotheses that may still finish
     to_beat = np.full(batch, -np.inf)  # score of the nbest-th finished hypothesis
-    sentences = np.arange(batch)  # of the batch's rows; finished ones leave
+    sentences = np.arange(batch)  # sentence of each row; sentences that end leave the batch
     history = np.empty((batch, 1, 0), dtype=np.int64)
     tokens = torch.full((batch, 1), BOS, device=source.device)
     scores = torch.zeros(batch, 1, device=source.device)
@@ -120,17 +120,17 @@ def beam_search(
         log_probs = _log_probabilities(logits, history, limits[sentences], length, options)
         top, flat = _top(log_probs, scores, 2 * beam_size)
         if np.isnan(top).any():
-            raise DivergedError("the model's output is not a number", "its weights are damaged")
+            raise DivergedError("the model's output is NaN", "restore the weights, or train again")
         parents, words = np.divmod(flat, logits.shape[2])
 
         is_eos = words == EOS
         if is_eos.any():
             ended = is_eos[:, :beam_size] & (top[:, :beam_size] > -np.inf)
-            for row, place in zip(*np.nonzero(ended), strict=True):
-                sentence, total = sentences[row], float(top[row, place])
+            for row, rank in zip(*np.nonzero(ended), strict=True):
+                sentence, total = sentences[row], float(top[row, rank])
                 finished[sentence].append(
                     Hypothesis(
-                        history[row, parents[row, place]].tolist(),
+                        history[row, parents[row, rank]].tolist(),
                         normalized_score(total, length + 1, options),
                         total,
                         bool(length == limits[sentence]),
@@ -141,12 +141,12 @@ def beam_search(
                 open_slots[sentence] = quota - len(found)
                 if len(found) >= nbest:
                     to_beat[sentence] = sorted((h.score for h in found), reverse=True)[nbest - 1]
-            # At most one continuation of each open hypothesis is eos: beam_size others remain.
+            # Each open hypothesis has at most one eos, so at least beam_size others remain.
             others = np.argsort(is_eos, axis=1, kind="stable")
             top, parents, words = (_take(x, others) for x in (top, parents, words))
         top, parents, words = top[:, :beam_size], parents[:, :beam_size], words[:, :beam_size]
 
-        # Log-probabilities only fall, and a negative sum divided by the most is the best score.
+        # A log-probability only decreases; the largest divisor gives the highest possible score.
         attainable = normalized_score(top[:, 0], limits[sentences] + 1.0, options)
         rows = _fill_holes((attainable > to_beat[sentences]) & (open_slots[sentences] > 0))
         if rows.size == 0:
@@ -164,13 +164,12 @@ def beam_search(
 
 
 def _fill_holes(is_open: Any) -> IntArray:
-    """Return the rows that are open, by a mask (rows,) bool; the last ones replace those that are
-    not open, so that few move."""
+    """Return the open rows of a mask (rows,) bool; the last replace closed rows, so few move."""
     rows = np.flatnonzero(is_open)
-    places = np.arange(rows.size)
+    filled = np.arange(rows.size)
     holes = ~is_open[: rows.size]
-    places[holes] = rows[rows.size - np.count_nonzero(holes) :]
-    return places
+    filled[holes] = rows[rows.size - np.count_nonzero(holes) :]
+    return filled
 
 
 @torch.inference_mode()
@@ -188,10 +187,10 @@ def sample(
     """Return `count` random outputs of each sentence, best first.
 
     source: (batch, source_len) int64, each sentence ending with eos, padded with PAD. Each token is
-    drawn from softmax(log P / temperature), cut to its top_k likeliest (0: all) and to the
-    likeliest whose probabilities reach top_p (Holtzman et al., 2020). seeds: one sequence of
-    numbers per sentence, which alone decides its draws. Scores and log-probabilities are those of
-    the model without temperature and cuts.
+    drawn from softmax(log P / temperature), limited to the top_k most likely tokens (0: all) and to
+    the most likely tokens whose probabilities reach top_p (Holtzman et al., 2020). seeds: a
+    sequence of numbers per sentence, which determines its draws. Scores and log-probabilities
+    ignore temperature, top_k and top_p.
     """
     batch = source.shape[0]
     limits = _length_limits(source, options)
@@ -220,11 +219,11 @@ def sample(
         drawn_log_probs = log_probs.expand(-1, count, -1).gather(2, drawn[:, :, None])[:, :, 0]
         totals += np.where(is_open, drawn_log_probs.cpu().numpy(), 0.0)
         words = drawn.cpu().numpy()
-        for row, place in zip(*np.nonzero(is_open & (words == EOS)), strict=True):
-            total = float(totals[row, place])
+        for row, column in zip(*np.nonzero(is_open & (words == EOS)), strict=True):
+            total = float(totals[row, column])
             outputs[sentences[row]].append(
                 Hypothesis(
-                    history[row, place].tolist(),
+                    history[row, column].tolist(),
                     normalized_score(total, length + 1, options),
                     total,
                     bool(length == limits[sentences[row]]),
@@ -243,7 +242,7 @@ def sample(
 
 
 def _length_limits(source: Tensor, options: DecodingConfig) -> IntArray:
-    """Return the longest output of each sentence in tokens without eos, (batch,)."""
+    """Return the maximum length of each sentence's output in tokens without eos, (batch,)."""
     source_lengths = (source != PAD).sum(dim=1).cpu().numpy() - 1
     by_ratio = (options.max_length_ratio * source_lengths + 10).astype(np.int64)
     limits: IntArray = np.minimum(options.max_length, np.maximum(by_ratio, options.min_length))
@@ -253,10 +252,10 @@ def _length_limits(source: Tensor, options: DecodingConfig) -> IntArray:
 def _log_probabilities(
     logits: Tensor, history: IntArray, limits: IntArray, length: int, options: DecodingConfig
 ) -> Tensor:
-    """Return log-probabilities of the next token, -inf where it is not allowed.
+    """Return log-probabilities of the next token, -inf for tokens that are not allowed.
 
     logits: (batch, width, vocab); history: (batch, width, length), the tokens so far; limits:
-    (batch,). Returns (batch, width, vocab) float32.
+    (batch,), maximum lengths. Returns (batch, width, vocab) float32.
     """
     log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     log_probs[:, :, :EOS] = -torch.inf
@@ -266,8 +265,8 @@ def _log_probabilities(
     if 0 < n <= length:
         windows = np.lib.stride_tricks.sliding_window_view(history, n, axis=2)
         last = history[:, :, None, length - n + 1 :]
-        rows, places, positions = np.nonzero((windows[..., :-1] == last).all(axis=3))
-        log_probs[rows, places, windows[rows, places, positions, -1]] = -torch.inf
+        rows, columns, positions = np.nonzero((windows[..., :-1] == last).all(axis=3))
+        log_probs[rows, columns, windows[rows, columns, positions, -1]] = -torch.inf
     at_limit = np.flatnonzero(limits == length)
     if at_limit.size:
         log_probs[at_limit, :, EOS + 1 :] = -torch.inf
@@ -279,23 +278,23 @@ def _top(
 ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], IntArray]:
     """Return the `count` best continuations of each sentence, best first.
 
-    log_probs: (batch, width, vocab), contiguous; scores: (batch, width), log-probabilities of
-    the open hypotheses. Returns scores and places (hypothesis * vocab + token), both (batch,
-    count); where there are fewer continuations, the rest has the score -inf.
+    log_probs: (batch, width, vocab), contiguous; scores: (batch, width), log-probabilities of the
+    open hypotheses. Returns scores and indices (hypothesis * vocab + token), both (batch, count).
+    If there are fewer continuations, the remaining scores are -inf.
     """
     batch, width, vocabulary = log_probs.shape
     block = _block_size(vocabulary)
     if count * block >= width * vocabulary:
-        values, places = (
+        values, indices = (
             (log_probs + scores[:, :, None]).flatten(1).topk(min(count, width * vocabulary))
         )
         missing = ((0, 0), (0, max(0, count - width * vocabulary)))
         return (
             np.pad(values.cpu().numpy(), missing, constant_values=-np.inf),
-            np.pad(places.cpu().numpy(), missing),
+            np.pad(indices.cpu().numpy(), missing),
         )
-    # The best `count` are in the `count` blocks of the largest maxima. A maximum is much cheaper
-    # than a sort, and few numbers are left to sort.
+    # The `count` blocks with the largest maxima contain the best `count` continuations. Maxima are
+    # much cheaper than a sort of the whole vocabulary.
     blocks = log_probs.view(batch, width, -1, block)
     maxima = blocks.amax(dim=3).add_(scores[:, :, None]).flatten(1)
     chosen = maxima.topk(count, sorted=False).indices
@@ -307,24 +306,28 @@ def _top(
 
 
 def _take(rows: np.ndarray[Any, Any], columns: IntArray) -> np.ndarray[Any, Any]:
-    """Return elements (rows, count, ...) at columns (rows, count); np.take_along_axis is slow."""
+    """Return elements (rows, count, ...) at columns (rows, count); np.take_along_axis is slower."""
     return rows[np.arange(len(rows))[:, None], columns]
 
 
 @functools.cache
 def _block_size(vocabulary: int) -> int:
-    """Return a divisor of the vocabulary's size, if possible a multiple of the width of the CPU's
-    vectors; the vocabulary itself if there is none worth using."""
+    """Return a divisor of the vocabulary size, preferably a multiple of the CPU's vector width.
+
+    Returns the vocabulary size if there is no useful divisor.
+    """
     sizes = (64, 32, *range(128, 8, -8), *range(127, 16, -1))
     return next((size for size in sizes if vocabulary % size == 0), vocabulary)
 
 
 def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
-    """Draw a token for each uniform number of `draws` (batch, count) by inverting the
-    cumulative distribution over the tokens, likeliest first; log_probs: (batch, width, vocab)
-    with width 1 or count. Returns (batch, count) int64."""
+    """Draw a token for each uniform number of `draws` (batch, count): (batch, count) int64.
+
+    Inverts the cumulative distribution of the tokens, most likely first. log_probs: (batch, width,
+    vocab), with width 1 or count.
+    """
     vocabulary = log_probs.shape[2]
-    ranked, places = log_probs.topk(min(top_k, vocabulary) if top_k else vocabulary)
+    ranked, words = log_probs.topk(min(top_k, vocabulary) if top_k else vocabulary)
     probabilities = torch.softmax(ranked / temperature, dim=-1)
     before = probabilities.cumsum(dim=-1) - probabilities
     kept = probabilities.masked_fill((before >= top_p) & (before > 0), 0.0)
@@ -332,7 +335,7 @@ def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_
     wanted = draws[:, :, None] * cumulative[:, :, -1:]
     last = (kept > 0).sum(dim=-1, keepdim=True) - 1
     ranks = torch.minimum((cumulative <= wanted).sum(dim=-1, keepdim=True), last)
-    return places.expand(-1, draws.shape[1], -1).gather(2, ranks)[:, :, 0]
+    return words.expand(-1, draws.shape[1], -1).gather(2, ranks)[:, :, 0]
 
 
 def _tensor(array: np.ndarray[Any, Any], like: Tensor) -> Tensor:

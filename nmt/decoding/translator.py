@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from nmt.decoding.engine import build_program
 from nmt.decoding.search import Hypothesis, beam_search, normalized_score, sample
-from nmt.devices import gpu_has_native_bf16, keep_freed_memory, resolve_device
+from nmt.devices import gpu_has_native_bf16, keep_freed_memory, made_current, resolve_device
 from nmt.errors import ConfigError
 from nmt.kernels.linear import NumberFormat, can_pack
 from nmt.text import clean_line
@@ -40,7 +41,7 @@ class Translation(NamedTuple):
 
     text: str
     score: float
-    """What translations are ranked by, see `nmt.decoding.search.normalized_score`."""
+    """Score by which translations are ranked, see `nmt.decoding.search.normalized_score`."""
     log_probability: float
     """log P(translation | source) in nats."""
     at_limit: bool
@@ -57,7 +58,7 @@ class PairScore(NamedTuple):
 
 
 def warn_in_python(index: int, message: str) -> None:
-    """A Python warning that counts sentences from 1."""
+    """Issue a Python warning; sentences are counted from 1."""
     warnings.warn(f"sentence {index + 1}: {message}", stacklevel=2)
 
 
@@ -78,39 +79,51 @@ class Translator:
         self.max_source_tokens = max_source_tokens
 
     @classmethod
-    def load(
-        cls,
-        run: Run,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-        decoding: DecodingConfig | None = None,
-    ) -> Self:
-        """Load the translator of a run, which searches as its config says unless `decoding` is
-        given.
+    def load(cls, run: Run, device: str = "auto", decoding: DecodingConfig | None = None) -> Self:
+        """Load the translator of a run; `decoding` replaces that section of its config.
 
-        Raises StorageError if the run is damaged, UsageError if there is no such device, and
-        ConfigError if the device cannot compute in decoding.precision.
+        device: see `resolve_device`. Raises StorageError if the run is damaged, UsageError if there
+        is no such GPU, ValueError if the device is unknown, TypeError if `decoding` is not a
+        DecodingConfig, and ConfigError if the device cannot compute in decoding.precision.
         """
+        from nmt.config import DecodingConfig
         from nmt.loading import load_model
 
         config = run.config
         if decoding is not None:
+            if not isinstance(decoding, DecodingConfig):
+                raise TypeError(f"decoding is a {type(decoding).__name__}, not a DecodingConfig")
             config = config.model_copy(update={"decoding": decoding})
         where = resolve_device(device)
-        number_format = resolve_decoding_precision(config.decoding.precision, where)
-        program = build_program(load_model(run, where), number_format, where)
+        with made_current(where):
+            number_format = resolve_decoding_precision(config.decoding.precision, where)
+            program = build_program(load_model(run, where), number_format, where)
         decoding = config.decoding.model_copy(update={"max_length": config.max_target_tokens})
         return cls(program, run.tokenizer, decoding, config.max_source_tokens)
 
-    def translate(self, sentences: Sequence[str], warn: Warn = warn_in_python) -> list[str]:
-        """Return the best translation of each sentence, in order."""
+    @overload
+    def translate(self, sentences: str, warn: Warn = ...) -> str: ...  # type: ignore[overload-overlap]
+    @overload
+    def translate(self, sentences: Iterable[str], warn: Warn = ...) -> list[str]: ...
+
+    def translate(
+        self, sentences: str | Iterable[str], warn: Warn = warn_in_python
+    ) -> str | list[str]:
+        """Return the best translation of a sentence, or of each of several sentences, in order.
+
+        Raises TypeError if `sentences` is neither a string nor an iterable of strings.
+        """
+        if isinstance(sentences, str):
+            return self.translate([sentences], warn)[0]
         return [best[0].text for best in self.translate_nbest(sentences, 1, warn)]
 
     def translate_nbest(
-        self, sentences: Sequence[str], nbest: int, warn: Warn = warn_in_python
+        self, sentences: Iterable[str], nbest: int, warn: Warn = warn_in_python
     ) -> list[list[Translation]]:
         """Return the nbest best translations of each sentence, best first; at least one each.
 
-        Raises ValueError if nbest exceeds the beam size.
+        Raises ValueError if nbest exceeds the beam size, and TypeError if `sentences` is not an
+        iterable of strings other than a string.
         """
 
         def search(source: Tensor, _: Sequence[int]) -> list[list[Hypothesis]]:
@@ -120,7 +133,7 @@ class Translator:
 
     def sample(
         self,
-        sentences: Sequence[str],
+        sentences: Iterable[str],
         *,
         count: int = 1,
         temperature: float = 1.0,
@@ -133,7 +146,16 @@ class Translator:
         """Return `count` random translations of each sentence, best first (see `search.sample`).
 
         The draws of a sentence depend on the seed and its number alone, counted from `first`.
+        Raises ValueError if a number is out of range: count is at least 1, temperature is in
+        [0.001, 1000], top_k, seed and first are at least 0, top_p is in [0, 1]; and TypeError if
+        `sentences` is not an iterable of strings other than a string.
         """
+        _check_range("count", count, 1)
+        _check_range("temperature", temperature, 0.001, 1000)
+        _check_range("top_k", top_k, 0)
+        _check_range("top_p", top_p, 0, 1)
+        _check_range("seed", seed, 0)
+        _check_range("first", first, 0)
 
         def search(source: Tensor, rows: Sequence[int]) -> list[list[Hypothesis]]:
             seeds = [(seed, first + row) for row in rows]
@@ -150,9 +172,15 @@ class Translator:
 
         return self._translate(sentences, search, warn)
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> list[PairScore]:
-        """Return the probability of each given (source, target) pair; an empty target is just
-        eos."""
+    def score(self, pairs: Iterable[tuple[str, str]]) -> list[PairScore]:
+        """Return the probability of each given (source, target) pair; an empty target is just eos.
+
+        Raises TypeError if `pairs` is not an iterable of pairs of strings.
+        """
+        pairs = list(pairs)
+        for pair in pairs:
+            if len(_sentences(pair)) != 2:
+                raise TypeError(f"{pair!r} is not a pair of a source and a target")
         sources = self.tokenizer.source.encode_batch([clean_line(source) for source, _ in pairs])
         targets = self.tokenizer.target.encode_batch([clean_line(target) for _, target in pairs])
         totals = [0.0] * len(pairs)
@@ -160,14 +188,16 @@ class Translator:
         for rows in _batches(lengths, self.decoding.batch_tokens):
             source = self._padded([[*sources[i], EOS] for i in rows])
             target = self._padded([[BOS, *targets[i], EOS] for i in rows])
-            found = self.program.target_log_probabilities(source, target)
+            with made_current(self.program.device):
+                found = self.program.target_log_probabilities(source, target)
             for i, total in zip(rows, found, strict=True):
                 totals[i] = total
         return [PairScore(total, len(t) + 1) for total, t in zip(totals, targets, strict=True)]
 
     def _translate(
-        self, sentences: Sequence[str], search: Search, warn: Warn
+        self, sentences: Iterable[str], search: Search, warn: Warn
     ) -> list[list[Translation]]:
+        sentences = _sentences(sentences)
         pieces: list[list[int]] = []
         owners: list[int] = []
         cleaned = [clean_line(s) if len(s) <= MAX_CHARACTERS else "" for s in sentences]
@@ -185,7 +215,8 @@ class Translator:
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         for rows in _batches([len(p) + 1 for p in pieces], self.decoding.batch_tokens):
             source = self._padded([[*pieces[i], EOS] for i in rows])
-            hypotheses = search(source, [owners[i] for i in rows])
+            with made_current(self.program.device):
+                hypotheses = search(source, [owners[i] for i in rows])
             for i, best in zip(rows, hypotheses, strict=True):
                 found[i] = best
 
@@ -230,11 +261,27 @@ class Translator:
         return torch.from_numpy(padded).to(self.program.device)
 
 
+def _sentences(values: Iterable[str]) -> list[str]:
+    """Return the values as a list. Raises TypeError if they are a string or not all strings."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"expected an iterable of strings, not {type(values).__name__}")
+    sentences = list(values)
+    for sentence in sentences:
+        if not isinstance(sentence, str):
+            kind = type(sentence).__name__
+            raise TypeError(f"expected an iterable of strings; it contains {kind}")
+    return sentences
+
+
+def _check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Raise ValueError unless low <= value <= high."""
+    if not low <= value <= high:
+        limit = "" if high == math.inf else f" and at most {high}"
+        raise ValueError(f"{name} is {value}; it must be at least {low}{limit}")
+
+
 def load_alone(
-    run: Run,
-    device: Literal["auto", "cpu", "cuda"],
-    threads: int | None,
-    decoding: DecodingConfig | None,
+    run: Run, device: str, threads: int | None, decoding: DecodingConfig | None
 ) -> Translator:
     """Call `Translator.load` in a process that does nothing else, set up to be fast at it.
 
@@ -294,8 +341,10 @@ def split_text(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, longest first, of at most batch_tokens with padding
-    (or a single sequence)."""
+    """Yield batches of indices of similar length, longest first.
+
+    A batch has at most batch_tokens tokens, including padding, or a single sequence.
+    """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     first = 0
     while first < len(order):

@@ -1,7 +1,7 @@
-"""Translators side by side, each a process with a model of its own: for many sentences on a CPU.
+"""Parallel translators for many sentences on a CPU, each a process with a separate model.
 
-The threads of one translator meet after every small product of a step; processes never wait for
-each other.
+The threads of one translator synchronize after every small product of a step. Processes do not
+wait for each other.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 
 class TranslatorPool:
-    """Translates like a `Translator`. A context: at its end the processes end."""
+    """A context manager for worker processes that together act as a `Translator`."""
 
     TASK = 256
-    """Sentences that a worker sorts, batches and translates at a time, at most."""
+    """Maximum number of sentences that a worker sorts, batches and translates at a time."""
 
     def __init__(
         self, run: Run, decoding: DecodingConfig, workers: int, threads: int | None = None
     ) -> None:
-        """threads: of all workers together; None for all cores."""
+        """Start workers that share `threads` CPU threads; None means all cores."""
         self.decoding = decoding
         opening = {
             "run": str(run.path.resolve()),
@@ -58,19 +58,19 @@ class TranslatorPool:
         self._askers.shutdown(cancel_futures=True)
 
     def translate(self, sentences: Sequence[str], warn: Warn) -> list[str]:
-        """See `Translator.translate`."""
+        """Return the best translation of each sentence."""
         return [best[0].text for best in self.translate_nbest(sentences, 1, warn)]
 
     def translate_nbest(
         self, sentences: Sequence[str], nbest: int, warn: Warn
     ) -> list[list[Translation]]:
-        """See `Translator.translate_nbest`. Raises UsageError if a worker is killed."""
+        """Return the nbest best translations per sentence. Raises UsageError if a worker ends."""
         return self._share_out("translate_nbest", sentences, warn, lambda _: {"nbest": nbest})
 
     def sample(
         self, sentences: Sequence[str], *, first: int, warn: Warn, **options: Any
     ) -> list[list[Translation]]:
-        """See `Translator.sample`. Raises UsageError if a worker is killed."""
+        """Return random translations per sentence. Raises UsageError if a worker ends."""
         return self._share_out("sample", sentences, warn, lambda i: options | {"first": first + i})
 
     def _share_out(
@@ -80,8 +80,7 @@ class TranslatorPool:
         warn: Warn,
         arguments: Callable[[int], dict[str, Any]],
     ) -> list[list[Translation]]:
-        """Call a method of a worker's translator; its arguments may depend on the index of the
-        first sentence."""
+        """Call a method of the workers' translators; `arguments` depend on the first index."""
         size = min(self.TASK, max(1, math.ceil(len(sentences) / len(self._workers))))
         begins = range(0, len(sentences), size)
         answers = self._askers.map(
@@ -103,14 +102,14 @@ class TranslatorPool:
 
 
 class _Worker:
-    """The parent's end of a process that answers a line of JSON with a line of JSON."""
+    """A child process that answers each line of JSON with a line of JSON."""
 
     def __init__(self, opening: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "nmt.decoding.workers"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is the parent's to handle; at its end the pipe closes
+            start_new_session=True,  # Only the parent receives Ctrl-C.
         )
         assert self._process.stdin and self._process.stdout
         self._requests, self._answers = self._process.stdin, self._process.stdout
@@ -128,9 +127,9 @@ class _Worker:
             line = b""
         if not line:
             raise UsageError(
-                f"a worker ended with status {self._process.wait()}: it was killed, or is out of "
+                f"a worker ended with status {self._process.wait()}: it was killed or ran out of "
                 "memory",
-                "fewer --workers or a smaller --batch-tokens need less",
+                "reduce --workers or --batch-tokens",
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
@@ -144,7 +143,7 @@ class _Worker:
 
 
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """The child: requests from standard input until it closes, answers to standard output."""
+    """Answer requests in the child process until the parent closes their pipe."""
     for answer in _answers_to(requests):
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()

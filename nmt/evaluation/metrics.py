@@ -1,8 +1,8 @@
-"""BLEU, chrF++ and TER of detokenised text, computed by sacrebleu.
+"""BLEU, chrF++ and TER of detokenized text, computed by sacrebleu.
 
 Nothing is computed here that sacrebleu computes: its classes, its bootstrap (1,000 resamples,
 seed 12345 unless SACREBLEU_SEED says otherwise) and its paired tests give the figures, so they
-are those of the `sacrebleu` command on the same files, to the digit.
+are those of the `sacrebleu` command on the same files.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one system, 0 to 100 (TER: from 0, lower is better, can pass 100)."""
+    """One metric of one system, from 0 to 100 (TER can exceed 100, and lower is better)."""
 
     name: str
     value: float
     signature: str
-    """How it was computed, as sacrebleu writes it."""
+    """sacrebleu's signature: how the score was computed."""
     mean: float | None = None
     """Mean over the bootstrap resamples."""
     interval: float | None = None
@@ -45,20 +45,20 @@ class Scores:
     chrf: Score
     """chrF++: character n-grams up to 6, word n-grams up to 2."""
     ter: Score
-    """sacrebleu's TER ignores case unless told otherwise."""
+    """sacrebleu's TER ignores case by default."""
     hypothesis_length: int
-    """Tokens of the hypotheses, as BLEU counts them (13a)."""
+    """Number of tokens of the hypotheses, as BLEU counts them (13a)."""
     reference_length: int
-    """Tokens of the references closest in length."""
+    """Number of tokens of the references that are closest in length."""
 
     def distinct(self) -> list[Score]:
-        """The four of them; three if case is ignored anyway."""
+        """Return the four scores, or three if BLEU ignores case in any event."""
         mixed = [] if self.bleu is self.bleu_lowercase else [self.bleu]
         return [*mixed, self.bleu_lowercase, self.chrf, self.ter]
 
     @property
     def brevity_ratio(self) -> float:
-        """Length of the hypotheses over that of the references; BLEU punishes less than 1."""
+        """Length of the hypotheses divided by that of the references; BLEU penalizes below 1."""
         return self.hypothesis_length / max(self.reference_length, 1)
 
 
@@ -69,7 +69,10 @@ class PairedScore:
     system: Score
     baseline: Score
     p_value: float
-    """How probable so large a difference is by chance, were the two equally good."""
+    """Probability of a difference of this size if both systems were equally good.
+
+    It is 1 if the scores are equal in every resample, where sacrebleu has 1 / (resamples + 1).
+    """
 
 
 def corpus_scores(
@@ -79,7 +82,7 @@ def corpus_scores(
     lowercase: bool = False,
     confidence: bool = False,
 ) -> Scores:
-    """Score detokenised translations. `references` holds one list for each set of references.
+    """Score detokenized translations; `references` has one list per set of references.
 
     `lowercase` makes every metric ignore case (`bleu` is then `bleu_lowercase`); `confidence`
     adds mean and 95 % interval by bootstrap. Raises DataError for unequal counts or no sentences.
@@ -103,7 +106,7 @@ def corpus_scores(
 
 
 def validation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, float]:
-    """BLEU and chrF++ of one set of references, mixed case, for use during training.
+    """Return BLEU and chrF++ for one set of references, with case, for use during training.
 
     Raises DataError for unequal counts or no sentences.
     """
@@ -119,7 +122,7 @@ def validation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> t
 def corpus_bleu(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
 ) -> float:
-    """BLEU alone. Raises DataError for unequal counts or no sentences."""
+    """Return BLEU only. Raises DataError for unequal counts or no sentences."""
     from sacrebleu.metrics.bleu import BLEU
 
     _check(hypotheses, references)
@@ -130,7 +133,7 @@ def corpus_bleu(
 def sentence_chrf(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
 ) -> list[float]:
-    """chrF++ of each sentence (sentence-level BLEU is mostly zeros).
+    """Return chrF++ of each sentence, because sentence-level BLEU is mostly zero.
 
     Raises DataError for unequal counts or no sentences.
     """
@@ -150,11 +153,13 @@ def compare(
     test: Literal["bs", "ar"] = "bs",
     lowercase: bool = False,
 ) -> list[PairedScore]:
-    """Is the difference of two systems on the same sentences more than chance?
+    """Test whether the difference of two systems on the same sentences is more than chance.
 
-    `bs`: paired bootstrap (Koehn, 2004), 1,000 resamples; `ar`: approximate randomisation
+    `bs`: paired bootstrap (Koehn, 2004), 1,000 resamples; `ar`: approximate randomization
     (Riezler and Maxwell, 2005), 10,000 trials, which gives no intervals. The metrics are those
-    of `corpus_scores`, lower-case BLEU once. Raises DataError for unequal counts or no sentences.
+    of `corpus_scores`, lower-case BLEU once. The p-values are those of sacrebleu, except where the
+    scores are equal in every resample (see `PairedScore`). Raises DataError for unequal counts or
+    no sentences.
     """
     from sacrebleu.significance import PairedTest
 
@@ -165,7 +170,8 @@ def compare(
     for name, metric in _metrics(lowercase):
         # One test a metric: sacrebleu would take both cases of BLEU for the same. The seed is
         # fixed, so that each metric is judged by the same resamples all the same.
-        signatures, columns = PairedTest(systems, {name: metric}, references, test_type=test)()
+        paired = PairedTest(systems, {name: metric}, references, test_type=test)
+        signatures, columns = paired()
         (key,) = signatures
         before, after = cast("list[Result]", columns[key])
         signature = str(signatures[key])
@@ -173,15 +179,19 @@ def compare(
             Score(name, float(side.score), signature, _float(side.mean), _float(side.ci))
             for side in (after, before)
         )
-        p_value = cast("float", after.p_value)
-        compared.append(PairedScore(system_score, baseline_score, float(p_value)))
+        p_value = float(cast("float", after.p_value))
+        # sacrebleu counts the resamples whose difference is above the mean difference (bootstrap)
+        # or above the real one. If none is and the real difference is 0, all differences are 0.
+        if before.score == after.score and p_value == 1 / (paired.n_samples + 1):
+            p_value = 1.0
+        compared.append(PairedScore(system_score, baseline_score, p_value))
     return compared
 
 
 def _with_interval(
     metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> Any:
-    """sacrebleu's score with mean and interval."""
+    """Return sacrebleu's score with its mean and interval."""
     try:
         return metric.corpus_score(hypotheses, references, n_bootstrap=_RESAMPLES)
     except TypeError:

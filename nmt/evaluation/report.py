@@ -1,4 +1,4 @@
-"""What an evaluation tells: scores, scores by length, worst sentences, a verdict.
+"""The report of an evaluation: scores, scores by length, worst sentences, a verdict.
 
 A `Report` is data; `to_dict` is its JSON form and `text` its plain-text form. User text is never
 marked up, and control characters in it are shown as escapes.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nmt.evaluation.metrics import PairedScore, Score, Scores
 
 SIGNIFICANCE = 0.05
-"""Differences less probable by chance than this are called significant."""
+"""A difference with a p-value below this is called significant."""
 _BUCKET_STARTS = (0, 6, 11, 16, 21, 31, 41, 61)
 
 
@@ -28,12 +28,12 @@ class LengthRow:
     """The sentences of one length."""
 
     first: int
-    """Words of the shortest sentences counted here."""
+    """Number of words of the shortest sentences in this row."""
     last: int | None
-    """Words of the longest ones; None: no limit."""
+    """Number of words of the longest sentences in this row; None: no limit."""
     sentences: int
     bleu: list[float]
-    """BLEU on these sentences, one figure a system."""
+    """BLEU of each system on these sentences."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class WorstSentence:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A system against a baseline."""
+    """The comparison of a system with a baseline."""
 
     baseline: str
     test: Literal["bs", "ar"]
@@ -60,21 +60,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Report:
-    """An evaluation of one system, perhaps against a second."""
+    """The evaluation of a system, and its comparison with a baseline if there is one."""
 
     system: str
     data: str
-    """What was translated: a split of a run, or files."""
+    """The text that was translated: a split of a run, or files."""
     sentences: int
     scores: Scores
     length_of: Literal["source", "reference"]
-    """Whose words `lengths` counts."""
+    """The side whose words `lengths` counts."""
     lengths: list[LengthRow]
     worst: list[WorstSentence]
     comparison: Comparison | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form; figures are not rounded."""
+        """Return the report for JSON; numbers are not rounded."""
         result = asdict(self)
         result["scores"] = [asdict(score) for score in self.scores.distinct()]
         result["brevity_ratio"] = self.scores.brevity_ratio
@@ -83,7 +83,7 @@ class Report:
         return result
 
     def text(self) -> str:
-        """All of it for people, without a line end."""
+        """Return the report for people, without a final newline."""
         on = f"{escape_controls(self.data)}, {_count(self.sentences, 'sentence')}"
         heading = f"{escape_controls(self.system)} on {on}"
         parts = [heading, _score_table(self.scores)]
@@ -109,7 +109,7 @@ def make_report(
 ) -> Report:
     """Evaluate translations, and compare them with the `baseline` (name, translations) if given.
 
-    `system` and `data` are the names that the report gives them.
+    `system` and `data` are names for the report.
 
     Raises DataError for unequal counts or no sentences.
     """
@@ -140,7 +140,7 @@ def scores_by_length(
     references: Sequence[Sequence[str]],
     lowercase: bool = False,
 ) -> list[LengthRow]:
-    """BLEU of every system on the sentences of each length, in words of `texts` between spaces.
+    """Return BLEU of every system by the number of words in `texts`, separated by spaces.
 
     Lengths without sentences are left out.
     """
@@ -166,7 +166,7 @@ def worst_sentences(
     count: int,
     lowercase: bool = False,
 ) -> list[WorstSentence]:
-    """The `count` sentences with the lowest chrF++, worst first; none that equals a reference."""
+    """Return the `count` sentences with the lowest chrF++, without exact matches, worst first."""
     if count < 1:
         return []
     chrf = metrics.sentence_chrf(hypotheses, references, lowercase=lowercase)
@@ -185,12 +185,12 @@ def worst_sentences(
 
 
 def verdict(comparison: Comparison, system: str) -> str:
-    """One sentence: which is better, by which metrics, or that nothing is certain."""
+    """Return a sentence that says which system is better, by which metrics, or that none is."""
     better, worse, open_ = [], [], []
     for pair in comparison.metrics:
         gain = pair.system.value - pair.baseline.value
         figure = f"{pair.system.name} ({gain:+.2f}, p = {pair.p_value:.3f})"
-        # Equal scores are no difference, whatever the test makes of a difference of nothing.
+        # Equal scores are not a difference, whatever the p-value is.
         if pair.p_value >= SIGNIFICANCE or gain == 0:
             open_.append(figure)
         elif (gain > 0) == (pair.system.name != "TER"):
@@ -212,7 +212,7 @@ def verdict(comparison: Comparison, system: str) -> str:
 
 def _score_table(scores: Scores) -> str:
     rows = [(s.name, f"{s.value:.2f}", _spread(s)) for s in scores.distinct()]
-    lines = table_lines([("", "score", "95 % (bootstrap)"), *rows])
+    lines = table_lines(rows, head=("", "score", "95 % (bootstrap)"))
     lines.append(
         f"\nlength ratio {scores.brevity_ratio:.3f} "
         f"({scores.hypothesis_length:,} tokens, reference {scores.reference_length:,})\n"
@@ -222,7 +222,7 @@ def _score_table(scores: Scores) -> str:
 
 
 def _comparison_table(comparison: Comparison, system: str) -> str:
-    rows: list[tuple[str, ...]] = [("", "A", "B", "A - B", "p")]
+    rows = []
     for pair in comparison.metrics:
         sides = [f"{s.value:.2f} {_spread(s)}".rstrip() for s in (pair.system, pair.baseline)]
         gain = pair.system.value - pair.baseline.value
@@ -231,10 +231,10 @@ def _comparison_table(comparison: Comparison, system: str) -> str:
     lines = [
         f"A: {escape_controls(system)}",
         f"B: {escape_controls(comparison.baseline)}",
-        *table_lines(rows),
+        *table_lines(rows, head=("", "A", "B", "A - B", "p")),
         f"\n{verdict(comparison, system)} ({names[comparison.test]})",
     ]
-    if comparison.test == "ar":  # those of the bootstrap stand under the scores
+    if comparison.test == "ar":  # The intervals of the bootstrap are printed below the scores.
         lines += ["", *(f"{p.system.name}: {p.system.signature}" for p in comparison.metrics)]
     return "\n".join(lines)
 
@@ -249,7 +249,7 @@ def _length_table(rows: list[LengthRow], length_of: str, compared: bool) -> str:
         )
         for row in rows
     ]
-    return "\n".join(table_lines([head, *body]))
+    return "\n".join(table_lines(body, head=head))
 
 
 def _worst_list(worst: list[WorstSentence]) -> str:
@@ -267,7 +267,7 @@ def _worst_list(worst: list[WorstSentence]) -> str:
 
 
 def _spread(score: Score) -> str:
-    """Mean and interval as sacrebleu prints them."""
+    """Return the mean and the interval in the form that sacrebleu prints."""
     if score.mean is None or score.interval is None:
         return ""
     return f"(μ = {score.mean:.2f} ± {score.interval:.2f})"

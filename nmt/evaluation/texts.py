@@ -1,4 +1,4 @@
-"""Text files to be scored: read as they are, so that every scorer sees the same."""
+"""Reading the text files of an evaluation without changes, so that any scorer agrees."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 MAX_BYTES = 1 << 28
-"""Of the texts to be scored, which are held in memory. A device or a .gz file may have no end."""
+"""Limit for a text file, which is kept in memory. A device or a .gz file may have no end."""
 
 
 def read_lines(path: Path) -> list[str]:
-    r"""The lines of a UTF-8 file (.gz: compressed), split at \n only, trailing white space cut.
+    r"""Return the lines of a UTF-8 or .gz file, split at \n only, without trailing whitespace.
 
-    Nothing else is repaired or cleaned: scores are those of the file. Raises DataError if it
-    cannot be read, naming the line that is not UTF-8.
+    Nothing else is repaired or cleaned, so scores are those of the file. Raises DataError if the
+    file cannot be read, with the line that is not UTF-8.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -34,12 +34,12 @@ def read_lines(path: Path) -> list[str]:
         raise DataError(f"{path} holds more than {MAX_BYTES >> 20:,} MiB, too much to be scored")
     lines = content.split(b"\n")
     if not lines[-1]:
-        lines.pop()  # what follows the last line end is no line
+        lines.pop()  # The text after the last newline is not a line.
     return [_decode(line, path, number) for number, line in enumerate(lines, 1)]
 
 
 def check_parallel(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Raise DataError unless all texts, given as (name, lines), have as many lines, and some."""
+    """Raise DataError unless all texts (name, lines) have the same number of lines, above zero."""
     (first, lines), *others = texts
     for name, other in others:
         if len(other) != len(lines):

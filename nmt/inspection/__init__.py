@@ -1,1 +1,1 @@
-"""Looking into a trained model: attention maps and word alignments."""
+"""Inspection of trained models: attention maps and word alignments."""

@@ -1,10 +1,10 @@
 """Word alignments from encoder-decoder attention.
 
-For each target word, its row of attention is the mean over its subwords, the weight on a source
-word the sum over its subwords; the word is linked to the source word of the largest weight, or
-to none if `</s>` has more. Two rows speak of a target piece: that of the state that predicts it,
-and that of the next state, which reads it (Chen et al., 2020, "Accurate word alignment induction
-from neural machine translation").
+The weight between two words is the sum over the source word's subwords and the mean over the target
+word's subwords. A target word is linked to the source word with the largest weight, or to none if
+`</s>` has more. The weights of a target piece come from the state that predicts the piece, or from
+the next state, which reads the piece (Chen et al., 2020, "Accurate word alignment induction from
+neural machine translation").
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from nmt.tokenizer import Tokenizer, Vocabulary
 
 Links = list[tuple[int, int]]
-"""(source word, target word), from 0, sorted."""
+"""Sorted pairs (source word, target word), from 0."""
 State = Literal["predicts", "reads"]
-"""Which row of a target piece: that of the state that predicts it, or that reads it."""
+"""Attention of the state that predicts a target piece, or of the state that reads it."""
 STATES: tuple[State, State] = ("predicts", "reads")
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
@@ -36,7 +36,7 @@ _PAIRS_TO_CHOOSE_BY = 500
 
 
 class Choice(NamedTuple):
-    """Which attention to align by; layer and head from 1."""
+    """The attention to align by; layer and head count from 1."""
 
     layer: int
     head: Head
@@ -48,16 +48,18 @@ class Choice(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """The words that alignments count: runs of letters and digits, with apostrophes and hyphens
-    inside them, and each other visible character by itself."""
+    """Split a text into the words of alignments: letter and digit runs, and other characters.
+
+    A run may have inner apostrophes and hyphens. Spaces are dropped.
+    """
     return _WORD.findall(text)
 
 
 class WordAttention:
-    """Encoder-decoder attention of a pair of sentences between words, of all layers and heads."""
+    """Encoder-decoder attention between the words of a sentence pair, of all heads."""
 
     def __init__(self, maps: AttentionMaps, source: Tensor, target: Tensor) -> None:
-        """source, target: (words, pieces) float, 1 where a piece belongs to a word."""
+        """Sum the weights; source, target: (words, pieces) float, 1 if the word has the piece."""
         cross = torch.stack(maps.layers("cross"))
         cross = torch.cat([cross, cross.mean(1, keepdim=True)], dim=1)
         pieces = target.shape[1]
@@ -65,20 +67,20 @@ class WordAttention:
         rows = (target / target.sum(1, keepdim=True).clamp(min=1)) @ rows
         nothing = rows[..., -1:] + (target.sum(1, keepdim=True) == 0)
         self.weights = torch.cat([rows[..., :-1] @ source.T, nothing], dim=-1)
-        """(layers, heads + 1, 2, target_words, source_words + 1): the last head is the mean,
-        the last source word is none (`</s>`), the 2 are STATES."""
+        """(layers, heads + 1, states, target_words, source_words + 1) with STATES; the last head is
+        the mean, the last source word is `</s>` (no link)."""
         self.best = self.weights.argmax(-1)
-        """(layers, heads + 1, 2, target_words): the source word of each target word."""
+        """(layers, heads + 1, states, target_words): the source word of each target word."""
 
     def choices(self) -> list[Choice]:
-        """All layers, heads and states, in the order of `best`."""
+        """Return all choices, in the order of `best`."""
         layers, heads = self.best.shape[:2]
         names: list[Head] = [*range(1, heads), "mean"]
         numbers = range(1, layers + 1)
         return [Choice(*c) for c in itertools.product(numbers, names, STATES)]
 
     def links(self, choice: Choice) -> Links:
-        """The alignment by a choice."""
+        """Return the alignment for a choice."""
         head = -1 if choice.head == "mean" else choice.head - 1
         best = self.best[choice.layer - 1, head, STATES.index(choice.state)].tolist()
         none = self.weights.shape[-1] - 1
@@ -88,9 +90,9 @@ class WordAttention:
 def word_attention(
     model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], max_tokens: int
 ) -> Iterator[WordAttention | None]:
-    """The attention between the words of each (source, target) text pair, in order.
+    """Return the attention between the words of each (source, target) text pair, in order.
 
-    None for a pair with no words on a side, or with more than max_tokens subwords on one.
+    The value is None if a side has no words or more than max_tokens subwords.
     """
     ids = list(
         zip(
@@ -117,16 +119,16 @@ def word_attention(
 
 
 def _membership(vocabulary: Vocabulary, text: str, ids: Sequence[int]) -> Tensor:
-    """Which pieces belong to which words: (words, pieces), 1 or 0.
+    """Return which pieces belong to which words, (words, pieces) float, 1 or 0.
 
-    The tokenizer may change characters (Unicode normalization), so letters are counted after it,
-    in each word and up to each piece. A piece across two words belongs to both.
+    The tokenizer may normalize characters, so letters are counted after tokenization, in each word
+    and up to each piece. A piece across two words belongs to both.
     """
     found = words(text)
     sizes = [_letters(vocabulary, vocabulary.encode(word)) for word in found]
     word_ends = torch.tensor([0, *itertools.accumulate(sizes)])
     ends = [_letters(vocabulary, ids[: i + 1]) for i in range(len(ids))]
-    # A character spelt as bytes counts when its first byte has come, whatever stands for it then.
+    # Incomplete byte pieces may decode to several U+FFFD, but count as one character.
     ends = list(itertools.accumulate(reversed(ends), min))[::-1]
     piece_ends = torch.tensor([0, *ends])
     begins_before_end = piece_ends[None, :-1] < word_ends[1:, None]
@@ -145,9 +147,9 @@ def alignment_errors(
     examples: Iterable[tuple[str, str, Iterable[tuple[int, int]]]],
     max_tokens: int,
 ) -> dict[Choice, float]:
-    """Alignment error rate of every layer, head and state against (source, target, gold links).
+    """Return the alignment error rate of each choice on (source, target, gold links) examples.
 
-    1 - 2 |A & G| / (|A| + |G|), Och and Ney (2003) with all gold links sure; 0 is perfect.
+    1 - 2 |A & G| / (|A| + |G|), by Och and Ney (2003) with all gold links sure; 0 is perfect.
     """
     examples = list(examples)
     hits: Tensor | int = 0
@@ -176,7 +178,7 @@ def alignment_errors(
 
 
 def has_gold(data: DataConfig) -> bool:
-    """Whether the validation data is the built-in corpus, whose grammar knows the alignments."""
+    """Return whether the validation set is the built-in corpus, which has gold alignments."""
     from nmt.config import BuiltinCorpus
 
     return all(isinstance(source, BuiltinCorpus) for source in data.valid)
@@ -190,11 +192,12 @@ def choose(
     head: Head | None = None,
     state: State | None = None,
 ) -> Choice:
-    """Fill in what is not given (None): by the alignment error rate on validation data that has
-    gold alignments, else the mean of heads of the last layer, in the rows that predict, which is
-    close to the best on the phrasebook (docs/results.md).
+    """Choose a value for layer, head and state where they are None.
 
-    Raises UsageError if there is no such layer, head, or encoder-decoder attention.
+    The choice has the lowest alignment error rate on the validation set if it has gold alignments.
+    Otherwise it is the mean of heads of the last layer, in the state that predicts, which is close
+    to the best on the phrasebook (docs/results.md). Raises UsageError if the layer, the head, or
+    encoder-decoder attention does not exist.
     """
     [maps] = attention_maps(model, tokenizer, [([], [])])
     panels = maps.panels("cross", layer, head)

@@ -1,4 +1,4 @@
-"""Attention maps: the weights of a model's own attention while it reads a pair of sentences."""
+"""Attention maps: the attention weights of a model for a pair of sentences."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TITLES: dict[Kind, str] = {
 
 
 class Panel(NamedTuple):
-    """One map: a head of a layer, or the mean of its heads. Layers and heads count from 1."""
+    """The map of one head, or of the mean over the heads of a layer; both count from 1."""
 
     layer: int
     head: Head
@@ -42,33 +42,32 @@ class Panel(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Such as `layer 2, head 3`."""
+        """The layer and the head, for example `layer 2, head 3`."""
         head = "mean of heads" if self.head == "mean" else f"head {self.head}"
         return f"layer {self.layer}, {head}"
 
 
 @dataclass(frozen=True)
 class AttentionMaps:
-    """All attention weights of one sentence pair, by layer: (heads, query_len, key_len) float32.
+    """All attention weights of a sentence pair: per layer (heads, query_len, key_len) float32.
 
-    Each row sums to 1; what a mask forbids is exactly 0. A model without some kind of attention
-    has no layers of it.
+    Each row sums to 1, and masked weights are exactly 0. The list of a kind of attention is empty
+    if the model does not have this kind.
     """
 
     source_pieces: list[str]
-    """Source subwords, `</s>` last: what the encoder reads."""
+    """Source subwords that the encoder reads; the last is `</s>`."""
     target_pieces: list[str]
-    """Target subwords, `</s>` last: what the decoder predicts, from `<s>` and all but the last."""
+    """Target subwords that the decoder predicts; the last is `</s>`."""
     encoder: list[Tensor]
-    """Queries and keys: source pieces."""
+    """Weights whose queries and keys are the source pieces."""
     decoder: list[Tensor]
-    """Queries and keys: the decoder's inputs, `<s>` first. No query sees a later key."""
+    """Weights whose queries and keys are `<s>` and all target pieces except the last."""
     cross: list[Tensor]
-    """Queries: the predicted target pieces (row t is the state that predicts piece t); keys:
-    source pieces."""
+    """Weights whose queries are the states that predict each target piece; keys: source pieces."""
 
     def labels(self, kind: Kind) -> tuple[list[str], list[str]]:
-        """Names of the queries (rows) and of the keys (columns)."""
+        """Return the names of the queries (rows) and of the keys (columns)."""
         inputs = ["<s>", *self.target_pieces[:-1]]
         return {
             "encoder": (self.source_pieces, self.source_pieces),
@@ -77,20 +76,20 @@ class AttentionMaps:
         }[kind]
 
     def layers(self, kind: Kind) -> list[Tensor]:
-        """The maps of a kind. Raises UsageError if the model has no such attention."""
+        """Return the maps of a kind. Raises UsageError if the model has no such attention."""
         layers = {"encoder": self.encoder, "decoder": self.decoder, "cross": self.cross}[kind]
         if not layers:
             has = [other for other in TITLES if getattr(self, other)]
             raise UsageError(
                 f"this model has no {TITLES[kind]}",
-                f"it has --kind {' and '.join(has)}" if has else "it has no attention at all",
+                f"use --kind {' or '.join(has)}" if has else "use a model with attention",
             )
         return layers
 
     def panels(self, kind: Kind, layer: int | None = None, head: Head | None = None) -> list[Panel]:
-        """The maps of a kind, all or those of one layer or head, layer by layer.
+        """Return the maps of a kind, of all layers and heads or of the given ones, by layer.
 
-        Raises UsageError for a layer or head that is not there.
+        Raises UsageError if the layer or head does not exist.
         """
         layers = self.layers(kind)
         heads = layers[0].shape[0]
@@ -105,7 +104,7 @@ class AttentionMaps:
         ]
 
     def to_dict(self, kind: Kind, panels: Sequence[Panel]) -> dict[str, Any]:
-        """Panels of a kind as plain values."""
+        """Return panels of a kind as values for JSON."""
         rows, columns = self.labels(kind)
         return {
             "kind": kind,
@@ -119,35 +118,36 @@ class AttentionMaps:
         }
 
     def sharpest(self, kind: Kind) -> int:
-        """The layer (from 1) whose mean over heads is the most decided: the mean of the largest
-        weight of each row is highest."""
-        decided = [weights.mean(0).amax(-1).mean().item() for weights in self.layers(kind)]
-        return decided.index(max(decided)) + 1
+        """Return the layer (from 1) whose mean over heads has the largest row maxima on average."""
+        sharpness = [weights.mean(0).amax(-1).mean().item() for weights in self.layers(kind)]
+        return sharpness.index(max(sharpness)) + 1
 
 
 def _check(what: str, number: int | None, count: int) -> None:
     if number is not None and not 1 <= number <= count:
-        raise UsageError(f"there is no {what} {number}", f"{what}s count from 1 to {count}")
+        raise UsageError(f"there is no {what} {number}", f"use a {what} from 1 to {count}")
 
 
 @dataclass
 class Recording:
-    """What the attention of a model computed, in the order of its layers."""
+    """Recorded attention weights of a model, in the order of its layers."""
 
     calls: list[tuple[Kind, list[Tensor]]] = field(default_factory=list)
 
     def layers(self, kind: Kind) -> list[Tensor]:
-        """(batch, heads, query_len, key_len) of each layer; the calls of an attention that runs
-        position by position are joined."""
+        """Return the weights of each layer, (batch, heads, query_len, key_len).
+
+        The results of an attention that runs position by position are concatenated.
+        """
         return [torch.cat(calls, dim=2) for k, calls in self.calls if k == kind and calls]
 
 
 @contextmanager
 def record_attention(model: EncoderDecoder) -> Iterator[Recording]:
-    """Record the weights of one forced decoding (`encode`, `decode`) run in this context.
+    """Record the attention weights of one `encode` and one `decode` in this context.
 
-    Whatever has a `watch` attribute counts as attention; its name in the model tells the kind.
-    The weights come from the model's own code and nothing that it computes changes.
+    Each module with a `watch` attribute is an attention, whose name in the model determines the
+    kind. The results of the model do not change.
     """
     recording = Recording()
     watched = [(name, m) for name, m in model.named_modules() if hasattr(m, "watch")]
@@ -173,10 +173,9 @@ def _kind(name: str) -> Kind:
 def attention_maps(
     model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[tuple[list[int], list[int]]]
 ) -> list[AttentionMaps]:
-    """The maps of (source ids, target ids) pairs without bos and eos, as one batch.
+    """Return the maps of (source ids, target ids) pairs without bos and eos, as one batch.
 
-    The target is not searched but given to the decoder, as in training. The model must be in
-    evaluation mode.
+    The decoder reads the given target, as in training. The model must be in evaluation mode.
     """
     device = next(model.parameters()).device
     batch = collate(pairs, np.arange(len(pairs))).to(device)
@@ -203,10 +202,10 @@ def attention_maps(
 def translation_maps(
     translator: Translator, source: str, target: str | None = None
 ) -> AttentionMaps:
-    """The maps of a sentence and its translation: the given one or, by default, the very
-    subwords that the translator's search finds.
+    """Return the maps of a sentence and its translation.
 
-    Raises UsageError if a text is empty or longer than the model should read.
+    Without `target`, the translation consists of the subwords that the search finds. Raises
+    UsageError if a text is empty or longer than `max_source_tokens` of the translator.
     """
     tokenizer, program = translator.tokenizer, translator.program
     source_ids = _checked(tokenizer.source.encode(clean_line(source)), "sentence", translator)
@@ -223,7 +222,9 @@ def translation_maps(
 def _checked(ids: list[int], name: str, translator: Translator) -> list[int]:
     limit = translator.max_source_tokens
     if not ids:
-        raise UsageError(f"the {name} is empty", "give some text")
+        raise UsageError(f"the {name} is empty", "enter some text")
     if len(ids) > limit:
-        raise UsageError(f"the {name} has {len(ids)} subwords, more than {limit}", "shorten it")
+        raise UsageError(
+            f"the {name} has {len(ids):,} subwords, more than {limit:,}", f"shorten the {name}"
+        )
     return ids

@@ -1,4 +1,4 @@
-"""Attention maps as heat maps in image files, through matplotlib."""
+"""Attention maps as heat maps in image files, drawn by matplotlib."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nmt.text import replace_unprintable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LARGEST = 40.0  # inches a side; beyond it labels shrink instead
+_LARGEST = 40.0  # inches per side; larger images are scaled down to it
 _FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Unifont"]
 
 
 def require_matplotlib() -> None:
-    """Raises UsageError, saying how to install it, if matplotlib is missing."""
+    """Raise UsageError, with the command that installs matplotlib, if it is missing."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "drawing an image needs matplotlib, which is not installed",
-            "python -m pip install 'nmt[plot]'   (.html and .json need nothing)",
+            "run python -m pip install 'nmt[plot]', or write an .html or .json file",
         )
 
 
@@ -35,9 +35,9 @@ def heat_maps(
     title: str,
     file_type: Literal["png", "svg"],
 ) -> bytes:
-    """An image file of the panels as a grid, one row of panels a layer.
+    """Return an image file of the panels as a grid, with one row of panels per layer.
 
-    rows and columns label queries and keys. The same panels give the same bytes.
+    rows and columns label queries and keys. The bytes depend on the arguments only.
     """
     require_matplotlib()
     import matplotlib as mpl
@@ -58,7 +58,7 @@ def heat_maps(
             "font.family": [name for name in _FONTS if name in _installed(font_manager)],
             "font.size": (10.0 if len(panels) == 1 else 6.5) * shrink,
             "svg.hashsalt": "nmt",
-            "text.parse_math": False,  # subwords may hold dollar signs
+            "text.parse_math": False,  # subwords may contain dollar signs
         }
     )
     with settings, warnings.catch_warnings():
@@ -79,7 +79,7 @@ def heat_maps(
             axis.tick_params(length=0)
         figure.suptitle(title, fontsize="large")
         figure.colorbar(image, ax=axes, shrink=0.6, label="attention weight")
-        # Without a date the file depends on its content only.
+        # A date would make the file different at each call.
         metadata = {"Date": None} if file_type == "svg" else {"Software": None}
         file = io.BytesIO()
         figure.savefig(

@@ -1,4 +1,4 @@
-"""Attention maps as one self-contained HTML page: no request leaves it."""
+"""Attention maps as one self-contained HTML page, which makes no requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nmt.inspection.attention import TITLES, AttentionMaps, Head, Kind
 def attention_page(
     maps: AttentionMaps, kind: Kind = "cross", layer: int = 1, head: Head = "mean"
 ) -> str:
-    """The page of all maps, opened at the given kind, layer and head.
+    """Return the page of all maps, which opens at the given kind, layer and head.
 
     Weights are stored as integers in units of 1/65535; 0 and 1 are exact.
     """
@@ -35,7 +35,7 @@ def attention_page(
         },
     }
     title = f"{_text(maps.source_pieces)} \u2192 {_text(maps.target_pieces)}"
-    # "<" cannot end the script element when spelt as an escape.
+    # Escape "<", which could end the script element.
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     fields = {"@TITLE@": html.escape(title), "@DATA@": text}
     return re.sub("@TITLE@|@DATA@", lambda match: fields[match[0]], _PAGE)
@@ -97,7 +97,7 @@ canvas { display: block; image-rendering: pixelated; outline: 1px solid var(--so
 <div><h2>From each query (left) to its keys</h2><svg id="lines"></svg></div>
 <div><h2>Queries in rows, keys in columns</h2><svg id="map"></svg></div>
 </div>
-<h2>All heads, a row for each layer</h2>
+<h2>All heads, one row per layer</h2>
 <div id="heads"></div>
 <script type="application/json" id="data">@DATA@</script>
 <script>
@@ -105,7 +105,7 @@ canvas { display: block; image-rendering: pixelated; outline: 1px solid var(--so
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
 const now = {...data.start};
-const hint = "Point at a word, a line or a cell to read its weights.";
+const hint = "Point at a word or a cell to see its weights.";
 
 for (const kind of Object.values(data.kinds)) {
   const size = kind.rows.length * kind.columns.length;

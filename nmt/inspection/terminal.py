@@ -1,4 +1,4 @@
-"""Attention maps as text: a block of shade for each weight."""
+"""Attention maps as text, with a shaded block for each weight."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BOUNDS = (0.05, 0.2, 0.4, 0.7)
-"""The weights from which the next darker mark is drawn."""
+"""The smallest weights of all marks except the lightest."""
 
 
 class Style(NamedTuple):
-    """How a terminal can be drawn on."""
+    """The width, characters and colors that a terminal supports."""
 
     width: int = 80
     ascii_only: bool = False
     colour: bool = False
 
     def mark(self, weight: float, width: int) -> str:
-        """The cell of a weight; masked (zero) is blank."""
+        """Return the cell of a weight; a masked weight (zero) is blank."""
         if weight == 0.0:
             return " " * width
         level = sum(weight >= bound for bound in BOUNDS)
@@ -38,27 +38,27 @@ class Style(NamedTuple):
         return ".-+#@" if self.ascii_only else "·░▒▓█"
 
     def label(self, piece: str) -> str:
-        """A subword in the characters that can be drawn."""
+        """Return a subword in characters that can be shown."""
         piece = replace_unprintable(piece)
         if self.ascii_only:
             piece = piece.replace("▁", "_").encode("ascii", "replace").decode()
         return piece
 
     def legend(self) -> str:
-        """What the marks mean, in one line."""
+        """Return one line that explains the marks."""
         parts = [f"{self.marks[0]} <{BOUNDS[0]:g}"]
         parts += [f"{m} {b:g}+" for m, b in zip(self.marks[1:], BOUNDS, strict=True)]
         return "  ".join([*parts, "(blank: masked)"])
 
 
-_COLOURS = (240, 67, 74, 81, 159)  # of the 256 colours of a terminal: grey to bright blue
+_COLOURS = (240, 67, 74, 81, 159)  # from gray to bright blue, of 256 terminal colors
 
 
 def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style: Style) -> str:
-    """Lines that show weights (rows, columns) under their labels.
+    """Return lines that show weights (rows, columns) with their labels.
 
-    Labels of columns lie where they fit into the width and stand on end elsewhere; columns
-    that do not fit even so go into a further block below.
+    Column labels are horizontal if all of them fit into the width, and vertical otherwise. Columns
+    that still do not fit form further blocks below.
     """
     rows, columns = [style.label(row) for row in rows], [style.label(c) for c in columns]
     margin = min(max(map(display_width, rows)), max(8, style.width // 4))
@@ -68,7 +68,7 @@ def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style
         blocks = [range(len(columns))]
     else:
         cells = [1] * len(columns)
-        # As many blocks as are needed, each with about as many columns.
+        # Use as few blocks as possible, with about equal numbers of columns.
         per_block = math.ceil(len(columns) / math.ceil(len(columns) / (room // 2)))
         blocks = [
             range(len(columns))[begin : begin + per_block]
@@ -88,19 +88,19 @@ def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style
 
 
 def _line(label: str, fields: Sequence[str], widths: Sequence[int], margin: int) -> str:
-    # A field of two columns on end may hold a wide letter, which also takes the gap after it.
+    # A wide letter of a vertical label also fills the gap after its column.
     shown = (_fitted(f, w + 1) for f, w in zip(fields, widths, strict=True))
     return f"{_fitted(label, margin)} {''.join(shown)}".rstrip()
 
 
 def _standing(labels: Sequence[str]) -> Iterator[list[str]]:
-    """The labels on end, line by line, all ending on the last line."""
+    """Return the lines of vertical labels that all end on the last line."""
     height = max(map(len, labels))
     return (list(line) for line in zip(*(label.rjust(height) for label in labels), strict=True))
 
 
 def display_width(text: str) -> int:
-    """Columns that a terminal gives a text: East Asian letters two, combining marks none."""
+    """Return the width of a text in columns: 2 for East Asian letters, 0 for combining marks."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -108,7 +108,7 @@ def display_width(text: str) -> int:
 
 
 def _fitted(text: str, width: int) -> str:
-    """The text filled, or cut with a tilde, to a display width."""
+    """Return the text padded, or truncated with a tilde, to a display width."""
     if display_width(text) > width:
         while display_width(text) >= width:
             text = text[:-1]

@@ -1,1 +1,1 @@
-"""Fast twins of plain layers and formulas: the same parameters, the same results up to rounding."""
+"""Fast versions of layers of `nmt.model`, with equal parameters and results up to rounding."""

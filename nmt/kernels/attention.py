@@ -1,4 +1,4 @@
-"""Multi-head attention in fewer and faster operations than the formula, with its parameters."""
+"""Multi-head attention in fewer and faster operations than the formula."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nmt.model.attention import MultiHeadAttention
 
 
 class FusedAttention(MultiHeadAttention):
-    """Multi-head attention through torch's fused kernel, in O(query_len + key_len) memory."""
+    """Multi-head attention with torch's fused kernel, which needs O(query_len + key_len) memory."""
 
     def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values; in training, those of one input by one product."""
+        """Return queries, keys and values, in training with one product per input."""
         if not self.training:
             return super().project(query, memory)
         if query is memory:
@@ -25,7 +25,7 @@ class FusedAttention(MultiHeadAttention):
         return q, k, v
 
     def rotate(self, heads: Tensor, rotation: Tensor) -> Tensor:
-        """Turn queries or keys; on a CPU as complex numbers, which takes a quarter of the time."""
+        """Rotate queries or keys; on a CPU, complex numbers take a quarter of the time."""
         if heads.device.type != "cpu":
             return super().rotate(heads, rotation)
         pairs = torch.view_as_complex(heads.float().reshape(*heads.shape[:-1], -1, 2))
@@ -35,7 +35,7 @@ class FusedAttention(MultiHeadAttention):
     def scaled_dot_product_attention(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None
     ) -> Tensor:
-        """Return softmax(QK^T / sqrt(d_k)) V; by the formula if the weights are watched."""
+        """Return softmax(QK^T / sqrt(d_k)) V, computed by the formula if `watch` is set."""
         if self.watch is not None:
             return super().scaled_dot_product_attention(q, k, v, mask, bias)
         if bias is not None:
@@ -50,14 +50,14 @@ class FusedAttention(MultiHeadAttention):
 class FastAttention(FusedAttention):
     """Multi-head attention by the formula for short sequences on a CPU, else by the fused kernel.
 
-    torch's kernel is made for long sequences: of 16 positions, forward and backward, it takes twice
-    as long as the formula, and in bf16 on a CPU it has no fast backward pass.
+    For 16 positions, forward and backward, torch's kernel takes twice as long as the formula. In
+    bf16 on a CPU, torch's kernel has no fast backward pass.
     """
 
     def scaled_dot_product_attention(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None
     ) -> Tensor:
-        """Return softmax(QK^T / sqrt(d_k)) V by the faster of the two."""
+        """Return softmax(QK^T / sqrt(d_k)) V with the faster implementation."""
         longest = 512 if q.dtype == torch.bfloat16 else 32
         if q.device.type == "cpu" and k.shape[2] <= longest:
             return MultiHeadAttention.scaled_dot_product_attention(self, q, k, v, mask, bias)

@@ -1,8 +1,8 @@
-"""Dropout that costs little on a CPU.
+"""Fast dropout on a CPU.
 
-torch draws one 32-bit float per value on a CPU, which takes longer than the matrix product before
-it. Sixteen random bits per value decide just as well: the probability is rounded to 1/65536 and
-the values that are kept are scaled by exactly the inverse of the rounded one.
+torch draws a 32-bit float per value. On a CPU, this takes longer than the matrix product before
+the dropout. `FastDropout` draws 16 bits per value: the dropout probability p is rounded to a
+multiple of 1/65536, and kept values are scaled by exactly 1/(1-p) for the rounded p.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _LEVELS = 1 << 16
 
 
 class FastDropout(nn.Dropout):
-    """nn.Dropout with another random stream on a CPU (torch's global generator, p to 1/65536)."""
+    """`nn.Dropout` with other random values on a CPU, from torch's global generator."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero each value with probability p and scale the others by 1/(1-p), in training."""
+        """Zero each value with probability p in training, and scale the others by 1/(1-p)."""
         if (
             not self.training
             or self.p == 0.0
@@ -47,8 +47,8 @@ class _Dropout(torch.autograd.Function):
 
 
 def _kept(like: Tensor, dropped_levels: int) -> Tensor:
-    """Return 1 where a value is kept and 0 elsewhere, in the values' own dtype: products of mixed
-    dtypes take twice as long."""
+    """Return a random mask, 1 = keep and 0 = drop, in the shape and dtype of `like`."""
+    # The mask has the dtype of `like`, because products of mixed dtypes take twice as long.
     words = torch.empty((like.numel() + 3) // 4, dtype=torch.int64)
     words.random_(-(1 << 63), None)
     bits = words.view(torch.int16)[: like.numel()].view(like.shape)

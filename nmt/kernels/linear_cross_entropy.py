@@ -1,7 +1,7 @@
-"""The losses of training on hidden states, in chunks: the logits of a batch never exist at once.
+"""Training losses on hidden states, without the logits of all tokens in memory at once.
 
-The projection to the vocabulary, the loss and both gradients are computed together for a few
-hundred tokens at a time. Each function is one operator for torch.compile.
+The projection to the vocabulary, the loss and both gradients are computed together, for a few
+hundred or thousand tokens at a time. Each loss is one operator for torch.compile.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def linear_r_drop(
 
 
 def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Convert as autocast would convert the operands of a matrix product."""
+    """Return the tensors as autocast converts the operands of a matrix product."""
     device = tensors[0].device.type
     if not torch.is_autocast_enabled(device):
         return tensors
@@ -60,11 +60,12 @@ def _has_gradient(*tensors: Tensor) -> bool:
 
 
 def _chunks(rows: Tensor) -> range:
-    """Starts of the chunks. 512 x 8,000 logits stay in the cache of a CPU; a GPU wants more."""
+    """Return the start of each chunk of rows."""
     return range(0, len(rows), _chunk_size(rows))
 
 
 def _chunk_size(rows: Tensor) -> int:
+    # 512 x 8,000 logits stay in the cache of a CPU; a GPU is faster with larger chunks.
     return 4096 if rows.is_cuda else 512
 
 
@@ -74,15 +75,15 @@ def _negative_log(probabilities: Tensor, target: Tensor) -> Tensor:
     return -probabilities.gather(1, target[:, None]).clamp(min=tiny).log()
 
 
-# In 16 bits, 1 - p is lost for every target that the model has learned: probabilities and
-# their errors are float32, and only the operands of matrix products are short.
+# Probabilities and their errors are float32 and only operands of matrix products have 16 bits,
+# because in 16 bits 1 - p rounds to 0 for every target that the model has learned.
 
 
 @torch.library.custom_op("nmt::linear_cross_entropy", mutates_args=())
 def _cross_entropy(
     hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the sums and, if asked for, the first one's gradients by hidden and weight."""
+    """Return the sums and, if requested, the gradients of the loss by hidden and weight."""
     vocab = weight.shape[0]
     off = label_smoothing / vocab
     nll, smooth = hidden.new_zeros(2, dtype=torch.float32).unbind()
@@ -96,8 +97,8 @@ def _cross_entropy(
             if with_gradients:
                 error = torch.softmax(logits, dim=1, dtype=torch.float32)
                 nll_of_each = _negative_log(error, t)
-                # d loss / d logits = softmax - target distribution. Its part that is equal for
-                # all words, -off, goes through the products as a constant (below).
+                # d loss / d logits = softmax - target distribution. The part that is equal for
+                # all tokens, -off, is added below as a constant.
                 error.scatter_add_(1, t[:, None], torch.full_like(nll_of_each, label_smoothing - 1))
                 error = error.to(weight.dtype)
                 torch.mm(error, weight, out=hidden_grad[rows])
@@ -110,7 +111,7 @@ def _cross_entropy(
             if label_smoothing:
                 smooth += (nll_of_each + logits.gather(1, t[:, None])).sum()
         if label_smoothing:
-            # All logits add up to (sum of hidden states) . (sum of the words' weights).
+            # The sum of all logits is (sum of hidden states) . (sum of rows of the weight).
             hidden_sum = hidden.sum(dim=0, dtype=torch.float32)
             weight_sum = weight.sum(dim=0, dtype=torch.float32)
             smooth -= hidden_sum @ weight_sum / vocab
@@ -130,8 +131,8 @@ def _r_drop(
     label_smoothing: float,
     alpha: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return the sums, and the first one's gradients by first, second and weight."""
-    strength = alpha / 2  # of the mean divergence, beside the mean of the cross-entropies
+    """Return the sums, and the gradients of the loss by first, second and weight."""
+    strength = alpha / 2  # weight of the mean divergence, added to the mean of the cross-entropies
     off = label_smoothing / weight.shape[0]
     nll, smooth, divergence = first.new_zeros(3, dtype=torch.float32).unbind()
     first_grad, second_grad = torch.empty_like(first), torch.empty_like(second)
@@ -148,9 +149,9 @@ def _r_drop(
                 nll += nll_of_each.sum() / 2
                 smooth += (nll_of_each + logits.gather(1, t[:, None])).sum() / 2
 
-            # With r = log(p / q) + c, KL(p||q) + KL(q||p) = E_p[r] - E_q[r], whatever the c of a
-            # row. Twice the gradient by the logits of p: of the cross-entropy p - target, of the
-            # two divergences p (r - E_p[r]) + p - q; and with p and q exchanged for q.
+            # With r = log(p / q) + c, KL(p||q) + KL(q||p) = E_p[r] - E_q[r] for any c of a row.
+            # Twice the gradient by the logits of p is p - target for the cross-entropy and
+            # p (r - E_p[r]) + p - q for the two divergences; for q, exchange p and q.
             ratio = first_logits.sub_(second_logits)
             for own, other, sign, hidden, hidden_grad in (
                 (p, q, 1.0, first, first_grad),
@@ -167,7 +168,7 @@ def _r_drop(
                 short = error.to(weight.dtype)
                 torch.mm(short, weight, out=hidden_grad[rows])
                 weight_grad += short.T @ hidden[rows]
-        # The part of the gradients that is equal for all words, as in the plain loss.
+        # This part of the gradients is equal for all tokens, as in `_cross_entropy`.
         weight_sum = weight.sum(dim=0, dtype=torch.float32)
         for hidden, hidden_grad in ((first, first_grad), (second, second_grad)):
             hidden_sum = hidden.sum(dim=0, dtype=torch.float32)
@@ -213,7 +214,7 @@ def _(
 
 
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    """Keep the gradients, which were made with the loss: the backward pass only scales them."""
+    """Keep the gradients, which were computed with the loss, for the backward pass."""
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[2:])
     ctx.dtypes = [x.dtype for x in inputs[: len(output) - 2]]

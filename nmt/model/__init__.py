@@ -1,4 +1,4 @@
-"""The textbook: encoder-decoder models, written as their papers describe them."""
+"""Encoder-decoder models as a textbook: each is written as its paper describes it."""
 
 from nmt.model.base import EncoderDecoder, Memory, Tokens
 from nmt.model.rnn import RNNEncoderDecoder

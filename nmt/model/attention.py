@@ -1,7 +1,6 @@
-"""Attention: the formula, and multi-head attention.
+"""Scaled dot-product attention and multi-head attention.
 
-Shapes: batch first; queries, keys and values of heads are (batch, heads, length, d_k).
-Masks are boolean with True = may attend, and broadcast to (batch, heads, query_len, key_len).
+A mask is boolean (True = may attend) and broadcasts to (batch, heads, query_len, key_len).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ def attention_weights(
 ) -> Tensor:
     """Return softmax(QK^T / sqrt(d_k)) of Vaswani et al. (2017), equation 1.
 
-    query: (batch, heads, query_len, d_k); key: (batch, heads, key_len, d_k). Scores that the mask
-    forbids become -inf, so their weights are exactly 0; every query must have a key. bias is added
-    to the scaled scores. Returns (batch, heads, query_len, key_len) float32.
+    query: (batch, heads, query_len, d_k); key: (batch, heads, key_len, d_k); mask: bool, True =
+    may attend, with at least one True per query; bias: added to the scaled scores. Both broadcast
+    to the result, (batch, heads, query_len, key_len) float32, which is 0 where the mask is False.
     """
     d_k = query.shape[-1]
     scores = (query @ key.transpose(-2, -1)).float() / math.sqrt(d_k)
@@ -32,10 +31,10 @@ def attention_weights(
 
 
 class MultiHeadAttention(nn.Module):
-    """h heads of attention over projected queries, keys and values, concatenated, times W_O.
+    """Multi-head attention of Vaswani et al. (2017), section 3.2.2.
 
-    Vaswani et al. (2017), section 3.2.2. `w_q`, `w_k`, `w_v`, `w_o` are the paper's W^Q, W^K,
-    W^V (all heads side by side) and W^O, with biases. Dropout acts on the attention weights.
+    `w_q`, `w_k` and `w_v` are the paper's W^Q, W^K and W^V of all heads, concatenated; `w_o` is
+    W^O. All four have biases. Dropout is applied to the attention weights.
     """
 
     def __init__(self, d_model: int, heads: int, dropout: nn.Dropout) -> None:
@@ -47,7 +46,7 @@ class MultiHeadAttention(nn.Module):
         self.w_o = nn.Linear(d_model, d_model)
         self.dropout = dropout
         self.watch: Callable[[Tensor], None] | None = None
-        """Called with the weights (batch, heads, query_len, key_len) of every forward pass."""
+        """Callback for the attention weights (batch, heads, query_len, key_len) of each forward."""
 
     def forward(
         self,
@@ -59,16 +58,15 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         """Attend from `query` (batch, query_len, d_model) to `memory` (batch, key_len, d_model).
 
-        Self-attention is `memory` = `query`; in encoder-decoder attention `memory` is the encoder's
-        output. bias: of `RelativePositions`, broadcasts to (batch, heads, query_len, key_len);
-        rotation: of `RotaryPositions`. Returns (batch, query_len, d_model).
+        In self-attention, `memory` is `query`. mask (bool, True = may attend) and bias (from
+        `RelativePositions`) broadcast to (batch, heads, query_len, key_len); rotation: from
+        `RotaryPositions`, (batch or 1, 1, length, d_k/2, 2). Returns (batch, query_len, d_model).
         """
         q, k, v = map(self.split_heads, self.project(query, memory))
         if rotation is not None:
             q, k = self.rotate(q, rotation), self.rotate(k, rotation)
-        result: Tensor = self.w_o(
-            self.concatenate_heads(self.scaled_dot_product_attention(q, k, v, mask, bias))
-        )
+        heads = self.scaled_dot_product_attention(q, k, v, mask, bias)
+        result: Tensor = self.w_o(self.concatenate_heads(heads))
         return result
 
     def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,9 +78,10 @@ class MultiHeadAttention(nn.Module):
         return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
     def rotate(self, heads: Tensor, rotation: Tensor) -> Tensor:
-        """Turn each pair (x, y) of components to (x cos - y sin, x sin + y cos).
+        """Rotate each pair (x, y) of adjacent components to (x cos - y sin, x sin + y cos).
 
-        heads: queries or keys, (batch, heads, length, d_k); rotation: see `RotaryPositions`.
+        heads: queries or keys, (batch, heads, length, d_k); rotation: cosine and sine of each
+        angle, (batch or 1, 1, length, d_k/2, 2).
         """
         x, y = heads.reshape(*heads.shape[:-1], -1, 2).unbind(-1)
         cos, sin = rotation.to(heads.dtype).unbind(-1)
@@ -91,7 +90,7 @@ class MultiHeadAttention(nn.Module):
     def scaled_dot_product_attention(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None
     ) -> Tensor:
-        """Return softmax(QK^T / sqrt(d_k)) V of every head, (batch, heads, query_len, d_k)."""
+        """Return softmax(QK^T / sqrt(d_k)) V of each head, (batch, heads, query_len, d_k)."""
         weights = attention_weights(q, k, mask, bias)
         if self.watch is not None:
             self.watch(weights)
@@ -99,5 +98,5 @@ class MultiHeadAttention(nn.Module):
         return result
 
     def concatenate_heads(self, x: Tensor) -> Tensor:
-        """Concatenate (batch, heads, length, d_k) to (batch, length, d_model)."""
+        """Concatenate heads (batch, heads, length, d_k) to (batch, length, d_model)."""
         return x.transpose(1, 2).flatten(2)

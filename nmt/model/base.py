@@ -1,4 +1,4 @@
-"""What every encoder-decoder has in common: its inputs, its memory, its three steps."""
+"""The interface of every encoder-decoder model, and its inputs."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch of token ids, and for each token its sentence and its position in that sentence.
+    """A batch of token ids, with the sentence of each token and the position in that sentence.
 
-    A padded batch has one sentence per row. A packed batch may have several, one after the other.
+    A padded batch has one sentence per row. A packed batch may have several sentences per row.
     """
 
     ids: Tensor
     """(batch, length) int64."""
     segments: Tensor
-    """(batch, length) int64: number of the token's sentence within its row, from 1; 0 = padding."""
+    """(batch, length) int64: number of the token's sentence in its row, from 1; 0 = padding."""
     positions: Tensor
-    """(batch, length) int64: position within the sentence, from 0; (1, length) if all rows are
-    numbered alike, as in a padded batch."""
+    """(batch, length) int64: position in the sentence, from 0; (1, length) in a padded batch."""
 
     @classmethod
     def padded(cls, ids: Tensor, mask: Tensor) -> Tokens:
-        """Return a batch of one sentence per row, followed by its padding.
+        """Return a batch with one sentence per row, followed by padding.
 
         ids: (batch, length) int64; mask: (batch, length) bool, True = real token.
         """
         return cls(ids, mask.long(), torch.arange(ids.shape[1], device=ids.device)[None])
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> Tokens:
-        """Return the batch with a function applied to each tensor, such as a copy to a device."""
+        """Return the batch with `function` applied to each tensor, for example to copy it."""
         return Tokens(function(self.ids), function(self.segments), function(self.positions))
 
 
@@ -45,31 +44,31 @@ class Memory:
     states: Tensor
     """(batch, source_len, d_model)."""
     segments: Tensor
-    """(batch, source_len) int64, as in `Tokens`: 0 = padding."""
+    """(batch, source_len) int64: number of the sentence in its row, from 1; 0 = padding."""
 
 
 class EncoderDecoder(nn.Module, ABC):
-    """A model of p(target | source): an encoder, a decoder, an output projection."""
+    """A model of p(target | source): an encoder, a decoder and an output projection."""
 
     output_projection: nn.Linear
-    """From hidden states to a score for every piece of the target vocabulary; without bias."""
+    """Projection of hidden states to one score per token of the target vocabulary; no bias."""
 
     def forward(self, source: Tokens, target: Tokens) -> Tensor:
         """Return the logits of each next token, (batch, target_len, target_vocab).
 
-        `target` starts with bos; the logits at a position depend on the target up to there.
+        `target` starts with bos; the logits at a position depend on target tokens up to it only.
         """
         return self.logits(self.decode(target, self.encode(source)))
 
     @abstractmethod
     def encode(self, source: Tokens) -> Memory:
-        """Read the source; every source ends with eos."""
+        """Return the encoder's output for source sentences, each ending with eos."""
 
     @abstractmethod
     def decode(self, target: Tokens, memory: Memory) -> Tensor:
         """Return the hidden states of all target positions, (batch, target_len, d_model).
 
-        The state at a position depends on the target up to that position only.
+        The state at a position depends on target tokens up to that position only.
         """
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -79,5 +78,5 @@ class EncoderDecoder(nn.Module, ABC):
 
     @property
     def output_weight(self) -> Tensor:
-        """Weight of the output projection, (target_vocab, d_model)."""
+        """The weight of the output projection, (target_vocab, d_model)."""
         return self.output_projection.weight

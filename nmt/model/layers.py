@@ -1,4 +1,4 @@
-"""The layers of the Transformer: feed-forward, add & norm, encoder layer, decoder layer."""
+"""Layers of the Transformer: feed-forward network, add & norm, encoder and decoder layer."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 
 
 class WordDropout(nn.Module):
-    """Hides whole tokens: their embeddings become zero vectors (Gal and Ghahramani, 2016).
+    """Dropout of complete embeddings, which become zero vectors (Gal and Ghahramani, 2016).
 
-    The model has to use the context, and memorizes single sentences less. Other tokens keep their
-    scale.
+    The model has to use the context and memorizes sentences less. Other embeddings are not scaled.
     """
 
     def __init__(self, p: float) -> None:
@@ -32,7 +31,7 @@ class WordDropout(nn.Module):
         self.p = p
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Hide each vector of (..., d_model) with probability p, in training."""
+        """In training, set each vector of embeddings (..., d_model) to zero with probability p."""
         if not self.training or self.p == 0.0:
             return embeddings
         hidden = torch.rand(embeddings.shape[:-1], device=embeddings.device) < self.p
@@ -40,7 +39,7 @@ class WordDropout(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """max(0, xW_1 + b_1)W_2 + b_2 at each position (Vaswani et al., 2017, equation 2)."""
+    """The network max(0, xW_1 + b_1)W_2 + b_2 (Vaswani et al., 2017, equation 2)."""
 
     def __init__(self, d_model: int, inner: int, activation: Activation, dropout: nn.Dropout):
         super().__init__()
@@ -50,7 +49,7 @@ class FeedForward(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., d_model) to the same shape."""
+        """Map x (..., d_model) to the same shape."""
         result: Tensor = self.w_2(self.dropout(self.activation(self.w_1(x))))
         return result
 
@@ -58,8 +57,8 @@ class FeedForward(nn.Module):
 class AddNorm(nn.Module):
     """The residual connection and layer normalization around a sublayer.
 
-    `post`: LayerNorm(x + sublayer(x)) as in Vaswani et al. (2017); `pre`:
-    x + sublayer(LayerNorm(x)) as in Xiong et al. (2020). Dropout acts on the sublayer's output.
+    `post`: LayerNorm(x + sublayer(x)) (Vaswani et al., 2017). `pre`: x + sublayer(LayerNorm(x))
+    (Xiong et al., 2020). Dropout is applied to the sublayer's output.
     """
 
     def __init__(self, d_model: int, norm: Norm, dropout: nn.Dropout) -> None:
@@ -69,7 +68,7 @@ class AddNorm(nn.Module):
         self.norm = norm
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
-        """Map (batch, length, d_model) to the same shape."""
+        """Map x (batch, length, d_model) to the same shape."""
         if self.norm == "pre":
             result: Tensor = x + self.dropout(sublayer(self.layer_norm(x)))
         else:
@@ -78,7 +77,7 @@ class AddNorm(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each with add & norm."""
+    """Self-attention and a feed-forward network, each with add & norm."""
 
     def __init__(
         self, attention: MultiHeadAttention, feed_forward: FeedForward, add_norms: list[AddNorm]
@@ -93,7 +92,7 @@ class EncoderLayer(nn.Module):
     ) -> Tensor:
         """Map x (batch, source_len, d_model) to the same shape.
 
-        mask: (batch, 1, source_len, source_len); bias and rotation: see `MultiHeadAttention`.
+        mask: (batch, 1, source_len, source_len) bool; bias, rotation: see `MultiHeadAttention`.
         """
         x = self.add_norm_1(x, lambda y: self.self_attention(y, y, mask, bias, rotation))
         result: Tensor = self.add_norm_2(x, self.feed_forward)
@@ -101,7 +100,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Masked self-attention, encoder-decoder attention and feed-forward, each with add & norm."""
+    """Masked self-attention, encoder-decoder attention, feed-forward network; with add & norm."""
 
     def __init__(
         self,
@@ -125,11 +124,11 @@ class DecoderLayer(nn.Module):
         bias: Tensor | None,
         rotation: Tensor | None,
     ) -> Tensor:
-        """Map x (batch, target_len, d_model) to the same shape, all positions at once.
+        """Map x (batch, target_len, d_model) to the same shape.
 
         memory: (batch, source_len, d_model), the encoder's output; self_mask: (batch, 1,
-        target_len, target_len), False on future positions; memory_mask: (batch, 1, target_len,
-        source_len); bias and rotation, of self-attention: see `MultiHeadAttention`.
+        target_len, target_len) bool, False for later positions; memory_mask: (batch, 1, target_len,
+        source_len) bool; bias and rotation of self-attention: see `MultiHeadAttention`.
         """
         x = self.add_norm_1(x, lambda y: self.self_attention(y, y, self_mask, bias, rotation))
         x = self.add_norm_2(x, lambda y: self.cross_attention(y, memory, memory_mask))

@@ -1,7 +1,7 @@
-"""Who may attend to whom. Masks are boolean, True = may attend: (batch, 1, query_len, key_len).
+"""Attention masks: bool (batch, 1, query_len, key_len), True = may attend.
 
-A query attends to keys of its own sentence only, so several sentences can share a row. A padding
-query may attend anywhere: its result is never used, and no row of a softmax is left without a key.
+A query attends only to keys of its own sentence, so several sentences can share a row. A padding
+query may attend to every key: its result is not used, but a softmax over no key is undefined.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from torch import Tensor
 def self_attention_mask(
     segments: Tensor, *, causal: bool = False, window: int | None = None
 ) -> Tensor:
-    """Return the mask of self-attention; segments: (batch, length), as in `Tokens`.
+    """Return the mask of self-attention for segments (batch, length), as in `Tokens`.
 
-    causal: no position attends to a later one. window: largest distance of query and key.
+    causal: mask later keys. window: the largest distance between query and key.
     """
     index = torch.arange(segments.shape[1], device=segments.device)
-    distance = index[:, None] - index  # of two tokens in one sentence, which are side by side
+    distance = index[:, None] - index  # valid in a sentence, because its tokens are contiguous
     allowed = segments[:, None, :, None] == segments[:, None, None, :]
     if causal:
         allowed = allowed & (distance >= 0)
@@ -28,6 +28,6 @@ def self_attention_mask(
 
 
 def memory_mask(target_segments: Tensor, source_segments: Tensor) -> Tensor:
-    """Return the mask of encoder-decoder attention; segments: (batch, length) of each side."""
+    """Return the mask of encoder-decoder attention for segments (batch, length) of each side."""
     target, source = target_segments[:, None, :, None], source_segments[:, None, None, :]
     return (target == source) | (target == 0)

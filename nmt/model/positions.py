@@ -1,7 +1,4 @@
-"""How word order reaches the model: vectors added to the embeddings, or changes to attention.
-
-Positions are (batch, length) int64, or (1, length) if all rows are numbered alike.
-"""
+"""Positional encodings for positions (batch, length) int64; (1, length) if all rows share them."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ def position_angles(positions: Tensor, width: int) -> Tensor:
 class SinusoidalPositions(nn.Module):
     """PE(pos, 2i) = sin(pos / 10000^(2i/d_model)), PE(pos, 2i+1) = cos(pos / 10000^(2i/d_model)).
 
-    Vaswani et al. (2017), section 3.5; for any length.
+    Vaswani et al. (2017), section 3.5. Sentences may have any length.
     """
 
     def __init__(self, d_model: int) -> None:
@@ -28,13 +25,13 @@ class SinusoidalPositions(nn.Module):
         self.d_model = d_model
 
     def forward(self, positions: Tensor) -> Tensor:
-        """Return the vectors of the positions, (..., d_model) float32."""
+        """Return the vectors (..., d_model) float32 of positions (...) int64."""
         angles = position_angles(positions, self.d_model)
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).float()
 
 
 class LearnedPositions(nn.Module):
-    """One learned vector per position, for positions below `max_positions`."""
+    """A learned vector for each position below `max_positions`."""
 
     def __init__(self, d_model: int, max_positions: int) -> None:
         super().__init__()
@@ -42,14 +39,14 @@ class LearnedPositions(nn.Module):
         nn.init.normal_(self.table, std=d_model**-0.5)
 
     def forward(self, positions: Tensor) -> Tensor:
-        """Return the vectors of the positions, (..., d_model)."""
+        """Return the vectors (..., d_model) of positions (...) int64."""
         return self.table[positions]
 
 
 class RotaryPositions(nn.Module):
-    """Rotates pairs of query and key components by angles that grow with the position.
+    """Rotation of pairs of query and key components by angles that grow with the position.
 
-    Su et al. (2021): the product of a query and a key then depends on their distance only.
+    The product of a query and a key then depends on their distance only (Su et al., 2021).
     """
 
     def __init__(self, d_k: int) -> None:
@@ -57,16 +54,16 @@ class RotaryPositions(nn.Module):
         self.d_k = d_k
 
     def forward(self, positions: Tensor) -> Tensor:
-        """Return cosine and sine of each angle, (batch or 1, 1, length, d_k/2, 2) float32."""
+        """Return the cosine and sine of each angle, (batch or 1, 1, length, d_k/2, 2) float32."""
         angles = position_angles(positions, self.d_k)
         return torch.stack([angles.cos(), angles.sin()], dim=-1).float()[:, None]
 
 
 class RelativePositions(nn.Module):
-    """A learned bias per head for the distance of query and key, in buckets that widen with it.
+    """A learned bias per head for each bucket of distances between query and key.
 
-    Raffel et al. (2020), section 2.1: on each side, distances below `buckets / 4` have their own
-    bucket, then buckets are logarithmic up to `reach`.
+    Raffel et al. (2020), section 2.1: on each side, each distance below `buckets / 4` has its own
+    bucket; the buckets of larger distances are logarithmic up to `reach`.
     """
 
     def __init__(self, heads: int, buckets: int = 32, reach: int = 128) -> None:
@@ -76,7 +73,7 @@ class RelativePositions(nn.Module):
         self.weight = nn.Parameter(torch.zeros(buckets, heads))
 
     def forward(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
-        """Return the biases (batch or 1, heads, query_len, key_len)."""
+        """Return the biases (batch or 1, heads, query_len, key_len) of self-attention."""
         distance = key_positions[:, None, :] - query_positions[:, :, None]
         return self.weight[self._bucket(distance)].permute(0, 3, 1, 2)
 

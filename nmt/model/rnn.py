@@ -1,8 +1,8 @@
-"""The encoder-decoder before the Transformer: recurrent, with one fixed context or attention.
+"""The recurrent encoder-decoder, with one fixed context vector or with additive attention.
 
 Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder", and Bahdanau et
 al. (2015), "Neural Machine Translation by Jointly Learning to Align and Translate". In shapes,
-`beam` counts the hypotheses of a sentence; it is 1 in training.
+`beam` is the number of hypotheses per sentence; it is 1 in training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Attention = Literal["none", "additive"]
 
 
 class BidirectionalGRU(nn.Module):
-    """Two GRUs of width d_model / 2, one reading forwards and one backwards, side by side."""
+    """Two GRUs of width d_model / 2, of which one reads forwards and one backwards."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class BidirectionalGRU(nn.Module):
         self.backward_gru = nn.GRU(d_model, d_model // 2, batch_first=True)
 
     def forward(self, x: Tensor, mirror: Tensor) -> Tensor:
-        """Map (batch, length, d_model) to the same shape; mirror: see `mirrored_positions`.
+        """Map x (batch, length, d_model) to the same shape.
 
-        Each sentence is turned round by itself, so that padding comes last for both readers.
+        mirror: (batch, length) int64, from `mirrored_positions`; the padding stays at the end.
         """
         forwards, _ = self.forward_gru(x)
         backwards, _ = self.backward_gru(_take(x, mirror))
@@ -40,8 +40,10 @@ class BidirectionalGRU(nn.Module):
 
 
 def mirrored_positions(mask: Tensor) -> Tensor:
-    """Return positions (batch, length) that turn each sentence round and leave its padding in
-    place; mask: (batch, length) bool, True = real token."""
+    """Return positions (batch, length) int64 that reverse each sentence but not its padding.
+
+    mask: (batch, length) bool, True = real token.
+    """
     positions = torch.arange(mask.shape[1], device=mask.device)
     return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
 
@@ -52,7 +54,7 @@ def _take(x: Tensor, positions: Tensor) -> Tensor:
 
 
 class AdditiveAttention(nn.Module):
-    """softmax(v^T tanh(W s + U h)) over the source (Bahdanau et al., 2015, appendix A.1.2)."""
+    """Weights softmax(v^T tanh(W s + U h)) (Bahdanau et al., 2015, appendix A.1.2)."""
 
     def __init__(self, d_model: int, dropout: nn.Dropout) -> None:
         super().__init__()
@@ -61,10 +63,10 @@ class AdditiveAttention(nn.Module):
         self.v = nn.Linear(d_model, 1, bias=False)
         self.dropout = dropout
         self.watch: Callable[[Tensor], None] | None = None
-        """Called with the weights (batch, 1, query_len, source_len) of every forward pass."""
+        """Called with the attention weights (batch, 1, query_len, source_len) of each forward."""
 
     def forward(self, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
-        """Attend from the decoder's previous states (batch, beam, d_model).
+        """Attend from the decoder's previous states (batch, beam, d_model) to the source.
 
         Returns the contexts (batch, beam, d_model) and the weights (batch, beam, source_len).
         """
@@ -77,10 +79,11 @@ class AdditiveAttention(nn.Module):
 
 @dataclass(frozen=True)
 class Source:
-    """What the decoder knows of the source sentences.
+    """The source sentences as the decoder reads them.
 
-    summary: (batch, d_model), the fixed vector; keys: U h of the attention and states: h, both
-    (batch, source_len, d_model); mask: (batch, source_len). Without attention keys are the states.
+    summary: (batch, d_model), the fixed vector; states: h, (batch, source_len, d_model); keys: U h
+    for attention, otherwise h, (batch, source_len, d_model); mask: (batch, source_len) bool, True =
+    real token.
     """
 
     summary: Tensor
@@ -89,33 +92,33 @@ class Source:
     mask: Tensor
 
     def select(self, sentences: Tensor) -> Source:
-        """Return the sentences (new_batch,) int64 of the batch, in that order."""
+        """Return the sentences with the numbers (new_batch,) int64, in that order."""
         parts = (self.summary, self.keys, self.states, self.mask)
         return Source(*(part.index_select(0, sentences) for part in parts))
 
 
 class FixedContextGRU(nn.Module):
-    """A decoder layer that is fed the same vector at every step (Cho et al., 2014, equation 2)."""
+    """A decoder layer that reads the same context at every step (Cho et al., 2014, equation 2)."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
         self.gru = nn.GRU(2 * d_model, d_model, batch_first=True)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return the states themselves: nothing attends to them."""
+        """Return the states unchanged, because this layer has no attention."""
         return states
 
     def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
         """Return new states and contexts for the inputs x, all (batch, beam, length, d_model).
 
-        state: (batch, beam, d_model), before the first input.
+        state: (batch, beam, d_model), the state before the first input.
         """
         contexts = source.summary[:, None, None].expand(*x.shape[:-1], -1)
         return run_gru(self.gru, torch.cat([x, contexts], dim=-1), state), contexts
 
 
 class AttentiveGRU(nn.Module):
-    """A decoder layer that reads a new context at every step, chosen by its previous state."""
+    """A decoder layer that attends to the source from its previous state at every step."""
 
     def __init__(self, d_model: int, dropout: nn.Dropout) -> None:
         super().__init__()
@@ -123,14 +126,14 @@ class AttentiveGRU(nn.Module):
         self.cell = nn.GRUCell(2 * d_model, d_model)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return U h for all source states (batch, source_len, d_model), once per sentence."""
+        """Return U h for the source states h, both (batch, source_len, d_model)."""
         result: Tensor = self.attention.u(states)
         return result
 
     def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
         """Return new states and contexts for the inputs x, all (batch, beam, length, d_model).
 
-        state: (batch, beam, d_model), before the first input. Each step waits for the one before.
+        state: (batch, beam, d_model), the state before the first input. The steps run one by one.
         """
         states, contexts, weights = [], [], []
         for step in x.unbind(dim=2):
@@ -146,19 +149,21 @@ class AttentiveGRU(nn.Module):
 
 
 def run_gru(gru: nn.GRU, x: Tensor, state: Tensor) -> Tensor:
-    """Return states (batch, beam, length, d_model) for x (batch, beam, length, width), starting
-    from `state` (batch, beam, d_model)."""
+    """Return the states (batch, beam, length, d_model) of a GRU that reads x.
+
+    x: (batch, beam, length, width); state: (batch, beam, d_model), the state before x.
+    """
     states, _ = gru(x.flatten(0, 1), state.flatten(0, 1)[None].contiguous())
     result: Tensor = states.unflatten(0, x.shape[:2])
     return result
 
 
 class RNNEncoderDecoder(EncoderDecoder):
-    """Bidirectional GRU encoder and GRU decoder.
+    """Encoder of bidirectional GRUs and decoder of GRUs.
 
-    The first decoder layer reads the source, by one vector or by attention; the others read the
-    layer below. The word is predicted from the top state, the word before and the context
-    (Bahdanau et al., 2015, appendix A.2.2, with tanh in place of maxout).
+    The first decoder layer reads the source, as one vector or by attention; each other layer reads
+    the layer below. The next token is predicted from the top state, the previous token and the
+    context (Bahdanau et al., 2015, appendix A.2.2, with tanh instead of maxout).
     """
 
     def __init__(
@@ -203,8 +208,10 @@ class RNNEncoderDecoder(EncoderDecoder):
             self.output_projection.weight = self.target_embedding.weight
 
     def _initialize(self) -> None:
-        """Set Glorot-uniform matrices, recurrent ones with orthogonal gates, zero biases, and
-        embeddings of deviation 1/sqrt(d_model)."""
+        """Draw Glorot-uniform matrices, orthogonal recurrent gates, and normal embeddings.
+
+        Embeddings have the standard deviation 1/sqrt(d_model). Biases are zero.
+        """
         for name, parameter in self.named_parameters():
             if "embedding" in name:
                 nn.init.normal_(parameter, std=self.d_model**-0.5)
@@ -221,9 +228,9 @@ class RNNEncoderDecoder(EncoderDecoder):
         return result
 
     def encode(self, source: Tokens) -> Memory:
-        """Read the source in both directions; the memory is (batch, source_len, d_model).
+        """Return the states of both directions, (batch, source_len, d_model).
 
-        Raises ValueError for packed rows: a state cannot start over in the middle of a row.
+        Raises ValueError for packed rows, because a state cannot be reset in the middle of a row.
         """
         if bool((source.segments > 1).any()):
             raise ValueError("an RNN reads one sentence per row")
@@ -236,15 +243,15 @@ class RNNEncoderDecoder(EncoderDecoder):
     def read(self, memory: Memory) -> tuple[Source, list[Tensor]]:
         """Return the source and the states (batch, 1, d_model) of all decoder layers before bos.
 
-        The summary is the state of each reader of the encoder at its end: the forward states at
-        the last token and the backward states at the first one.
+        The summary joins the final states of both directions: forwards at the last token, backwards
+        at the first token.
         """
         mask = memory.segments > 0
         last = mask.sum(dim=1, keepdim=True) - 1
         half = self.d_model // 2
         ends = _take(memory.states, last).squeeze(1)[:, :half], memory.states[:, 0, half:]
         summary = torch.cat(ends, dim=-1)
-        # The states run through many steps: under autocast they stay in the weights' precision.
+        # States accumulate rounding errors over many steps: keep the weights' dtype under autocast.
         dtype = self.target_embedding.weight.dtype
         states = torch.tanh(self.decoder_start(summary))[:, None].to(dtype)
         first = self.decoder_layers[0]
@@ -255,9 +262,9 @@ class RNNEncoderDecoder(EncoderDecoder):
     def advance(
         self, tokens: Tensor, source: Source, states: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Read tokens (batch, beam, length) from the layers' states (batch, beam, d_model).
+        """Read tokens (batch, beam, length) from the states (batch, beam, d_model) of all layers.
 
-        Returns hidden states (batch, beam, length, d_model) and the layers' new states.
+        Returns hidden states (batch, beam, length, d_model) and the new states of all layers.
         """
         words = self._embed(self.target_embedding, tokens)
         first, *upper = self.decoder_layers
@@ -273,7 +280,7 @@ class RNNEncoderDecoder(EncoderDecoder):
     def decode(self, target: Tokens, memory: Memory) -> Tensor:
         """Return the hidden states of all target positions, (batch, target_len, d_model).
 
-        The state at a position depends on the target up to that position only.
+        The state at a position depends on target tokens up to that position only.
         """
         hidden, _ = self.advance(target.ids[:, None], *self.read(memory))
         return hidden.squeeze(1)

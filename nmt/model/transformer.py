@@ -1,4 +1,4 @@
-"""The Transformer of Vaswani et al. (2017): encoder, decoder, output projection."""
+"""The Transformer of Vaswani et al. (2017): encoder, decoder and output projection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Positions = Literal["sinusoidal", "learned", "rotary", "relative", "none"]
 
 
 class Transformer(EncoderDecoder):
-    """Encoder and decoder over embeddings; `attention` and `dropout_layer` make their layers."""
+    """The Transformer; `attention` and `dropout_layer` create its attention and dropout layers."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Transformer(EncoderDecoder):
             )
             for _ in range(decoder_layers)
         )
-        # Pre-norm leaves the sum of all sublayers unnormalized; post-norm ends with a norm.
+        # With pre-norm the sum of all sublayers is not normalized; with post-norm it already is.
         self.encoder_norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()
         self.decoder_norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()
 
@@ -118,7 +118,7 @@ class Transformer(EncoderDecoder):
             self.output_projection.weight = self.target_embedding.weight
 
     def encode(self, source: Tokens) -> Memory:
-        """Read the source: self-attention within each sentence, in both directions."""
+        """Return the encoder's output for source sentences, each ending with eos."""
         mask = self_attention_mask(source.segments, window=self.attention_window)
         bias, rotation = _position_terms(self.encoder_rule, source.positions)
         x = self.embed(self.source_embedding, self.source_positions, source)
@@ -129,7 +129,7 @@ class Transformer(EncoderDecoder):
     def decode(self, target: Tokens, memory: Memory) -> Tensor:
         """Return the hidden states of all target positions, (batch, target_len, d_model).
 
-        Each attends to no later position of its sentence, and to its whole source sentence.
+        A position attends to no later position of its sentence, and to its full source sentence.
         """
         self_mask = self_attention_mask(target.segments, causal=True, window=self.attention_window)
         cross_mask = memory_mask(target.segments, memory.segments)
@@ -141,12 +141,12 @@ class Transformer(EncoderDecoder):
         return result
 
     def embed(self, embedding: nn.Embedding, encoding: nn.Module | None, tokens: Tokens) -> Tensor:
-        """Return input embedding * sqrt(d_model) + positional encoding, (batch, len, d_model)."""
+        """Return embedding * sqrt(d_model) + positional encoding, (batch, length, d_model)."""
         x = self.word_dropout(embedding(tokens.ids)) * math.sqrt(self.d_model)
         if encoding is not None:
             x = x + encoding(tokens.positions).to(x.dtype)
         if torch.is_autocast_enabled(x.device.type):
-            # The residual connections of all layers then have the 16-bit format, too.
+            # The residual connections of all layers then have the 16-bit format.
             x = x.to(torch.get_autocast_dtype(x.device.type))
         result: Tensor = self.embedding_dropout(x)
         return result
@@ -155,7 +155,7 @@ class Transformer(EncoderDecoder):
 def _position_terms(
     rule: RotaryPositions | RelativePositions | None, positions: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the bias and the rotation of self-attention, which all layers share."""
+    """Return the bias and the rotation of self-attention, which are the same for all layers."""
     if isinstance(rule, RelativePositions):
         return rule(positions, positions), None
     return None, None if rule is None else rule(positions)

@@ -1,7 +1,7 @@
-"""Clauses: one clause, rendered as English and as German, in any order of its verb.
+"""Clauses in English and German, in every order of the verb.
 
-German keeps its finite verb second, first or last, and closes the bracket with participle,
-infinitive or separated particle; in between the parts stand in the order of their `Rank`.
+The German finite verb is second, first or last. A participle, an infinitive or a separated particle
+closes the verb bracket; the parts within the bracket are in the order of their `Rank`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nmt.phrasebook.phrase import Phrase, Tokens, link_tokens, new_link
 Tense = Literal["present", "progressive", "past", "perfect", "future"]
 Links = tuple[int, ...]
 
-# These say their past in the preterite even where spoken German prefers the perfect.
+# The past of these verbs is the preterite, even where spoken German prefers the perfect.
 _PRETERITE_VERBS = frozenset({"sein", "haben", "wissen", "mögen", "kennen"})
 _BE = {"present": ("am", "is", "are"), "past": ("was", "was", "were")}
 _WERDEN = german.parse_verb("werden")
@@ -25,7 +25,7 @@ _AUXILIARIES = {"haben": german.parse_verb("haben"), "sein": german.parse_verb("
 
 
 class Rank(IntEnum):
-    """Order of the parts between the two ends of the German verb bracket."""
+    """Order of the parts within the German verb bracket."""
 
     ACCUSATIVE_PRONOUN = 0
     DATIVE_PRONOUN = 1
@@ -40,7 +40,7 @@ class Rank(IntEnum):
 
 
 class Verb(NamedTuple):
-    """A verb of both languages; ``frame`` and ``classes`` as in the lexicon."""
+    """A verb in both languages; ``frame`` and ``classes`` have the notation of the lexicon."""
 
     en: english.EnglishVerb
     de: german.GermanVerb
@@ -51,9 +51,9 @@ class Verb(NamedTuple):
 
 
 class Modal(NamedTuple):
-    """A modal verb. English has an auxiliary, or a verb with "to" that needs "do".
+    """A modal verb: in English an auxiliary, or a verb with "to" that needs "do".
 
-    ``german`` None: German says it by the adverb "gern".
+    If ``german`` is None, the German clause has the adverb "gern" instead of a modal verb.
     """
 
     auxiliary: str
@@ -64,7 +64,7 @@ class Modal(NamedTuple):
 
 
 class Complement(NamedTuple):
-    """An object or adverbial, with its place in the German clause."""
+    """An object or adverbial, with its rank in the German clause."""
 
     en: Tokens
     de: Tokens
@@ -74,9 +74,9 @@ class Complement(NamedTuple):
 
 @dataclass(slots=True)
 class Clause:
-    """A clause. ``complements`` are in English order; ``adverb`` stands before the English verb.
+    """A clause, with ``complements`` in English order and an ``adverb`` before the English verb.
 
-    ``negation``: "" none, "nicht", or "kein" when an object carries it.
+    ``negation`` is "" for none, "nicht", or "kein" if an object is negated.
     """
 
     subject: NP
@@ -104,9 +104,9 @@ def _do(past: bool, agreement: int) -> str:
 
 
 def _english_verbs(clause: Clause, support: bool) -> tuple[Tokens, Tokens]:
-    """Auxiliary (the part that inverts and takes "not") and the rest of the verb.
+    """Return the auxiliary, which inverts and takes "not", and the other verb forms.
 
-    ``support``: an auxiliary is needed, "do" if there is no other.
+    If ``support`` is true, "do" is used where there is no other auxiliary.
     """
     verb, agreement = clause.verb.en, clause.subject.agreement
     main, aux = clause.verb_link, clause.auxiliary_link
@@ -136,7 +136,7 @@ def _english_verbs(clause: Clause, support: bool) -> tuple[Tokens, Tokens]:
 
 
 def _english_tail(clause: Clause) -> Tokens:
-    """Verb particle, objects and adverbials."""
+    """Return the verb particle, objects and adverbials."""
     particle = link_tokens(clause.verb.en.particle, clause.verb_link)
     parts = [complement.en for complement in clause.complements]
     after = bool(parts) and clause.complements[0].pronoun
@@ -145,7 +145,7 @@ def _english_tail(clause: Clause) -> Tokens:
 
 
 def english_statement(clause: Clause) -> Tokens:
-    """Subject, verb, complements."""
+    """Return a statement: subject, verb, complements."""
     auxiliary, verbs = _english_verbs(clause, bool(clause.negation))
     negation: Tokens = [("not", clause.negation_link)] if clause.negation else []
     adverb = clause.adverb.en if clause.adverb else []
@@ -153,7 +153,7 @@ def english_statement(clause: Clause) -> Tokens:
 
 
 def english_question(clause: Clause) -> Tokens:
-    """Auxiliary, subject, verb, complements; "not" is contracted with the auxiliary."""
+    """Return a question: auxiliary (contracted with "not"), subject, verb, complements."""
     auxiliary, verbs = _english_verbs(clause, True)
     if clause.negation:
         text, links = auxiliary[0]
@@ -163,13 +163,13 @@ def english_question(clause: Clause) -> Tokens:
 
 
 def _preterite(clause: Clause, question: bool) -> bool:
-    """Whether the English past becomes a preterite: in telling of others, and for a few verbs."""
+    """Return whether the English past becomes a preterite, as described in `nmt.phrasebook`."""
     telling = clause.subject.index in (2, 5) and clause.subject.german("nom")[0][0] != "Sie"
     return clause.verb.de.infinitive in _PRETERITE_VERBS or (telling and not question)
 
 
 def _german_verbs(clause: Clause, question: bool) -> tuple[Tokens, Tokens]:
-    """Finite verb, and what closes the bracket."""
+    """Return the finite verb, and the tokens that close the verb bracket."""
     verb, index = clause.verb.de, clause.subject.index
     main, aux = clause.verb_link, clause.auxiliary_link
     modal = clause.modal
@@ -210,9 +210,9 @@ def _flat(middle: list[tuple[Rank, Tokens]]) -> Tokens:
 
 
 def german_second(clause: Clause, front: Tokens | None = None, question: bool = False) -> Tokens:
-    """Finite verb second; ``front`` stands first instead of the subject, [] for verb-first.
+    """Return a clause with the finite verb second, after ``front`` or the subject.
 
-    ``question``: choose the tense as questions do.
+    If ``front`` is empty, the verb is first. ``question`` selects the tense of questions.
     """
     finite, closing = _german_verbs(clause, question)
     reflexive = _reflexive(clause, clause.subject.index)
@@ -225,7 +225,7 @@ def german_second(clause: Clause, front: Tokens | None = None, question: bool = 
 
 
 def german_last(clause: Clause, front: Tokens | None = None) -> Tokens:
-    """Finite verb last, as in subordinate clauses; ``front``: a word before the subject."""
+    """Return a clause with the finite verb last; ``front`` is a word before the subject."""
     finite, closing = _german_verbs(clause, False)
     separated = clause.verb.de.particle
     if separated and closing and closing[0][0] == separated:
@@ -237,7 +237,7 @@ def german_last(clause: Clause, front: Tokens | None = None) -> Tokens:
 
 
 def infinitive(clause: Clause) -> Phrase:
-    """ "To buy bread" and "Brot zu kaufen"; the subject is not said."""
+    """Return an infinitive without subject, such as "to buy bread", "Brot zu kaufen"."""
     link = new_link()
     base: Tokens = [("to", link), (clause.verb.en.base, clause.verb_link)]
     de = _reflexive(clause, clause.subject.index) + _flat(_german_middle(clause))
@@ -250,7 +250,7 @@ def infinitive(clause: Clause) -> Phrase:
 
 
 def imperative(clause: Clause) -> Phrase:
-    """A command to the clause's subject (du, ihr or Sie)."""
+    """Return a command to the clause's subject (du, ihr or Sie)."""
     verb, index, main = clause.verb.de, clause.subject.index, clause.verb_link
     not_: Tokens = []
     if clause.negation:

@@ -1,4 +1,4 @@
-"""Sentences of more than one clause: subordinate and relative clauses, infinitives, pairs."""
+"""Sentences with several clauses: subordinate and relative clauses, infinitives, pairs."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _ACTION: tuple[Tense, ...] = ("progressive", "past")
 
 
 def last(clause: Clause) -> Phrase:
-    """The clause with the German verb last."""
+    """Return the clause with the German verb last."""
     return Phrase(english_statement(clause), german_last(clause))
 
 
 def subordinate(
     s: Sampler, main: Clause, conjunction: Phrase, part: Clause, front: bool = False
 ) -> Phrase:
-    """Main and subordinate clause; the latter comes first sometimes, or with ``front`` always."""
+    """Join a main and a subordinate clause, which is first at random, or always with ``front``."""
     if front or s.chance(0.25):
         en = conjunction.en + english_statement(part) + COMMA + english_statement(main)
         de = conjunction.de + german_last(part) + COMMA + german_second(main, [])
@@ -53,7 +53,7 @@ def subordinate(
 
 
 def that_clause(s: Sampler) -> Phrase:
-    """ "I think that he is waiting for the bus.": the German verb goes last."""
+    """Write a sentence like "I think that he is waiting for the bus"."""
     front = phrase(*s.pick(_SAYING))
     hope = front.en[1][0] == "hope"
     clause = s.clause(s.other_subject(), tense=s.pick(("future", "perfect")) if hope else "")
@@ -74,7 +74,7 @@ _SAYING = (
 
 
 def whether_clause(s: Sampler) -> Phrase:
-    """ "I do not know whether she is coming back." and "Do you know where ...?" """
+    """Write a sentence like "I do not know whether she is coming back"."""
     roll = s.pick((0, 1, 2))
     if roll == 2:
         front = phrase("do:k you:y know:k", "weißt:k du:y")
@@ -114,7 +114,7 @@ _INDIRECT = (
 
 
 def place_question(s: Sampler) -> Phrase:
-    """ "Can you tell me where the station is?" """
+    """Write a question like "Can you tell me where the station is?"."""
     np, _, _ = s.place("place")
     clause = Clause(np, BE)
     s.addressed, s.explicit = True, False
@@ -129,7 +129,7 @@ def place_question(s: Sampler) -> Phrase:
 
 
 def because(s: Sampler) -> Phrase:
-    """ "I am happy because my brother is visiting me.": feelings and their reasons."""
+    """Write a sentence like "I am happy because my brother is visiting me"."""
     feeling, reasons = s.pick(_REASONS)
     subject, again = s.twice()
     main = Clause(subject, BE, "past" if s.chance(0.25) else "present")
@@ -142,7 +142,7 @@ def because(s: Sampler) -> Phrase:
     return subordinate(s, main, word_group("because", "weil"), reason)
 
 
-# What makes people feel so: verbs with the classes of their objects.
+# Reasons for a feeling: verbs with the classes of their objects.
 _REASONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("happy", (
         ("find", "small toy pet"), ("visit", "related"), ("meet", "related"), ("buy", "own device"),
@@ -166,7 +166,7 @@ _REASONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 
 
 def although(s: Sampler) -> Phrase:
-    """ "Although she was tired, she went to the cinema." """
+    """Write a sentence like "Although she was tired, she went to the cinema"."""
     again, subject = s.twice()
     state = Clause(again, BE)
     feeling = s.pick(("tired", "ill", "nervous", "sad"))
@@ -179,7 +179,7 @@ def although(s: Sampler) -> Phrase:
 
 
 def condition(s: Sampler) -> Phrase:
-    """ "If it rains, we will stay at home.", "When I have time, ..." """
+    """Write a sentence like "If it rains, we will stay at home"."""
     options = (
         ("it rains", "es regnet"), ("the sun shines", "die Sonne scheint"),
         ("it snows", "es schneit"), ("the:t weather:w is nice:n", "das:t Wetter:w schön:n ist"),
@@ -206,7 +206,7 @@ def condition(s: Sampler) -> Phrase:
 
 
 def story(s: Sampler) -> Phrase:
-    """ "When he arrived at the station, he met his uncle.": als, bevor, während."""
+    """Write a sentence like "When he arrived at the station, he met his uncle"."""
     first, second = s.twice()
     word = s.pick((("when", "als"), ("when", "als"), ("before", "bevor"), ("while", "während")))
     if word[0] == "when":
@@ -222,7 +222,7 @@ def story(s: Sampler) -> Phrase:
 
 
 def purpose(s: Sampler) -> Phrase:
-    """ "He is going to the bakery to buy bread.": um ... zu."""
+    """Write a sentence like "He is going to the bakery to buy bread" (um ... zu)."""
     subject = s.subject()
     main = Clause(subject, s.verb(("to",)))
     while main.verb.classes != ("place",):
@@ -258,7 +258,7 @@ _SHOPPING: tuple[tuple[str, tuple[str, tuple[str, ...]]], ...] = (
 
 
 def trying(s: Sampler) -> Phrase:
-    """ "She is trying to repair the car.": an infinitive with zu."""
+    """Write a sentence like "She is trying to repair the car" (infinitive with zu)."""
     subject = s.subject()
     verb = s.command_verb()
     main = Clause(subject, s.pick(_TRYING))
@@ -278,7 +278,7 @@ _TRYING = (
 
 
 def _relative(np: NP, who: str, gender: Gender, plural: bool) -> NP:
-    """The relative pronoun as the subject of its clause."""
+    """Return the relative pronoun as the subject of its clause."""
     link = new_link()
     return NP(
         5 if plural else 2, 2 if plural else 1, gender, [(who, link)], [(who, link)],
@@ -287,7 +287,7 @@ def _relative(np: NP, who: str, gender: Gender, plural: bool) -> NP:
 
 
 def subject_relative(s: Sampler) -> Phrase:
-    """ "The man who is selling the car is my uncle." """
+    """Write a sentence like "The man who is selling the car is my uncle"."""
     plural = s.chance(0.2)
     noun = s.noun("person")
     np = s.described(noun, "the", plural, 0.2)
@@ -315,7 +315,7 @@ _SEEING = tuple(
 
 
 def object_relative(s: Sampler) -> Phrase:
-    """ "The book that I am reading is interesting." """
+    """Write a sentence like "The book that I am reading is interesting"."""
     verb = s.verb(("acc",))
     while {"person", "related", "abstract", "bill", "limb"} & set(verb.classes):
         verb = s.verb(("acc",))
@@ -336,7 +336,7 @@ def object_relative(s: Sampler) -> Phrase:
 
 
 def antecedent(s: Sampler) -> Phrase:
-    """ "I have a dog. It is very old.": the gender of the German "it" is that of its noun."""
+    """Write sentences like "I have a dog. It is very old." with the German gender of the noun."""
     noun = s.noun("own", "clothing", "device", "thing", "furniture", "print", "home")
     it = pronoun({"m": "it m", "f": "it f"}.get(noun.german.gender, "it"))
     kind = s.pick(("is", "is", "where", "liked", "bought"))
@@ -377,13 +377,13 @@ _ROOMS = (
 
 
 def two_statements(s: Sampler) -> Phrase:
-    """Two short sentences on one line."""
+    """Write two short sentences on one line."""
     first, second = s.clause(place=0.1), s.clause(place=0.1)
     return both(first) + STOP + both(second) + STOP
 
 
 def joined(s: Sampler) -> Phrase:
-    """Two clauses with "and" or "but"."""
+    """Join two clauses by "and" or "but"."""
     first, second = s.clause(place=0.1), s.clause(place=0.1)
     if s.chance(0.5):
         return both(first) + word_group("and", "und") + both(second) + STOP

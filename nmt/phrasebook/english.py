@@ -29,7 +29,7 @@ _SHORT = {
 
 
 class EnglishVerb(NamedTuple):
-    """Forms of a verb; ``particle`` follows it ("get up"), empty if there is none."""
+    """Forms of a verb, and the ``particle`` after the verb ("get up"), which may be empty."""
 
     base: str
     third: str
@@ -44,14 +44,14 @@ def _ends_in_consonant_y(word: str) -> bool:
 
 
 def add_s(word: str) -> str:
-    """The plural of a regular noun, and the third person of a regular verb."""
+    """Return the plural of a regular noun, or the third person of a regular verb."""
     if word.endswith(("s", "x", "z", "ch", "sh")) or word in ("go", "do", "potato", "tomato"):
         return word + "es"
     return word[:-1] + "ies" if _ends_in_consonant_y(word) else word + "s"
 
 
 def parse_verb(text: str) -> EnglishVerb:
-    """Read ``base[/past/participle] [particle ...]``; a regular verb gives only its base."""
+    """Parse ``base[/past/participle] [particle ...]``; a regular verb has only its base."""
     head, *particle = text.split()
     base, *irregular = head.split("/")
     if irregular:
@@ -75,14 +75,14 @@ def parse_verb(text: str) -> EnglishVerb:
 
 @cache
 def indefinite(next_word: str) -> str:
-    """The article "a" or "an" before a word."""
+    """Return the article "a" or "an" for the next word."""
     if next_word in _AN:
         return "an"
     return "an" if next_word[0].lower() in _VOWELS and next_word not in _A else "a"
 
 
 def negated(auxiliary: str) -> str:
-    """The contraction of an auxiliary and "not"."""
+    """Return the contraction of an auxiliary and "not"."""
     return _NEGATED[auxiliary]
 
 
@@ -92,7 +92,7 @@ def join_cannot(tokens: Tokens) -> Tokens:
 
 
 def contract(tokens: Tokens) -> Tokens:
-    """Contract what people contract when they speak ("do not", "I am"); links are united."""
+    """Contract words as in spoken English ("do not", "I am"), and unite their links."""
     return _merge(tokens, _CONTRACTIONS)
 
 

@@ -1,4 +1,4 @@
-"""The corpus: sentences of all constructions, divided into training, validation and test."""
+"""Generation of the corpus, split into training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from nmt.phrasebook.sampler import Sampler
 Split = Literal["train", "valid", "test"]
 
 TRAIN_SIZE, HELD_OUT_SIZE = 27_000, 500
-# One in _SHARE pairs of content words is kept out of training.
+# One in _SHARE pairs of content words does not occur in the training set.
 _SHARE = 22
-# A held-out sentence may only use words that stand in so many training sentences.
+# Each word of a held-out sentence occurs at least this often in the training set.
 _KNOWN = 20
 
 _CONSTRUCTIONS: tuple[tuple[Callable[[Sampler], Phrase], int], ...] = (
@@ -41,7 +41,7 @@ _CONSTRUCTIONS: tuple[tuple[Callable[[Sampler], Phrase], int], ...] = (
 
 
 def content_words(text: str) -> set[str]:
-    """The lemmas of the nouns, adjectives and verbs of an English sentence."""
+    """Return the lemmas of the nouns, adjectives and verbs of an English sentence."""
     lemmas = content_lemmas()
     return {lemmas[word] for word in map(str.lower, words(text)) if word in lemmas} | {
         lemmas[word] for word in words(text) if word in lemmas
@@ -50,7 +50,7 @@ def content_words(text: str) -> set[str]:
 
 @cache
 def _fixed_pairs() -> frozenset[tuple[str, str]]:
-    """Pairs of lemmas of compound nouns and of single templates: they cannot be held out."""
+    """Return pairs of lemmas in compound nouns and in templates, which cannot be held out."""
     texts = [" ".join(noun.singular) for noun in all_nouns()]
     texts += [" ".join(place[0].singular) for place in places()]
     for table in (phrases.FIXED, phrases.ADDRESSED, phrases.SLOTTED):
@@ -64,7 +64,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=1 << 18)
 def _pair_split(pair: tuple[str, str]) -> Split:
-    """The split that a pair of lemmas (in alphabetical order) belongs to."""
+    """Return the split of a pair of lemmas, which are in alphabetical order."""
     if pair in _fixed_pairs():
         return "train"
     lot = crc32("|".join(pair).encode()) % (2 * _SHARE)
@@ -72,7 +72,10 @@ def _pair_split(pair: tuple[str, str]) -> Split:
 
 
 def _split(text: str) -> Split | None:
-    """Training if all pairs of content words are; None if pairs of both other splits occur."""
+    """Return the split of a sentence, or None if it has pairs of validation and of test.
+
+    A sentence belongs to the training set if all its pairs of content words do.
+    """
     found = set(map(_pair_split, _pairs(text)))
     found.discard("train")
     if not found:
@@ -81,7 +84,7 @@ def _split(text: str) -> Split | None:
 
 
 def _addressed(sampler: Sampler, whole: Phrase) -> Phrase:
-    """Add by name or title whom one speaks to, where the German address asks for it."""
+    """Add the name or title of the addressee where the German form of address requires it."""
     if not sampler.addressed or sampler.said_so:
         return whole
     end = whole.en[-1][0]
@@ -107,7 +110,7 @@ def _write(sampler: Sampler, construction: Callable[[Sampler], Phrase]) -> Examp
 
 
 def _vocabulary(pair: Example) -> set[tuple[str, str]]:
-    """Both sides' words, lower-cased, each with its side."""
+    """Return the lower-case words of both languages, each with its language."""
     source, target = words(pair.source.lower()), words(pair.target.lower())
     return {("en", word) for word in source} | {("de", word) for word in target}
 
@@ -147,9 +150,9 @@ def _corpus(seed: int) -> dict[Split, tuple[Example, ...]]:
 
 
 def generate(split: Split, seed: int = 1) -> Iterator[Example]:
-    """The pairs of one split, English to German, in an order given by the seed.
+    """Yield the English-German pairs of one split, which depend on the seed.
 
-    Every valid and test sentence holds two content words that no training sentence has together,
-    while each of its words is known from training.
+    Every validation and test sentence has two content words that occur in no training sentence
+    together, but each of its words occurs in the training set.
     """
     yield from _corpus(seed)[split]

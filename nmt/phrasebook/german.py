@@ -57,7 +57,7 @@ _IRREGULAR: dict[str, tuple[str, str, str]] = {
 
 
 class Noun(NamedTuple):
-    """A German noun; ``plural`` is "" if it has none, ``weak`` marks the n-declension."""
+    """A German noun; ``plural`` is "" if there is none, ``weak`` marks the n-declension."""
 
     singular: str
     plural: str
@@ -66,7 +66,7 @@ class Noun(NamedTuple):
 
 
 class GermanVerb(NamedTuple):
-    """Forms of a verb; forms by person are in the order ich, du, er, wir, ihr, sie/Sie."""
+    """Forms of a verb, with persons in the order ich, du, er, wir, ihr, sie/Sie."""
 
     infinitive: str
     zu_infinitive: str
@@ -87,7 +87,7 @@ def _genitive(word: str) -> str:
 
 @cache
 def decline(noun: Noun, plural: bool, case: Case) -> str:
-    """The noun in its case and number."""
+    """Return the noun in a case and number."""
     if plural:
         form = noun.plural
         return form + "n" if case == "dat" and form[-1] not in "ns" else form
@@ -100,7 +100,7 @@ def decline(noun: Noun, plural: bool, case: Case) -> str:
 
 @cache
 def determiner(stem: str, gender: Gender, case: Case) -> str:
-    """An article-like word; ``stem`` is der, dies, jed, welch, or ein and its kind."""
+    """Return a determiner; ``stem`` is der, dies, jed, welch, or ein, kein and possessives."""
     column = _COLUMN[gender]
     if stem == "der":
         return _DEFINITE[case][column]
@@ -109,12 +109,12 @@ def determiner(stem: str, gender: Gender, case: Case) -> str:
     if stem in EIN_WORDS:
         ending = _EIN[case][column]
         return (("eur" if stem == "euer" else stem) + ending) if ending else stem
-    return stem  # numerals, etwas
+    return stem  # numerals and "etwas" have no endings
 
 
 @cache
 def inflect(adjective: str, determiner_stem: str, gender: Gender, case: Case) -> str:
-    """The adjective before its noun: weak after der, mixed after ein, else strong endings."""
+    """Return the adjective with its ending: weak after der, mixed after ein, else strong."""
     column = _COLUMN[gender]
     if determiner_stem == "der" or determiner_stem in DER_WORDS:
         ending = _WEAK[case][column]
@@ -128,14 +128,13 @@ def inflect(adjective: str, determiner_stem: str, gender: Gender, case: Case) ->
 
 
 def relative_pronoun(gender: Gender, case: Case) -> str:
-    """The relative pronoun."""
     if case == "dat" and gender == "p":
         return "denen"
     return _DEFINITE[case][_COLUMN[gender]]
 
 
 def _needs_e(stem: str) -> bool:
-    """Stems like arbeit-, öffn-, zeichn- take an e before endings."""
+    """Return whether a stem needs an e before endings, such as arbeit-, öffn-, zeichn-."""
     cluster = stem[-1] in "mn" and (stem[-2] not in "aeiouäöülrmnhy" or stem[-3:-1] == "ch")
     return cluster or stem[-1] in "td"
 
@@ -150,9 +149,9 @@ def _preterite(form: str) -> tuple[str, ...]:
 
 
 def parse_verb(text: str) -> GermanVerb:
-    """Read ``[particle|]infinitive [er-form preterite participle] [ist]``.
+    """Parse ``[particle|]infinitive [er-form preterite participle] [ist]``.
 
-    Weak verbs give only their infinitive; "ist" marks a perfect tense with sein.
+    Weak verbs have only their infinitive; "ist" marks a perfect tense with sein.
     """
     fields = text.split()
     auxiliary = "sein" if fields[-1] == "ist" else "haben"

@@ -1,4 +1,4 @@
-"""The modal verbs, and which of them are drawn in statements, denials and questions."""
+"""The modal verbs, and the selections for statements, negated statements and questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing people and things: noun phrases at random from the lexicon, and forms of address."""
+"""Random noun phrases for people and things, and forms of address."""
 
 from __future__ import annotations
 
@@ -35,45 +35,45 @@ _DESCRIBABLE = (
     "luggage", "upright", "clothing", "pair", "furniture", "room", "home", "building", "way",
     "nature", "town", "event", "trip", "show", "idea", "task", "point", "plant", "opening",
 )  # fmt: skip
-# Nouns that few verbs take.
+# Classes of nouns that are objects of few verbs.
 _SELDOM = ("way", "nature", "town", "water", "high", "answer", "sight")
 
 
 class NounSampler:
-    """Draws phrases for one sentence after the other; `begin` starts a sentence."""
+    """Sampler of noun phrases, one sentence after the other; `begin` starts a sentence."""
 
     def __init__(self, random: Random) -> None:
         self._random = random.random
         self.begin()
 
     def begin(self) -> None:
-        """Forget the last sentence; decide how this one addresses people."""
+        """Start a sentence, and choose its form of address."""
         self._used: set[NounEntry] = set()
         roll = self._random()
         self.address: Address = "du" if roll < 0.55 else "Sie" if roll < 0.82 else "ihr"
         self.explicit = self.address == "ihr" and self.chance(0.6)
         self.addressed = False
         self.said_so = False
-        self.definite = False  # prefer objects that are known: "open the window"
+        self.definite = False  # whether to prefer definite objects ("open the window")
 
     # Random choices
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with a probability."""
         return self._random() < probability
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, all equally likely."""
+        """Return one of the options, all equally likely."""
         return options[int(self._random() * len(options))]
 
     def between(self, low: int, high: int) -> int:
-        """A whole number, both ends included."""
+        """Return an integer from low to high, both included."""
         return low + int(self._random() * (high - low + 1))
 
     # Noun phrases
 
     def noun(self, *classes: str) -> NounEntry:
-        """A noun of one of the classes that the sentence does not have yet."""
+        """Return a noun of one of the classes, if possible one that is new in the sentence."""
         options = lexicon.nouns_of(*classes)
         found = self.pick(options)
         for _ in range(4):
@@ -84,7 +84,7 @@ class NounSampler:
         return found
 
     def you(self) -> NP:
-        """The person or people spoken to."""
+        """Return the pronoun "you" in the sentence's form of address."""
         self.addressed = True
         if self.explicit and not self.said_so:
             self.said_so = True
@@ -92,7 +92,7 @@ class NounSampler:
         return pronoun(self.address)
 
     def possessive(self, index: int | None = None) -> str:
-        """A possessive determiner, not one that stands ill with the subject ``index``."""
+        """Return a possessive determiner that fits the subject ``index``."""
         own = _OWNERS.get(index, "") if index is not None else ""
         choice = own if own and self.chance(0.6) else self.pick(_WHOSE)
         if index == 5 and self.address == "Sie" and self.addressed and choice == "their":
@@ -103,14 +103,14 @@ class NounSampler:
         return choice
 
     def person(self) -> NP:
-        """Somebody by name."""
+        """Return a name."""
         if self.chance(0.25):
             title, gender = self.pick(_TITLES)
             return name(self.pick(lexicon.nouns.SURNAMES), gender, title)
         return name(*self.pick(lexicon.first_names()))
 
     def relative(self, index: int | None = None) -> NP:
-        """ "My brother", "her colleague"."""
+        """Return a person by relation, such as "my brother" or "her colleague"."""
         noun = self.noun("related")
         plural = "family" not in noun.classes and self.chance(0.2)
         plural = plural or ("many" in noun.classes and self.chance(0.15))
@@ -120,7 +120,7 @@ class NounSampler:
         self, noun: NounEntry, determiner: str, plural: bool, probability: float,
         negation: tuple[int, ...] = (),
     ) -> NP:  # fmt: skip
-        """The noun with its determiner and, with this probability, an adjective."""
+        """Return a noun with its determiner and, with the probability, an adjective."""
         if not self.chance(probability):
             return noun_phrase(noun, determiner, plural, negation=negation)
         degree = 0
@@ -133,7 +133,7 @@ class NounSampler:
         return noun_phrase(noun, determiner, plural, adjective, degree, negation)
 
     def thing(self, classes: tuple[str, ...], index: int | None = None, known: bool = False) -> NP:
-        """A noun phrase of one of the classes; ``known``: definite."""
+        """Return a noun phrase of one of the classes, definite if ``known``."""
         noun = self.noun(*classes)
         if "related" in noun.classes:
             return self.described(noun, self.possessive(index), False, 0.15)
@@ -171,17 +171,17 @@ class NounSampler:
         return self.described(noun, determiner, plural, 0.35)
 
     def owner(self) -> NP:
-        """Somebody who has things."""
+        """Return a possible owner, by name or by relation."""
         if self.chance(0.5):
             return name(*self.pick(lexicon.first_names()))
         return noun_phrase(self.noun("family"), self.possessive())
 
     def other_subject(self) -> NP:
-        """Somebody other than the speaker."""
+        """Return a subject other than "I"."""
         return self.subject(0.16)
 
     def subject(self, low: float = 0.0) -> NP:
-        """Somebody who does things; ``low`` 0.16 leaves out "I", 0.48 all pronouns but "you"."""
+        """Return a subject; ``low`` 0.16 excludes "I", 0.48 all pronouns except "you"."""
         roll = low + (1 - low) * self._random()
         if roll < 0.16:
             return pronoun("I")
@@ -201,7 +201,7 @@ class NounSampler:
         return self.described(noun, determiner, plural, 0.3)
 
     def twice(self) -> tuple[NP, NP]:
-        """Somebody, and the same person again, as a pronoun."""
+        """Return a person, and a pronoun for the same person."""
         roll = self._random()
         if roll < 0.15:
             first = self.you()
@@ -213,11 +213,11 @@ class NounSampler:
         return pronoun(key), pronoun(key)
 
     def describable(self) -> NounEntry:
-        """A noun that adjectives fit well."""
+        """Return a noun that fits with adjectives."""
         return self.noun(*(_SELDOM if self.chance(0.25) else _DESCRIBABLE))
 
     def known_determiner(self, noun: NounEntry) -> str:
-        """A definite determiner that goes with the noun."""
+        """Return a definite determiner that fits the noun."""
         if "related" in noun.classes and "person" not in noun.classes:
             return self.possessive()
         own = ("own", "clothing", "pair", "small", "luggage", "pet", "home")
@@ -226,13 +226,13 @@ class NounSampler:
         return "the" if noun.mass or "pair" in noun.classes or self.chance(0.8) else "this"
 
     def plural(self, noun: NounEntry) -> bool:
-        """Whether to use the plural."""
+        """Choose whether the noun is plural."""
         if noun.mass or "family" in noun.classes:
             return False
         return "pair" in noun.classes or self.chance(0.2)
 
     def vocative(self) -> Phrase:
-        """Whom one speaks to, by a name that shows the form of address."""
+        """Return the addressee, as a name or title that shows the form of address."""
         if self.address == "du":
             return Phrase(*_split(name(*self.pick(lexicon.first_names()))))
         if self.address == "ihr":

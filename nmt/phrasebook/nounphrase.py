@@ -1,4 +1,4 @@
-"""Noun phrases and pronouns in both languages, aligned, in any case."""
+"""Aligned noun phrases and pronouns in both languages, in every case."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nmt.phrasebook.phrase import Tokens, link_tokens, new_link
 
 
 class NounEntry(NamedTuple):
-    """A noun of the lexicon; ``plural`` of a mass noun is empty."""
+    """A noun of the lexicon; the ``plural`` of a mass noun is empty."""
 
     singular: tuple[str, ...]
     plural: tuple[str, ...]
@@ -22,12 +22,12 @@ class NounEntry(NamedTuple):
 
     @property
     def mass(self) -> bool:
-        """Whether it has no plural of its own."""
+        """Whether the noun is a mass noun, which has no plural."""
         return not self.german.plural
 
 
 class AdjectiveEntry(NamedTuple):
-    """An adjective; the lists hold positive, comparative, superlative (only the first if ``-``)."""
+    """An adjective, as lists of positive, comparative and superlative (or positive only)."""
 
     english: tuple[tuple[str, ...], ...]
     german: tuple[str, ...]
@@ -35,7 +35,7 @@ class AdjectiveEntry(NamedTuple):
 
 
 class Determiner(NamedTuple):
-    """A determiner: English singular and plural words, German stem ("" for none)."""
+    """A determiner, with English singular and plural and the German stem ("" for none)."""
 
     singular: str
     plural: str
@@ -94,7 +94,7 @@ class NP:
     article: bool = False
 
     def followed_by(self, en: Tokens, de: Tokens) -> NP:
-        """The phrase with an attribute (a relative clause, "in the garden") behind it."""
+        """Return the phrase followed by an attribute (a relative clause, "in the garden")."""
         inner = self.german
         return NP(
             self.index, self.agreement, self.gender, self.subject + en, self.object + en,
@@ -141,7 +141,7 @@ REFLEXIVE = {
 
 
 def pronoun(key: str) -> NP:
-    """A personal pronoun (or "who")."""
+    """Return a personal pronoun or "who"."""
     entry, link = PRONOUNS[key], new_link()
     return NP(
         entry.form, entry.agreement, entry.gender, [(entry.subject, link)],
@@ -150,7 +150,7 @@ def pronoun(key: str) -> NP:
 
 
 def you_plural(english_word: str, german_words: dict[str, str]) -> NP:
-    """ "You two" and "you all": a plural "you" that says so itself."""
+    """Return an explicit plural "you", such as "you two" or "you all"."""
     base, link = pronoun("ihr"), new_link()
     extra: Tokens = [(english_word, link)]
     return NP(
@@ -160,7 +160,7 @@ def you_plural(english_word: str, german_words: dict[str, str]) -> NP:
 
 
 def name(text: str, gender: Gender, title: tuple[str, str] | None = None) -> NP:
-    """A person's name, with a title ("Mrs", "Frau") if given."""
+    """Return a person's name, with an optional title ("Mrs", "Frau")."""
     link, before = new_link(), new_link()
     en: Tokens = [(title[0], before)] if title else []
 
@@ -193,9 +193,9 @@ def noun_phrase(
     degree: int = 0,
     negation: tuple[int, ...] = (),
 ) -> NP:
-    """Determiner, adjective (degree 0, 1, 2) and noun.
+    """Return determiner, adjective (degree 0, 1, 2) and noun.
 
-    ``negation``: the link of the English "not" that German expresses by this phrase's "kein".
+    ``negation`` is the link of an English "not" that is "kein" in this German phrase.
     """
     entry = DETERMINERS[determiner]
     plural_en = plural or "pluralmass" in noun.classes
@@ -227,14 +227,14 @@ def noun_phrase(
 
 
 def possessed(owner: NP, noun: NounEntry, plural: bool = False) -> NP:
-    """ "My brother's car": German puts the owner behind in the genitive, a name before."""
+    """Return a phrase like "my brother's car"; in German, only a name is before the noun."""
     thing = noun_phrase(noun, "", plural)
     mark = new_link()
     text, links = owner.object[-1]
     en = [*owner.object[:-1], (text + ("'" if text.endswith("s") else "'s"), links + mark)]
     en += thing.object
     gender = thing.gender
-    if len(owner.object) == 1:  # a name
+    if len(owner.object) == 1:  # One word is a name.
         return NP(
             thing.index, thing.agreement, gender, en, en,
             lambda case: owner.german("gen") + thing.german(case),
@@ -253,9 +253,9 @@ def possessed(owner: NP, noun: NounEntry, plural: bool = False) -> NP:
 def prepositional(
     en: str, de: str, np: NP, case: Case, link: tuple[int, ...] = ()
 ) -> tuple[Tokens, Tokens]:
-    """Preposition and noun phrase; German contracts "in dem" to "im".
+    """Return a preposition and a noun phrase; German contracts "in dem" to "im".
 
-    ``-``: no preposition; then the other one belongs to the verb, whose link is given.
+    If one preposition is ``-`` (none), the other one gets the link of the verb.
     """
     link = link or new_link()
     tokens = np.german(case)

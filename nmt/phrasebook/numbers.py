@@ -1,4 +1,4 @@
-"""Numbers, ordinals, times of day and dates in words, aligned."""
+"""Aligned numbers, ordinals, times of day and dates in words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WEEKDAYS = (
 
 @cache
 def english_number(n: int) -> str:
-    """A number from 0 to 100 in words."""
+    """Return a number from 0 to 100 in words."""
     if n < 20:
         return _EN[n]
     if n == 100:
@@ -47,7 +47,7 @@ def english_number(n: int) -> str:
 
 @cache
 def german_number(n: int) -> str:
-    """A number from 0 to 100 in words, as in counting ("eins")."""
+    """Return a number from 0 to 100 in words, in the form for counting ("eins")."""
     if n < 20:
         return _DE[n]
     if n == 100:
@@ -58,7 +58,7 @@ def german_number(n: int) -> str:
 
 
 def english_ordinal(n: int) -> str:
-    """An ordinal from 1 to 31."""
+    """Return an ordinal from 1 to 31."""
     if n in _EN_ORDINALS:
         return _EN_ORDINALS[n]
     if n < 20:
@@ -67,20 +67,20 @@ def english_ordinal(n: int) -> str:
 
 
 def german_ordinal(n: int) -> str:
-    """An ordinal from 1 to 31 as in "der erste"."""
+    """Return an ordinal from 1 to 31 in the form after "der" ("erste")."""
     if n in _DE_ORDINALS:
         return _DE_ORDINALS[n]
     return german_number(n) + ("te" if n < 20 else "ste")
 
 
 def number(n: int) -> Phrase:
-    """A bare number."""
+    """Return a number without a noun."""
     word = english_number(n)
     return phrase("one hundred" if n == 100 else word, german_number(n))
 
 
 def clock(hour: int, minutes: int) -> Phrase:
-    """The time of day, ``hour`` 1 to 12; German counts the half hour towards the next hour."""
+    """Return a time of day for ``hour`` 1 to 12; German names the next hour for half past."""
     h, next_hour = english_number(hour), english_number(hour % 12 + 1)
     d, d_next = german_number(hour), german_number(hour % 12 + 1)
     if minutes == 0:
@@ -98,7 +98,7 @@ def clock(hour: int, minutes: int) -> Phrase:
 
 
 def date(day: int, month: int, dative: bool) -> Phrase:
-    """A day of the year: "the third of May"; German inflects the ordinal after "am"."""
+    """Return a date such as "the third of May"; ``dative`` is the German case after "am"."""
     en_month, de_month = MONTHS[month].split()
     ordinal = german_ordinal(day)
     if dative:

@@ -1,7 +1,7 @@
-"""Aligned phrases: English and German words that remember which of them belong together.
+"""Phrases of aligned English and German words.
 
-A word is a token ``(text, links)``; two words are aligned when they share a link. Phrases are
-composed by concatenating token lists, so the word alignment of a whole sentence comes for free.
+A word is a token ``(text, links)``; two words are aligned if they share a link. Concatenating token
+lists composes phrases, and also composes the word alignment of a sentence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 Token = tuple[str, tuple[int, ...]]
 Tokens = list[Token]
 
-# Links only have to differ from one another: their values never reach the output.
+# Links only have to be different, because their values are not in the output.
 _BLOCK = 64
 _blocks = itertools.count(1)
 
@@ -25,9 +25,9 @@ _MARKS = frozenset(".,?!")
 
 
 class Example(NamedTuple):
-    """One English-German pair.
+    """An English-German sentence pair.
 
-    ``alignment`` holds sorted pairs (source_word, target_word) of 0-based indices into
+    ``alignment`` contains sorted pairs (source_word, target_word) of 0-based indices into
     ``words(source)`` and ``words(target)``.
     """
 
@@ -37,7 +37,7 @@ class Example(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """An English and a German token list with common links."""
+    """An English and a German token list that share links."""
 
     en: Tokens
     de: Tokens
@@ -49,7 +49,7 @@ class Phrase(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A word of a template with its local links, or a slot (``slot`` is its name and request)."""
+    """A word of a template with local links, or a slot (``slot`` has its name and request)."""
 
     text: str
     links: tuple[int, ...]
@@ -64,25 +64,25 @@ class Template(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """Split into words and punctuation marks, each mark by itself.
+    """Split a text into words and single punctuation marks.
 
-    An apostrophe or a hyphen between letters belongs to the word: ``don't``, ``twenty-one``.
+    A word may contain apostrophes and hyphens between letters: ``don't``, ``twenty-one``.
     """
     return _WORD.findall(text)
 
 
 def new_block() -> int:
-    """The first of a block of links that no other word has."""
+    """Return the first of a block of new links."""
     return next(_blocks) * _BLOCK
 
 
 def new_link() -> tuple[int, ...]:
-    """A link that no other word has."""
+    """Return a new link, which no other word has."""
     return (new_block(),)
 
 
 def _side(text: str) -> list[tuple[str, str, str]]:
-    """(word or mark, label, slot) of every part of one side of a template."""
+    """Return (word or mark, label, slot) for each part of one side of a template."""
     return [(m[2] or m[4] or "", m[3] or "", m[1] or "") for m in _PART.finditer(text)]
 
 
@@ -90,10 +90,10 @@ def _side(text: str) -> list[tuple[str, str, str]]:
 def template(en: str, de: str) -> Template:
     """Compile the two sides of a template.
 
-    ``word:ab`` has the labels a and b and is aligned with the words that have one of them on the
-    other side. Words without label are aligned in order if both sides have as many of them, and
-    otherwise all with all. Marks are aligned in order if both sides have as many of that mark.
-    ``{name request}`` is a slot, filled by the caller.
+    ``word:ab`` has the labels a and b and is aligned with all words of the other side that have a
+    or b. Words without label are aligned in order if both sides have equally many, and otherwise
+    all with all. A punctuation mark is aligned in order if it is equally frequent on both sides.
+    ``{name request}`` is a slot that the caller fills.
     """
     sides = (_side(en), _side(de))
     numbers: dict[str, int] = {}
@@ -126,7 +126,7 @@ def template(en: str, de: str) -> Template:
 
 
 def phrase(en: str, de: str) -> Phrase:
-    """A fixed phrase in template notation, with fresh links."""
+    """Return a fixed phrase in template notation, with new links."""
     compiled = template(en, de)
     base = new_block()
     return Phrase(
@@ -136,12 +136,12 @@ def phrase(en: str, de: str) -> Phrase:
 
 
 def link_tokens(words_: tuple[str, ...], links: tuple[int, ...]) -> Tokens:
-    """Tokens that all carry the same links."""
+    """Return tokens that all have the same links."""
     return [(word, links) for word in words_]
 
 
 def _finish(tokens: Tokens) -> tuple[str, Tokens]:
-    """Drop commas before another mark, capitalise sentence starts and join to text."""
+    """Remove commas before another mark, capitalize sentence starts and join the words."""
     kept: Tokens = []
     for token in tokens:
         if kept and kept[-1][0] == "," and token[0] in _MARKS:
@@ -164,7 +164,7 @@ def _finish(tokens: Tokens) -> tuple[str, Tokens]:
 
 
 def example(whole: Phrase) -> Example:
-    """Turn a finished phrase into text and alignment."""
+    """Convert a sentence to text and alignment."""
     source, en = _finish(whole.en)
     target, de = _finish(whole.de)
     places: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Choosing clauses: verbs with objects and adverbials that make sense together."""
+"""Random clauses: verbs with objects and adverbials that fit in meaning."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def _lines(table: str) -> tuple[tuple[str, str], ...]:
 
 
 class Sampler(NounSampler):
-    """Draws clauses for one sentence after the other."""
+    """Sampler of clauses, one sentence after the other."""
 
     def place(self, *kinds: str) -> tuple[NP, str, str]:
-        """A place and the English and German preposition of being there."""
+        """Return a place and its English and German preposition of location."""
         kind = self.pick(kinds)
         if kind == "city":
             city = self.pick(_lines(CITIES))
@@ -58,12 +58,12 @@ class Sampler(NounSampler):
         return noun_phrase(self.noun(kind), "the"), "in", "in"
 
     def where(self, *kinds: str) -> Complement:
-        """An adverbial of place."""
+        """Return an adverbial of place."""
         np, en, de = self.place(*kinds)
         return Complement(*prepositional(en, de, np, "dat"), Rank.PLACE)
 
     def direction(self, kind: str) -> Complement:
-        """An adverbial of direction: to a city or a place of the town."""
+        """Return an adverbial of direction, to a city or to a place in town."""
         if kind == "city":
             np, _, _ = self.place("city")
             return Complement(*prepositional("to", "nach", np, "acc"), Rank.PLACE)
@@ -72,15 +72,15 @@ class Sampler(NounSampler):
         return Complement(*prepositional("to", de, noun_phrase(noun, "the"), case), Rank.PLACE)
 
     def time(self, tense: str) -> Complement:
-        """An adverbial of time that goes with the tense."""
+        """Return an adverbial of time that fits the tense."""
         return Complement(*phrase(*self.pick(_lines(phrases.TIMES[tense]))), Rank.TIME)
 
     def adverb(self, tense: str) -> Complement:
-        """An adverb of frequency ("often", "already")."""
+        """Return an adverb such as "often" or "already"."""
         return Complement(*phrase(*self.pick(_lines(phrases.ADVERBS[tense]))), Rank.TIME)
 
     def object(self, clause: Clause, case: Case, classes: tuple[str, ...]) -> Complement:
-        """An object, maybe a pronoun; it takes over the negation by "kein" where it can."""
+        """Return an object, which may be a pronoun or express the negation by "kein"."""
         people = "person" in classes or "related" in classes
         index = clause.subject.index
         if people and clause.verb.frame != "give" and self.chance(0.2):
@@ -100,7 +100,7 @@ class Sampler(NounSampler):
         return Complement(np.object, np.german(case), rank if case == "acc" else Rank.DATIVE)
 
     def denied(self, clause: Clause, noun: NounEntry) -> Complement:
-        """An object with "kein": "not a dog", "not any apples", "not milk"."""
+        """Return an object with "kein", such as "not a dog", "not any apples", "not milk"."""
         plural = not noun.mass and ("pair" in noun.classes or self.chance(0.3))
         many = noun.mass or plural
         determiner = ("any" if self.chance(0.6) else "") if many else "not a"
@@ -109,7 +109,7 @@ class Sampler(NounSampler):
         return Complement(np.object, np.german("acc"), Rank.INDEFINITE)
 
     def someone(self, index: int) -> NP:
-        """A personal pronoun or a name as object, another person than the subject."""
+        """Return a pronoun or a name as object, for a person other than the subject."""
         if self.chance(0.4):
             return self.person()
         options = {0: ("he", "she", "they", "you"), 3: ("he", "she", "they", "you")}
@@ -119,7 +119,7 @@ class Sampler(NounSampler):
         return self.you() if key == "you" else pronoun(key)
 
     def complete(self, clause: Clause, with_place: float = 0.35) -> None:
-        """Add the objects and adverbials that the verb asks for."""
+        """Add the objects and adverbials that the verb requires."""
         verb = clause.verb
         match verb.frame.split():
             case ["-"]:
@@ -145,7 +145,7 @@ class Sampler(NounSampler):
     def about(
         self, clause: Clause, en: str, de: str, case: Case, classes: tuple[str, ...]
     ) -> Complement:
-        """A prepositional object."""
+        """Return a prepositional object."""
         people = "person" in classes or "related" in classes
         if people and self.chance(0.25):
             np = self.someone(clause.subject.index)
@@ -163,27 +163,27 @@ class Sampler(NounSampler):
         return Complement(en_tokens, de_tokens, rank, np.pronoun and en == "-")
 
     def verb(self, frames: Sequence[str] = ()) -> Verb:
-        """A verb, of one of the frames if given."""
+        """Return a verb, which has one of the frames if any are given."""
         if frames:
             return self.pick(lexicon.main_verbs(self.pick(frames)))
         return self.pick(lexicon.main_verbs())
 
     def plain_verb(self) -> Verb:
-        """A verb of doing something."""
+        """Return a verb that is not stative."""
         while True:
             verb = self.verb()
             if not verb.stative:
                 return verb
 
     def command_verb(self) -> Verb:
-        """A verb that makes sense as a command."""
+        """Return a verb that is possible in a command."""
         while True:
             verb = self.plain_verb()
             if verb.en.base not in _NO_COMMANDS:
                 return verb
 
     def named_verb(self, base: str, classes: str = "") -> Verb:
-        """The verb with this English base, with other classes of objects if given."""
+        """Return the verb with an English base, with different classes of objects if given."""
         wanted = classes.split()
         options = [verb for verb in lexicon.main_verbs() if verb.en.base == base]
         fitting = [verb for verb in options if not set(wanted).isdisjoint(verb.classes)]
@@ -191,20 +191,20 @@ class Sampler(NounSampler):
         return found._replace(classes=tuple(wanted)) if wanted else found
 
     def leisure_verb(self) -> Verb:
-        """A verb of what people do in their free time."""
+        """Return a verb for a leisure activity."""
         return self.named_verb(self.pick(_LEISURE))
 
     def event_verb(self) -> Verb:
-        """A verb of what happens at one moment."""
+        """Return a verb for a momentary event."""
         return self.named_verb(self.pick(_EVENTS))
 
     def getting_verb(self, noun: NounEntry) -> Verb:
-        """Buying, renting or ordering such a thing."""
+        """Return a verb for getting a thing, such as buying, renting or ordering."""
         options = [v for v in lexicon.main_verbs("acc") if v.en.base in _GETTING]
         return self.pick([v for v in options if not noun.classes.isdisjoint(v.classes)])
 
     def tense(self, verb: Verb) -> Tense | Literal["modal"]:
-        """A tense or "modal"."""
+        """Return a tense or "modal" that fits the verb."""
         roll = self._random()
         for tense, share in _TENSES:
             roll -= share
@@ -219,7 +219,7 @@ class Sampler(NounSampler):
         self, subject: NP | None = None, negated: float = 0.15, question: bool = False,
         verb: Verb | None = None, tense: Tense | Literal["modal", ""] = "", place: float = 0.35,
     ) -> Clause:  # fmt: skip
-        """A clause about people."""
+        """Return a clause, with random values for arguments that are not given."""
         verb = verb or self.verb()
         subject = subject or (self.other_subject() if question else self.subject())
         tense = tense or self.tense(verb)
@@ -235,14 +235,14 @@ class Sampler(NounSampler):
         return clause
 
     def progressive(self, verb: Verb) -> Tense:
-        """Present or progressive; verbs whose past looks like the present need the progressive."""
+        """Return present or progressive, always progressive if past and present look alike."""
         if verb.stative:
             return "present"
         same = verb.en.past == verb.en.base
         return "progressive" if same or self.chance(0.5) else "present"
 
     def timed(self, clause: Clause) -> Complement | None:
-        """A time for the clause, to be put in front or behind; or an adverb, put in at once."""
+        """Return an adverbial of time for the clause, or add an adverb, or do neither."""
         if clause.modal:
             past = clause.modal.past
             key = "past" if past else "modal"

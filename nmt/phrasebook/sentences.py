@@ -1,4 +1,4 @@
-"""The constructions: each function writes one kind of sentence with the words of a `Sampler`."""
+"""Constructions, of which each function writes one kind of sentence with a `Sampler`."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def tokens_of(text: str, link: tuple[int, ...]) -> Tokens:
 
 
 def word_group(en: str, de: str) -> Phrase:
-    """Words that all belong together."""
+    """Return words that are all aligned with each other."""
     link = new_link()
     return Phrase(tokens_of(en, link), tokens_of(de, link))
 
 
 def both(clause: Clause) -> Phrase:
-    """The clause as a statement."""
+    """Return the clause as a statement."""
     return Phrase(english_statement(clause), german_second(clause))
 
 
 def asked(clause: Clause) -> Phrase:
-    """The clause as a yes/no question."""
+    """Return the clause as a yes/no question."""
     return Phrase(english_question(clause), german_second(clause, [], question=True))
 
 
 def described_as(adjective: AdjectiveEntry) -> Complement:
-    """The adjective as predicate."""
+    """Return the adjective as predicate."""
     link = new_link()
     return Complement(
         link_tokens(adjective.english[0], link), [(adjective.german[0], link)], Rank.PREDICATE
@@ -60,7 +60,7 @@ def described_as(adjective: AdjectiveEntry) -> Complement:
 
 
 def statement(s: Sampler) -> Phrase:
-    """ "The woman is buying a red dress." """
+    """Write a sentence like "The woman is buying a red dress"."""
     clause = s.clause()
     time = s.timed(clause)
     if time and s.chance(0.3):
@@ -71,7 +71,7 @@ def statement(s: Sampler) -> Phrase:
 
 
 def yes_no_question(s: Sampler) -> Phrase:
-    """ "Did you read the letter?" """
+    """Write a question like "Did you read the letter?"."""
     clause = s.clause(s.you() if s.chance(0.4) else None, 0.08, question=True)
     time = s.timed(clause)
     if time:
@@ -80,7 +80,7 @@ def yes_no_question(s: Sampler) -> Phrase:
 
 
 def where_question(s: Sampler) -> Phrase:
-    """ "Where did you buy the book?" and when, why, how often."""
+    """Write a question like "Where did you buy the book?"; also with when, why, how often."""
     front = s.pick((("where", "wo"), ("when", "wann"), ("why", "warum"), ("how often", "wie oft")))
     frames = ("acc", "acc", "-", "give") if front[0] == "where" else ()
     verb = s.verb(frames)
@@ -96,7 +96,7 @@ def where_question(s: Sampler) -> Phrase:
 
 
 def what_question(s: Sampler) -> Phrase:
-    """ "What are you reading?", "Which book ...?", "Who is she waiting for?" """
+    """Write a question like "What are you reading?" or "Who is she waiting for?"."""
     kind = s.pick(("what", "which", "whom"))
     subject = s.you() if s.chance(0.4) else s.other_subject()
     if kind == "whom":
@@ -119,7 +119,7 @@ def what_question(s: Sampler) -> Phrase:
 
 
 def _whom(clause: Clause) -> Phrase:
-    """Ask for the person that the clause's object is."""
+    """Write a question for the person that is the clause's object."""
     clause.complements.clear()
     who, link = pronoun("who"), new_link()
     *prepositions, case = clause.verb.frame.split()
@@ -136,14 +136,14 @@ def _whom(clause: Clause) -> Phrase:
 
 
 def who_question(s: Sampler) -> Phrase:
-    """ "Who has bought the car?" """
+    """Write a question like "Who has bought the car?"."""
     clause = s.clause(pronoun("who"), 0.0, question=True)
     de = german_second(clause, question=True)
     return Phrase(english_statement(clause), de) + QUESTION
 
 
 def command(s: Sampler) -> Phrase:
-    """ "Please open the window!", "Do not open the window, Paul!" """
+    """Write a command like "Please open the window!" or "Do not open the window, Paul!"."""
     s.definite = s.chance(0.8)
     clause = s.clause(s.you(), 0.15, verb=s.command_verb(), tense="present")
     order = imperative(clause)
@@ -155,7 +155,7 @@ def command(s: Sampler) -> Phrase:
 
 
 def copula(s: Sampler) -> Phrase:
-    """ "The house is very old." """
+    """Write a sentence like "The house is very old"."""
     noun = s.describable()
     subject = s.described(noun, s.known_determiner(noun), s.plural(noun), 0.1)
     adjective = s.pick(lexicon.adjectives_of(noun.classes))
@@ -182,14 +182,14 @@ def _predicate(s: Sampler, subject: NP, adjective: AdjectiveEntry) -> Phrase:
 
 
 def people_copula(s: Sampler) -> Phrase:
-    """ "We are very tired." """
+    """Write a sentence like "We are very tired"."""
     subject = s.subject()
     adjective = s.pick(lexicon.adjectives_of(frozenset({"person"})))
     return _predicate(s, subject, adjective)
 
 
 def comparison(s: Sampler) -> Phrase:
-    """ "The car is faster than the train.", "as fast as" """
+    """Write a sentence like "The car is faster than the train" or "as fast as"."""
     noun = s.describable()
     adjective = s.pick(lexicon.adjectives_of(noun.classes, compared=True))
     fits = (adjective.classes & noun.classes) - {"worker"}
@@ -220,7 +220,7 @@ _OUTSTANDING = (
 
 
 def superlative(s: Sampler) -> Phrase:
-    """ "This is the most expensive hotel in Berlin." """
+    """Write a sentence like "This is the most expensive hotel in Berlin"."""
     noun = s.noun(
         "building", "vehicle", "reading", "town", "show", "nature", "device", "home", "way"
     )
@@ -235,7 +235,7 @@ def superlative(s: Sampler) -> Phrase:
 
 
 def introduction(s: Sampler) -> Phrase:
-    """ "That is a beautiful old house." and "That is my brother's car." """
+    """Write a sentence like "That is a beautiful old house"."""
     roll = s.pick((0, 0, 1, 2))
     link, be = new_link(), new_link()
     question = s.chance(0.25)
@@ -258,7 +258,7 @@ def introduction(s: Sampler) -> Phrase:
 
 
 def profession(s: Sampler) -> Phrase:
-    """ "My sister is a doctor.": German has no article and a feminine form."""
+    """Write a sentence like "My sister is a doctor" (in German feminine, without article)."""
     from_family = s.chance(0.4)
     if from_family:
         subject = noun_phrase(s.noun("family"), s.possessive())
@@ -279,7 +279,7 @@ def profession(s: Sampler) -> Phrase:
 
 
 def position(s: Sampler) -> Phrase:
-    """ "The cat is lying under the table.": a two-way preposition with the dative."""
+    """Write a sentence like "The cat is lying under the table" (preposition with dative)."""
     verb, where, (en, de) = s.pick(lexicon.placements(verbs.POSITION))
     noun = s.noun(*verb.classes)
     place = s.described(s.noun(*where), "the", False, 0.2)
@@ -295,7 +295,7 @@ def position(s: Sampler) -> Phrase:
 
 
 def placement(s: Sampler) -> Phrase:
-    """ "She put the book on the table.": a two-way preposition with the accusative."""
+    """Write a sentence like "She put the book on the table" (preposition with accusative)."""
     verb, where, (en, de) = s.pick(lexicon.placements(verbs.PLACEMENT))
     subject = s.subject()
     thing = s.thing(verb.classes, subject.index, known=s.chance(0.7))
@@ -315,7 +315,7 @@ def placement(s: Sampler) -> Phrase:
 
 
 def located(s: Sampler) -> Phrase:
-    """ "The book on the table is new." """
+    """Write a sentence like "The book on the table is new"."""
     verb, where, (en, de) = s.pick(lexicon.placements(verbs.POSITION))
     noun = s.noun(*verb.classes)
     place = noun_phrase(s.noun(*where), "the")
@@ -328,7 +328,7 @@ def located(s: Sampler) -> Phrase:
 
 
 def body_care(s: Sampler) -> Phrase:
-    """ "I am washing my hands.": German has a dative reflexive and the article."""
+    """Write a sentence like "I am washing my hands" (in German with a dative reflexive)."""
     en, de, noun_name, plural = s.pick(_CARE)
     subject = s.pick((pronoun, pronoun, None, None))
     who = pronoun(s.pick(("I", "he", "she", "we", "they"))) if subject else s.you()

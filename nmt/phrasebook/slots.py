@@ -1,4 +1,4 @@
-"""The phrasebook proper: fixed phrases, and phrases with slots filled by the grammar."""
+"""Phrases of a phrasebook: fixed phrases, and phrases with slots that the grammar fills."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = {
     "small": tuple(range(2, 21)),
     "few": tuple(range(2, 10)),
 }
-# The half and the quarters most: each names one of twelve hours, which no rule gives.
+# Half and quarter hours are frequent, because a model must learn each of them for 12 hours.
 _MINUTES = (0, 0, 0, 30, 30, 30, 30, 15, 15, 45, 45, 5, 10, 20, 40, 50, 55)
 _TABLES = {
     "language": nouns.LANGUAGES,
@@ -37,14 +37,14 @@ _TABLES = {
 
 
 class _Slot:
-    """What fills a slot: a fixed phrase, or a noun phrase in any case."""
+    """The content of a slot: a fixed phrase, or a noun phrase with all its German cases."""
 
     def __init__(self, fixed: Phrase | None = None, np: NP | None = None) -> None:
         self.fixed, self.np = fixed, np
         self.en: Tokens = fixed.en if fixed else np.object if np else []
 
     def german(self, request: str) -> Tokens:
-        """The German side, as the German slot requests it."""
+        """Return the German tokens, for a noun phrase in the requested case or after "zu"."""
         if self.fixed or not self.np:
             return self.fixed.de if self.fixed else []
         if request == "zu":
@@ -90,7 +90,7 @@ def _there(np: NP, en: str, de: str) -> tuple[Tokens, Tokens]:
 
 
 def _noun_phrase(s: Sampler, kind: str, classes: str) -> NP:
-    """A noun phrase by determiner ("a", "the", "bare", "pl", "these" ...) and class."""
+    """Return a noun phrase of a kind ("a", "the", "bare", "pl" ...) with a noun of the classes."""
     if classes == "place":
         noun = s.pick(lexicon.places())[0]
         if kind == "nearest":
@@ -134,7 +134,7 @@ def _tokens(s: Sampler, parts: tuple[Part, ...], base: int, slots: dict[str, _Sl
 
 @cache
 def _rows(table: str, *requests: str) -> tuple[tuple[str, ...], ...]:
-    """The rows of a table; of those with one of the requested slots if any are given."""
+    """Return the rows of a table, or only the rows with a requested slot if there are requests."""
     return tuple(
         tuple(row)
         for row in lexicon.rows(table)
@@ -157,40 +157,39 @@ def _spoken(s: Sampler, rows: tuple[tuple[str, ...], ...]) -> Phrase:
 
 
 def fixed(s: Sampler) -> Phrase:
-    """A fixed phrase."""
     return _spoken(s, _rows(phrases.FIXED))
 
 
 def addressed(s: Sampler) -> Phrase:
-    """A phrase to somebody."""
+    """Write a phrase that addresses somebody."""
     return _spoken(s, _rows(phrases.ADDRESSED))
 
 
 def slotted(s: Sampler) -> Phrase:
-    """A phrase of travel, restaurant, hotel, shop or calendar."""
+    """Write a phrase about travel, restaurants, hotels, shops or the calendar."""
     return _spoken(s, _rows(phrases.SLOTTED))
 
 
 def numbered(s: Sampler) -> Phrase:
-    """A phrase with a number."""
+    """Write a phrase with a number."""
     return _spoken(s, _rows(phrases.SLOTTED, "number", "many"))
 
 
 def calendar(s: Sampler) -> Phrase:
-    """A phrase with a date, a day or a time of day."""
+    """Write a phrase with a date, a day or a time of day."""
     return _spoken(s, _rows(phrases.SLOTTED, "date", "weekday", "clock"))
 
 
 def times(s: Sampler) -> Phrase:
-    """A phrase with a time of day: each hour must be heard often, for no rule gives its word."""
+    """Write a phrase with a time of day (frequent, so that a model learns every hour)."""
     return _spoken(s, _rows(phrases.SLOTTED, "clock"))
 
 
 def skills(s: Sampler) -> Phrase:
-    """A phrase about languages, games and music."""
+    """Write a phrase about languages, games or music."""
     return _spoken(s, _rows(phrases.SLOTTED, "language", "game", "instrument"))
 
 
 def body(s: Sampler) -> Phrase:
-    """A phrase about what hurts."""
+    """Write a phrase about pain."""
     return _spoken(s, _rows(phrases.SLOTTED, "body", "limb", "cool", "ache"))

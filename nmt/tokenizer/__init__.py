@@ -1,6 +1,6 @@
-"""Subword tokenization: SentencePiece models trained, loaded and applied.
+"""Subword tokenization with SentencePiece models.
 
-Every vocabulary has pad 0, unk 1, bos 2, eos 3; no text encodes to pad, bos or eos.
+Every vocabulary has pad 0, unk 1, bos 2 and eos 3. No text is encoded to pad, bos or eos.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["BOS", "EOS", "PAD", "UNK", "Tokenizer", "Vocabulary"]
 
 
 class Tokenizer:
-    """The vocabularies of both sides: one and the same object when shared."""
+    """The vocabularies of the source and the target; a shared vocabulary is one object."""
 
     def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
         self.source = source
@@ -25,7 +25,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """The tokenizer that `save` wrote. Raises StorageError if it is missing or damaged."""
+        """Load a tokenizer. Raises StorageError if it is missing or damaged."""
         files = storage.verify(folder)["files"]
         names = ["shared.model"] if "shared.model" in files else ["source.model", "target.model"]
         vocabularies = []
@@ -33,11 +33,11 @@ class Tokenizer:
             try:
                 vocabularies.append(Vocabulary(storage.read_file(folder / name)))
             except (RuntimeError, ValueError, IndexError) as error:
-                raise StorageError(f"{folder / name} is no tokenizer of nmt: {error}") from error
+                raise StorageError(f"{folder / name} is not an nmt tokenizer: {error}") from error
         return cls(vocabularies[0], vocabularies[-1])
 
     def save(self, folder: Path) -> None:
-        """Write the folder with checksums, whole or not at all. Raises StorageError."""
+        """Write the folder atomically, with checksums. Raises StorageError if this fails."""
         if self.shared:
             contents = {"shared.model": self.source.model}
         else:

@@ -1,4 +1,4 @@
-"""The process that trains: lines on standard input, the SentencePiece model on standard output."""
+"""Training process: reads lines from standard input, writes the SentencePiece model to output."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 from nmt.tokenizer.ids import BOS, EOS, PAD, UNK
 
 END = b"\x00end\n"
-"""What ends the lines: no clean line holds a NUL."""
+"""Marks the end of the input; a clean line does not contain NUL."""
 LONGEST = 1000
-"""Characters of a line; SentencePiece would leave out longer lines altogether."""
-_THREADS = 2  # fixed: a unigram model depends on the number of threads that trained it
+"""Maximum number of characters per line; SentencePiece skips longer lines."""
+_THREADS = 2  # constant, because a unigram model depends on the number of training threads
 
 
 def _train(options: str) -> None:
@@ -37,7 +37,7 @@ def _train(options: str) -> None:
                 return
             if line != b"\n":
                 yield line[:-1]
-        os._exit(1)  # the parent is gone
+        os._exit(1)  # Without END the parent process has ended.
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     trainer: Any = sentencepiece.SentencePieceTrainer

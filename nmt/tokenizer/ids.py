@@ -1,3 +1,3 @@
-"""The control ids, the same in every vocabulary."""
+"""Ids of the control tokens in every vocabulary."""
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3

@@ -1,4 +1,4 @@
-"""Subword regularization: other segmentations of a text, at random but from a seed alone."""
+"""Subword regularization: random segmentations of texts that depend on a seed only."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nmt.tokenizer.ids import UNK
 
 
 class Sampler:
-    """Random segmentations, word by word.
+    """Sampler of random segmentations, word by word.
 
-    SentencePiece can draw them too, but its generator is salted anew in each process, so that a
-    resumed training would see other segmentations. Here each word has a fixed set of draws, made
-    when first needed and remembered; a text picks one for each of its words.
+    SentencePiece seeds its generator differently in each process, so a resumed training run would
+    get different segmentations. Here each word has a fixed set of draws, which are computed when
+    first needed and then cached. A text gets one draw for each of its words.
     """
 
-    DRAWS = 32  # of each word
-    _LONGEST = 32  # characters; a longer word (a text without spaces) is cut
+    DRAWS = 32  # per word
+    _LONGEST = 32  # characters per word; longer words are cut, such as texts without spaces
     _REMEMBERED = 1 << 18
 
     def __init__(self, processor: Any, strength: float) -> None:
@@ -31,18 +31,17 @@ class Sampler:
         self._ids = {processor.id_to_piece(i): i for i in ids if not any(f(i) for f in special)}
         self._bytes = [processor.piece_to_id(f"<0x{byte:02X}>") for byte in range(256)]
         scores = {piece: processor.get_score(i) for piece, i in self._ids.items()}
-        if all(score == int(score) for score in scores.values()):  # BPE: ranks of merges
+        if all(score == int(score) for score in scores.values()):  # BPE scores are ranks of merges.
             self._draw, self._values = self._drop_merges, scores
-        else:  # unigram: log-probabilities
-            # Any factor to the power of the length cancels out; exp(8) keeps sums of products
-            # within the range of floats.
+        else:  # Unigram scores are log-probabilities.
+            # A factor per character cancels out; exp(8) keeps sums of products in float range.
             weights = {p: math.exp(strength * (score + 8 * len(p))) for p, score in scores.items()}
             self._draw, self._values = self._walk_back, weights
         self._longest_piece = max(map(len, self._ids), default=1)
         self._known: dict[tuple[str, int], list[int]] = {}
 
     def sample(self, texts: list[str], seed: int) -> list[list[int]]:
-        """Segment normalized texts (U+2581 before each word)."""
+        """Return the ids of normalized texts, which have U+2581 before each word."""
         words = [
             [
                 word[begin : begin + self._LONGEST]
@@ -78,8 +77,10 @@ class Sampler:
         return ids
 
     def _drop_merges(self, word: str, rng: random.Random) -> list[str]:
-        """BPE-dropout as SentencePiece does it: merge the best pair, but with probability p leave
-        it out instead, until a neighbour of it has merged."""
+        """Merge the best pair repeatedly, like BPE-dropout in SentencePiece.
+
+        With probability `strength`, a pair is skipped until a neighbor has merged.
+        """
         score, nothing = self._values.get, -math.inf
         symbols = list(word)
         pairs = [score(a + b, nothing) for a, b in itertools.pairwise(symbols)]
@@ -96,8 +97,10 @@ class Sampler:
         return symbols
 
     def _walk_back(self, word: str, rng: random.Random) -> list[str]:
-        """An exact draw from P(segmentation) ~ product of p(piece) ** alpha: sums over all
-        segmentations of each prefix, then pieces from the end, weighted by the sums."""
+        """Draw exactly from P(segmentation) ~ product of p(piece) ** alpha.
+
+        Sum over all segmentations of each prefix, then draw pieces from the end by these sums.
+        """
         total = [1.0]
         arrivals: list[list[tuple[float, int]]] = [[]]
         for end in range(1, len(word) + 1):

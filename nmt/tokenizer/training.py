@@ -1,4 +1,4 @@
-"""Train a tokenizer, in a child process (`nmt.tokenizer.child`): SentencePiece may abort."""
+"""Training of a tokenizer in a child process, because SentencePiece may abort its process."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def train_tokenizer(
     folder: Path,
     check_stop: Callable[[], None] = lambda: None,
 ) -> Tokenizer:
-    """Train on pairs of texts, save in `folder`, and return what was trained.
+    """Train a tokenizer on pairs of texts, save it in `folder`, and return it.
 
-    `lines` gives the pairs, anew with each call. `check_stop` is called often and may raise.
-    Raises ConfigError if the vocabulary is larger than the text supports or too small for its
-    characters (naming the nearest possible size), DataError if there is no text.
+    Each call of `lines` gives all pairs. `check_stop` is called often and may raise. Raises
+    ConfigError (with the nearest possible size) if the vocabulary is too large or too small for
+    the text, DataError if the text is empty.
     """
     total = sum(1 for _ in lines())
 
     def train(*sides: int) -> Vocabulary:
-        # `wanted` of the pairs, evenly spread: those where i * wanted / total reaches an integer.
+        # Train on `wanted` evenly spaced pairs: those where i * wanted / total reaches an integer.
         wanted = min(total, max(1, config.max_training_lines // len(sides)))
         texts = (
             pair[side][:LONGEST]
@@ -70,13 +70,13 @@ def _train_in_child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is the parent's to handle; the child ends with it
+        start_new_session=True,  # Only the parent gets Ctrl-C; the child ends with the parent.
     ) as child:
         assert child.stdin and child.stdout and child.stderr
-        # Pipes, not files: a full disk cannot cut the model short.
+        # Pipes instead of files: a full disk cannot truncate the model.
         model, messages = _Drain(child.stdout), _Drain(child.stderr)
         try:
-            # A broken pipe: the child failed, and says why in its messages.
+            # After a broken pipe the child has failed, and its messages contain the reason.
             with contextlib.suppress(BrokenPipeError), child.stdin:
                 for number, text in enumerate(texts):
                     child.stdin.write(text.encode() + b"\n")
@@ -90,12 +90,12 @@ def _train_in_child(
             child.kill()
         if child.wait() == 0:
             return model.all()
-        told = messages.all().decode(errors="replace").strip()
-        raise _explained(told or f"exit status {child.returncode}", config.vocab_size)
+        text = messages.all().decode(errors="replace").strip()
+        raise _explained(text or f"exit status {child.returncode}", config.vocab_size)
 
 
 class _Drain(threading.Thread):
-    """Reads a pipe to its end, so that who writes into it never waits."""
+    """Thread that reads a pipe to its end, so that the writing process never waits."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -107,26 +107,26 @@ class _Drain(threading.Thread):
         self._content = self._pipe.read()
 
     def all(self) -> bytes:
-        """What was written, once the other end is closed."""
+        """Return the content of the pipe, after the other end is closed."""
         self.join()
         return self._content
 
 
 def _explained(messages: str, size: int) -> NmtError:
-    """What SentencePiece's messages mean for the user."""
+    """Return the error to raise for messages of SentencePiece."""
     if found := re.search(r"too high.*?<= *(\d+)", messages, re.DOTALL):
         return ConfigError(
-            f"tokenizer.vocab_size: {size} is more than this text supports: "
-            f"the largest possible is {found[1]}",
-            f"--set tokenizer.vocab_size={found[1]} or less, or train on more text",
+            f"tokenizer.vocab_size: {size} is too large for this text: "
+            f"the largest possible size is {found[1]}",
+            f"use --set tokenizer.vocab_size={found[1]} or less, or train on more text",
         )
     if found := re.search(r"required_chars\D+\d+ vs (\d+)", messages):
         return ConfigError(
             f"tokenizer.vocab_size: {size} is too small for the characters of this text: "
-            f"the smallest possible is {found[1]}",
-            "raise it, or lower tokenizer.character_coverage (for example to 0.9995)",
+            f"the smallest possible size is {found[1]}",
+            "raise vocab_size, or lower tokenizer.character_coverage (for example to 0.9995)",
         )
     if "sentences_.empty" in messages:
-        return DataError("there is no text to train the tokenizer on")
+        return DataError("the text for training the tokenizer is empty")
     last = messages.rpartition("\n")[2]
     return DataError(f"SentencePiece could not train on this text: {last[:300]}")

@@ -1,4 +1,4 @@
-"""One SentencePiece model: text to ids and back."""
+"""Conversion of text to token ids and back."""
 
 from __future__ import annotations
 
@@ -16,50 +16,52 @@ if TYPE_CHECKING:
 
 
 class Vocabulary:
-    """One SentencePiece model: text to ids and back. Texts are clean lines (nmt.text)."""
+    """A SentencePiece model, which converts clean lines (`nmt.text.clean_line`) to ids and back."""
 
     def __init__(self, model: bytes) -> None:
-        """`model`: the content of a model file. Raises RuntimeError if it is none, ValueError if
-        its control ids are not ours."""
+        """Load the content of a model file.
+
+        Raises RuntimeError if it is not a model, ValueError if its control ids are different.
+        """
         import sentencepiece
 
         self.model = model
         self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
         self._sampler: Sampler | None = None
         if self.pieces([PAD, UNK, BOS, EOS]) != ["<pad>", "<unk>", "<s>", "</s>"]:
-            raise ValueError("pad, unk, bos and eos are not its first pieces")
+            raise ValueError("the first pieces are not pad, unk, bos and eos")
 
     def __len__(self) -> int:
         return int(self._processor.vocab_size())
 
     def spelt(self) -> np.ndarray:
-        """Which ids stand for single bytes: (len,) bool."""
+        """Return which ids represent single bytes, (len,) bool."""
         return np.array([self._processor.is_byte(i) for i in range(len(self))])
 
     def normalize(self, text: str) -> str:
-        """The text as the model sees it, which decode(encode(text)) gives back."""
+        """Return the normalized text, which is equal to decode(encode(text))."""
         normalized: str = self._processor.normalize(text)
         return normalized.replace("\u2581", " ").strip(" ")
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, without bos and eos. What looks like a control piece is text."""
+        """Return the ids of a text, without bos and eos; control pieces are read as text."""
         ids: list[int] = self._processor.encode(text)
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text."""
+        """Return the ids of each text, without bos and eos."""
         ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
         return ids
 
     def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """How many ids each text has, (n,) int32, and all ids one after another, int32."""
+        """Return the number of ids of each text, (n,) int32, and all ids concatenated, int32."""
         if self._words_apart:
             return self._encode_words(texts)
         ids = self._encode_each(list(texts))
         return np.diff(ids.offsets.to_numpy()), ids.values.to_numpy()
 
     def _encode_words(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Encode each distinct word of the texts once: a quarter of the time for natural text."""
+        """Encode each distinct word once, which takes a quarter of the time for natural text."""
         import pyarrow as pa
         from pyarrow import compute
 
@@ -79,9 +81,11 @@ class Vocabulary:
 
     @functools.cached_property
     def _words_apart(self) -> bool:
-        """Whether a text's ids are those of its words. So it is with BPE, where no merge looks
-        beyond the space before a word (U+2581, which begins pieces only); a unigram model adds up
-        probabilities along the text, which may round differently."""
+        """Whether the ids of a text are the concatenated ids of its words.
+
+        This is true for BPE if U+2581, the space before a word, only begins pieces. A unigram model
+        sums probabilities along the text, which may round differently.
+        """
         ids = range(EOS + 1, len(self))
         pieces = self.pieces(ids)
         return (
@@ -91,25 +95,25 @@ class Vocabulary:
         )
 
     def sample_batch(self, texts: Sequence[str], strength: float, seed: int) -> list[list[int]]:
-        """Random segmentations of texts; a pure function of the arguments, in every process.
+        """Return the ids of random segmentations, a pure function of the arguments.
 
-        strength: for a BPE model the share of merges left out (Provilkov et al., 2020), for a
-        unigram model the exponent alpha of the distribution drawn from (Kudo, 2018).
+        strength: for a BPE model the share of merges that are skipped (Provilkov et al., 2020), for
+        a unigram model the exponent alpha of the distribution (Kudo, 2018).
         """
         if self._sampler is None or self._sampler.strength != strength:
             self._sampler = Sampler(self._processor, strength)
         return self._sampler.sample([self._processor.normalize(t) for t in texts], seed)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; control ids are nothing, bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of ids, without control ids; invalid UTF-8 bytes become U+FFFD."""
         text: str = self._processor.decode([int(i) for i in ids])
         return text
 
     def decode_pieces(self, pieces: Sequence[str]) -> str:
-        """The text of pieces; what is no piece of the vocabulary stays as it is."""
+        """Return the text of pieces; a string that is not in the vocabulary stays unchanged."""
         text: str = self._processor.decode(list(pieces))
         return text
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The pieces of ids, as SentencePiece writes them (U+2581 for a space)."""
+        """Return the pieces of ids, in which U+2581 represents a space."""
         return [str(self._processor.id_to_piece(int(i))) for i in ids]

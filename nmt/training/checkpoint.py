@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt import storage
 from nmt.errors import StorageError
 from nmt.loading import load_weights
-from nmt.training.state import TrainState
+from nmt.training.state import TrainState, Validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -32,13 +32,13 @@ def save(
     records: Sequence[str],
     facts: Mapping[str, Any],
 ) -> Path:
-    """Save everything as `checkpoints/step-N`, or `step-N-stopped` between two validations.
+    """Save the training run as `checkpoints/step-N`, or `step-N-stopped` between two validations.
 
-    `ema` are the averaged weights by name of the parameter, `records` the lines of metrics.jsonl
-    so far, `facts` go into the manifest. Raises StorageError; older checkpoints stay intact.
+    `ema` maps parameter names to averaged weights, `records` are the lines of metrics.jsonl so far,
+    and `facts` go into the manifest. Raises StorageError; older checkpoints stay intact.
     """
-    # A new checkpoint never replaces a valid one: a stop during a validation and the validation of
-    # the same step later have different folders.
+    # A stop during a validation and the later validation of that step use different folders, so a
+    # new checkpoint never replaces a valid one.
     suffix = "" if state.validated == state.step else "-stopped"
     folder = run.checkpoints_folder / f"step-{state.step:08d}{suffix}"
     contents: dict[str, bytes | Mapping[str, Tensor]] = {
@@ -58,11 +58,12 @@ def read_state(folder: Path) -> TrainState:
     path = folder / "state.json"
     try:
         state = TrainState(**json.loads(storage.read_file(path)))
-        state.scores = [(step, score) for step, score in state.scores]
+        state.scores = [Validated(*values) for values in state.scores]
     except (TypeError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not the state of a training run") from error
-    numbers = [(0, step) for step, _ in state.scores] + [(0.0, score) for _, score in state.scores]
-    numbers += [(default, getattr(state, name)) for name, default in vars(TrainState()).items()]
+    numbers = [(default, getattr(state, name)) for name, default in vars(TrainState()).items()]
+    for validated in state.scores:
+        numbers += zip((0, 0.0, 0.0), validated, strict=True)
     if any(type(default) is not type(value) for default, value in numbers):
         raise StorageError(f"{path} is not the state of a training run")
     return state
@@ -95,7 +96,7 @@ def restore(
 def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
     """Return the newest checkpoint with correct checksums, and its manifest.
 
-    Calls `warn` for each damaged one. Returns None if there is no intact checkpoint.
+    Calls `warn` for each damaged checkpoint. Returns None if no checkpoint is intact.
     """
     for folder in run.checkpoints():
         try:
@@ -108,9 +109,9 @@ def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str,
 def prune(run: Run, state: TrainState, keep: int, needed: Container[int]) -> None:
     """Delete all checkpoints except the `keep` newest and those of the `needed` steps.
 
-    The checkpoint of a stop between two validations is kept in addition, until the next save.
-    Checkpoints of later steps than the state are damaged, otherwise training would have resumed
-    from them; they are kept as they are.
+    The checkpoint of a stop between two validations is also kept, until the next save. Checkpoints
+    of later steps than the state are not deleted: they are damaged, because otherwise training
+    would have resumed from them.
     """
     newest = 0
     for folder in run.checkpoints():

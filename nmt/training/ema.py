@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class MovingAverage:
-    """Average of a model's weights over the steps: average = d * average + (1 - d) * weights.
+    """Average of a model's weights: average = d * average + (1 - d) * weights after each step.
 
-    d is `decay`, or (1 + step) / (10 + step) where that is smaller: the first weights are random
+    d is the smaller of `decay` and (1 + step) / (10 + step), because the first weights are random
     and must not stay in the average for long.
     """
 
@@ -24,19 +24,19 @@ class MovingAverage:
         self.tensors: dict[str, Tensor] = {
             name: parameter.detach().clone() for name, parameter in model.named_parameters()
         }
-        """The averages by name of the parameter, on its device."""
+        """The averages by parameter name, on the devices of the parameters."""
         self._model = model
         self._decay = decay
 
     def update(self, step: int) -> None:
-        """Include the weights after update number `step` (from 1)."""
+        """Include the weights after `step`, which counts from 1."""
         decay = min(self._decay, (1 + step) / (10 + step))
         weights = [parameter.detach() for parameter in self._model.parameters()]
         torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Return a context in which the model has the averages as its weights."""
+        """Use the averages as weights of the model in this context."""
         self._swap()
         try:
             yield

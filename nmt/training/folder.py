@@ -1,39 +1,44 @@
-"""The run folder before training: whether it may be used, and what makes way for a new run."""
+"""Preparation of a run folder: checks before training, and renaming of an old run."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import storage
 from nmt.errors import StorageError
-from nmt.runs import Run, locked, runs_folder
+from nmt.runs import LATEST, Run, locked, named, run_that_owns, runs_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def check_folder(run: Run) -> None:
-    """Raise StorageError if the folder contains something else than a run.
+    """Raise StorageError if the folder contains other files than a run, or is in another run.
 
-    No foreign file is ever moved or overwritten. Links among the parts of the run are rejected,
-    because training would write through them to files outside.
+    Foreign files are never moved or overwritten. Links among the parts of the run are rejected,
+    because training would write through them to files outside the folder.
     """
-    parts = [path for path in vars(run).values() if isinstance(path, Path) and path != run.path]
-    ours = {path.name for path in parts}
+    ours = {path.name for path in run.parts}
     try:
-        linked = next((path for path in parts if path.is_symlink()), None)
-        there = [path for path in parts if path.exists()]
+        linked = next((path for path in run.parts if path.is_symlink()), None)
+        there = [path for path in run.parts if path.exists()]
         strange = next((p for p in there if not (p.is_file() or p.is_dir())), None)
         found = run.path.iterdir() if run.path.exists() else ()
         names = {path.name for path in found if not path.name.startswith(storage.TEMPORARY)}
     except OSError as error:
         raise StorageError(f"cannot use {run.path} as a run folder: {error.strerror}") from error
+    owner = run_that_owns(run.path)
+    if owner is not None:
+        raise StorageError(
+            f"{run.path} is a part of the run {owner.path}", "choose another --run-dir"
+        )
     if linked is not None:
         raise StorageError(
             f"{linked} is a link; training writes inside the run folder only",
-            "replace the link by its target (the run folder as a whole may be a link)",
+            "replace the link by its target (only the run folder itself may be a link)",
         )
     if strange is not None:
         raise StorageError(f"{strange} is neither a file nor a folder", "remove it")
@@ -44,23 +49,28 @@ def check_folder(run: Run) -> None:
         )
 
 
-def move_aside(run: Run) -> None:
-    """Rename an existing run to NAME.old-1 (or -2, ...), so that a restart loses nothing."""
-    if not run.config_file.exists():
-        return
-    with locked(run), storage.storage_errors(f"cannot rename {run.path}", run.path.parent):
-        path = run.path.resolve()
+def move_aside(run: Run) -> Path | None:
+    """Rename an existing run to NAME.old-1 (or -2, ...), so that a restart loses nothing.
+
+    If the run folder is a link, its target is renamed, so that the link leads to the new run.
+    Returns the new path of the old run, or None if there was no run. Raises StorageError.
+    """
+    if not (run.config_file.exists() or run.model_folder.exists() or run.checkpoints()):
+        return None
+    with locked(run), storage.storage_errors(f"cannot rename {named(run)}", run.path.parent):
+        path = Path(os.path.realpath(run.path))
         number = 1
-        while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+        while os.path.lexists(aside := path.with_name(f"{path.name}.old-{number}")):
             number += 1
         path.rename(aside)
+    return aside
 
 
 def point_latest(run: Run) -> None:
     """Point the runs/latest link to this run. Failures are ignored because the link is optional."""
-    link = runs_folder() / "latest"
+    link = runs_folder() / LATEST
     try:
-        if run.path.resolve().parent != link.parent.resolve():
+        if run.path.name == LATEST or run.path.parent.resolve() != link.parent.resolve():
             return
         if link.is_symlink():
             link.unlink()
@@ -70,8 +80,9 @@ def point_latest(run: Run) -> None:
 
 
 def check_space(run: Run, parameters: int, warn: Callable[[str], None]) -> None:
-    """Warn before the first step, not hours later, if the disk is too small for checkpoints."""
-    needed = 2.2 * parameters * 4 * 4  # Weights, two moments, perhaps averages; one is replaced.
+    """Warn before the first step if the disk is too small for the checkpoints."""
+    # Two checkpoints, each with weights, two moments and possibly averages in float32.
+    needed = 2.2 * parameters * 4 * 4
     free = shutil.disk_usage(run.path).free
     if free < needed:
         warn(

@@ -1,4 +1,4 @@
-"""The gradients of one update, also where its batches do not fit in memory."""
+"""The gradients of one step, also for batches that do not fit in memory."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def compute_gradients(
     check_stop: Callable[[], None],
     warn: Callable[[str], None],
 ) -> Tensor:
-    """Fill the gradients of the mean loss per target token over all batches of an update.
+    """Compute the gradients of the mean loss per target token over all batches of a step.
 
     Returns the sums (objective, nll) over the target tokens, (2,) float64, in nats. Dropout masks
-    are a function of the run's `seed` and of `step`. If memory runs out, the update starts over
-    with each batch split in two, which gives the same mean loss, and `warn` is called.
-    `check_stop` is called before each batch and may raise. Raises UsageError if memory runs out
-    with one sentence pair per batch.
+    are a function of the run's `seed` and of `step`. If memory runs out, `warn` is called and the
+    step is retried with each batch split in two, which gives the same mean loss. `check_stop` is
+    called before each batch and may raise. Raises UsageError if memory runs out with one sentence
+    pair per batch.
     """
     tokens = sum(batch.target_tokens for batch in batches)
     while True:
@@ -57,12 +57,12 @@ def compute_gradients(
         if all(len(batch.indices) == 1 for batch in batches):
             raise UsageError(
                 f"out of memory at step {step} with a single sentence pair",
-                "lower data.max_tokens or the size of the model",
+                "lower data.max_tokens or the model size",
             )
         batches = [p for b in batches for p in (b.split() if len(b.indices) > 1 else (b,))]
         if device.type == "cuda":
             torch.cuda.empty_cache()
         warn(
-            f"step {step}: out of memory; continuing with the update in {len(batches)} parts "
+            f"step {step}: out of memory; retrying with {len(batches)} smaller batches "
             "(lower training.batch_tokens if this happens often)"
         )

@@ -1,15 +1,15 @@
-"""The training loop, read from top to bottom.
+"""The training loop.
 
 Resuming is exact: the order of the batches is a function of (seed, epoch), the random numbers of a
 step are a function of (seed, step), and the rest of the state is in the checkpoint. A training run
-that was killed and started again ends with the same bits as an uninterrupted one.
+that was killed and resumed ends with bit-for-bit the weights of an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that the loop uses and does not change."""
+    """The constant inputs of the loop."""
 
     run: Run
     config: TrainingConfig
@@ -50,20 +50,22 @@ class Setting:
     """Whether subwords are sampled again in each epoch."""
     validate: Callable[[Callable[[], None]], Figures]
     """Measures the current weights. Its argument is called often and may raise Stopped."""
+    validation_loss: Callable[[Callable[[], None]], float]
+    """Measures only the loss, in nats per target token. Its argument may raise Stopped."""
     progress: Progress
     stop: StopSignal
     device: torch.device
     precision: Precision
     facts: Mapping[str, Any]
-    """Written into the manifest of every checkpoint."""
+    """Values for the manifest of every checkpoint."""
 
 
 def train(objective: TrainingObjective, setting: Setting, resume_from: Path | None) -> TrainState:
-    """Train until max_steps, max_epochs or patience ends the run; the result is its checkpoints.
+    """Train until max_steps, max_epochs or patience ends the run, and return the final state.
 
-    `resume_from` is a verified checkpoint folder. Raises Stopped after a signal, with the state
-    saved; DivergedError after too many non-finite updates in a row; StorageError if a checkpoint
-    cannot be saved.
+    `resume_from` is a verified checkpoint folder. Raises Stopped after a signal and after saving
+    the state, DivergedError after too many non-finite updates in a row, and StorageError if a
+    checkpoint cannot be saved.
     """
     config, progress, stop = setting.config, setting.progress, setting.stop
     model, corpus = objective.model, setting.corpus
@@ -73,12 +75,15 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
     state, records = TrainState(), list[str]()
     if resume_from is not None:
         state, records = checkpoint.restore(resume_from, model, optimizer, averages)
+    else:
+        with suppress(Stopped):  # The loop then stops before its first step.
+            state.untrained_loss = setting.validation_loss(stop.check)
     sums = torch.tensor([state.objective, state.nll], dtype=torch.float64, device=setting.device)
     saved = (state.step, state.validated)
     started = time.monotonic() - state.seconds
 
     def settle() -> None:
-        """Bring the sums and the time in the state up to date."""
+        """Update the sums and the time in the state."""
         state.objective, state.nll = sums.tolist()
         state.seconds = time.monotonic() - started
 
@@ -114,14 +119,16 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
                 continue
             except DivergedError as error:
                 raise _diverged(f"validation after step {state.step}: {error}", state) from error
-            best = state.note_score(figures.score(config.valid_metric))
+            best = state.note_validation(figures.score(config.valid_metric), figures.loss)
             settle()
             progress.validation(state, figures, best)
+            progress.check_loss(f"after step {state.step}", figures.loss, state.untrained_loss)
             save()
             objective.train()
             progress.restart_speed()
             continue
         if ended:
+            progress.end(state, config)
             return state
 
         update = next(updates)
@@ -172,8 +179,8 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
 
 
 def _diverged(what: str, state: TrainState) -> DivergedError:
-    good = f"step {state.validated}" if state.validated else "none yet"
+    good = f"is step {state.validated}" if state.validated else "does not exist yet"
     return DivergedError(
-        f"{what}; the last good checkpoint: {good}",
+        f"{what}; the last good checkpoint {good}",
         "lower training.learning_rate, raise training.warmup_steps, or use precision: fp32",
     )

@@ -1,11 +1,10 @@
-"""Muon: momentum whose direction is made orthogonal, for the matrices inside the model.
+"""The Muon optimizer: orthogonalized momentum for the matrices of hidden layers.
 
-Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the scale that
-lets it share Adam's learning rate and weight decay is of Liu et al. (2025, arXiv:2502.16982). Two
-things differ from torch.optim.Muon: matrices of one shape are made orthogonal together, in
-float32 unless autocast is on (bfloat16 is emulated on many processors), and embeddings and
-vectors, for which the method is not made, get AdamW here, so that one optimizer holds the whole
-model.
+Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024). With the scale of
+Liu et al. (2025, arXiv:2502.16982), Muon can use Adam's learning rate and weight decay. Two things
+differ from torch.optim.Muon. Matrices of one shape are orthogonalized together, in float32 unless
+autocast is on, because many processors emulate bfloat16. Embeddings and vectors, which Muon is not
+designed for, are updated by AdamW in the same optimizer.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the polynomial of Jordan et al., steep at 0, so that five rounds are enough."""
+"""Coefficients of the polynomial of Jordan et al., steep at 0, so that five rounds are enough."""
 
 
 def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """Matrices (count, rows, columns) with all singular values moved near 1 (0.7 to 1.2).
+    """Return matrices (count, rows, columns) with all singular values near 1 (0.7 to 1.2).
 
-    Newton-Schulz iteration: X <- aX + b(XX^T)X + c(XX^T)^2 X keeps the singular vectors and
-    pushes each singular value, scaled into (0, 1] first, towards 1.
+    The Newton-Schulz iteration X <- aX + b(XX^T)X + c(XX^T)^2 X keeps the singular vectors and
+    moves each singular value, first scaled into (0, 1], towards 1.
     """
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
@@ -39,14 +38,15 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalized momentum for `matrices`, AdamW for `others`; weight decay is decoupled.
+    """Orthogonalized Nesterov momentum for `matrices`, AdamW for `others`; decoupled weight decay.
 
     Args:
-        matrices: parameters (rows, columns) of the layers.
-        others: embeddings, biases, gains.
-        lr: learning rate of both.
-        betas: Adam's; the momentum of the matrices is 0.95 with Nesterov's look ahead.
-        weight_decay: of all parameters with two dimensions.
+        matrices: parameters (rows, columns) of hidden layers.
+        others: embeddings, biases and gains.
+        lr: learning rate of all parameters.
+        betas: coefficients of AdamW.
+        weight_decay: weight decay of all parameters with two dimensions.
+        momentum: momentum of the matrices.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
         directions = orthogonalize(torch.stack(list(ahead)))
-        # Entries of an orthogonal (m, n) matrix have the root mean square 1/sqrt(max(m, n));
-        # those of Adam's updates about 0.2.
+        # The root mean square of the entries is 1/sqrt(max(m, n)) for an orthogonal (m, n) matrix
+        # and about 0.2 for an update of Adam.
         scale = 0.2 * math.sqrt(max(parameters[0].shape))
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, list(directions.unbind()), alpha=-group["lr"] * scale)

@@ -1,7 +1,7 @@
-"""What training minimizes: from a batch to its loss, in one callable.
+"""The training objective: from a batch to its loss, in one callable.
 
-`cross_entropy` and `r_drop` are the formulas; `nmt.kernels.linear_cross_entropy` computes the same
-values and gradients in chunks, and is what training uses.
+`cross_entropy` and `r_drop` are the formulas. Training uses `nmt.kernels.linear_cross_entropy`,
+which computes equal values and gradients in chunks.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class LossSums(NamedTuple):
     """Sums over the real target tokens of a batch (including eos), float32 scalars in nats."""
 
     objective: Tensor
-    """To differentiate: label-smoothed cross-entropy, with R-Drop's divergence if it is on."""
+    """Label-smoothed cross-entropy, with R-Drop's divergence if it is enabled."""
     nll: Tensor
-    """Without gradient: negative log-likelihood of the reference, the base of perplexity."""
+    """Negative log-likelihood of the reference, without gradient; perplexity is based on it."""
 
 
 def cross_entropy(
@@ -50,10 +50,11 @@ def r_drop(
     label_smoothing: float,
     alpha: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return half of R-Drop's loss, and the mean negative log-likelihood of two passes, as sums.
+    """Return sums of half of R-Drop's loss and of the mean negative log-likelihood of two passes.
 
-    Wu et al. (2021), equation 4: the cross-entropies of both passes, plus alpha times the mean of
-    the two Kullback-Leibler divergences. Half of it is comparable with the loss of a single pass.
+    R-Drop's loss (Wu et al., 2021, equation 4) is the cross-entropies of both passes plus alpha
+    times the mean of the two Kullback-Leibler divergences. Half of it is comparable with the loss
+    of a single pass.
     first, second: (tokens, d_model); weight: (vocab, d_model); target: (tokens,).
     """
     log_p, log_q = (torch.log_softmax((h @ weight.T).float(), dim=-1) for h in (first, second))
@@ -64,8 +65,7 @@ def r_drop(
 
 
 class TrainingObjective(nn.Module):
-    """A model with its loss: the one callable that the loop, a compiler or a data-parallel
-    wrapper sees."""
+    """A model and its loss, as one callable for the loop, a compiler or a data-parallel wrapper."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class TrainingObjective(nn.Module):
         if self.alpha == 0.0 or not self.training:
             hidden = _real(self._hidden(batch.source, batch.target), batch)
             return LossSums(*self.cross_entropy(hidden, weight, references, self.label_smoothing))
-        # Two passes with different dropout, as one batch of twice the size.
+        # One batch of twice the size makes two passes with different dropout.
         both = self._hidden(_twice(batch.source), _twice(batch.target))
         first, second = (_real(half, batch) for half in both.chunk(2))
         return LossSums(
@@ -106,6 +106,6 @@ def _real(hidden: Tensor, batch: Batch) -> Tensor:
 
 
 def _twice(tokens: Tokens) -> Tokens:
-    """Return all rows twice; positions that all rows share stay as they are."""
+    """Return the batch with all rows twice. Positions that all rows share are not repeated."""
     count = len(tokens.ids)
     return tokens.apply(lambda x: torch.cat([x, x]) if len(x) == count else x)

@@ -1,4 +1,4 @@
-"""Optimizers with their parameter groups, and the learning rate as a function of the step."""
+"""Optimizers with their parameter groups, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 def build_optimizer(model: EncoderDecoder, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return Adam or AdamW in torch's fused form, or Muon; weight decay acts on matrices only.
+    """Return torch's fused Adam or AdamW, or Muon; weight decay applies to matrices only.
 
-    Muon is made for the matrices that map one hidden state to another. Everything else gets AdamW
-    with it: embeddings and the output projection, whose rows belong to words, tables of positions
-    and distances, biases and gains.
+    Muon updates the matrices that map one hidden state to another, and uses AdamW for everything
+    else: embeddings, the output projection, tables of positions and distances, biases and gains.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     betas = (config.beta1, config.beta2)
@@ -38,18 +37,18 @@ def build_optimizer(model: EncoderDecoder, config: TrainingConfig) -> torch.opti
 
 
 def _hidden_matrices(model: EncoderDecoder) -> list[nn.Parameter]:
-    """Return the matrices of linear and recurrent layers, except those to words or to a score."""
+    """Return the matrices of linear and recurrent layers except output and score projections."""
     layers = (m for m in model.modules() if isinstance(m, nn.Linear | nn.GRU | nn.GRUCell))
     weights = (weight for layer in layers for weight in layer.parameters() if weight.ndim == 2)
     return [w for w in weights if w is not model.output_weight and len(w) > 1]
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Return the learning rate of a step (the first is 1).
+    """Return the learning rate of a step, from 1.
 
-    Rises linearly to `learning_rate` over the warm-up, then: inverse_sqrt falls with
+    The rate rises linearly to `learning_rate` during the warm-up. Then inverse_sqrt falls with
     1/sqrt(step) (Vaswani et al., 2017, equation 3, scaled to the peak), cosine falls to zero at
-    max_steps (Loshchilov and Hutter, 2017), constant stays.
+    max_steps (Loshchilov and Hutter, 2017), and constant does not change.
     """
     peak, warmup = config.learning_rate, config.warmup_steps
     if step < warmup:

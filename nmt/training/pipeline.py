@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import time
@@ -11,41 +10,51 @@ from typing import TYPE_CHECKING
 import torch
 
 from nmt import storage
-from nmt.devices import Precision, keep_compiled_kernels, keep_freed_memory, resolve_device
+from nmt.devices import keep_compiled_kernels, keep_freed_memory, resolve_device
 from nmt.errors import NmtError
 from nmt.loading import build_model
 from nmt.runs import Run, locked
 from nmt.training.averaging import write_final_model
-from nmt.training.continuation import facts_of, find_start, is_complete, settle, write_config
+from nmt.training.continuation import (
+    facts_of,
+    find_start,
+    is_complete,
+    open_new_run,
+    settle,
+    write_config,
+)
 from nmt.training.folder import check_folder, check_space, move_aside, point_latest
 from nmt.training.loop import Setting, train
+from nmt.training.memory import check_memory
 from nmt.training.objective import TrainingObjective
 from nmt.training.progress import Progress
 from nmt.training.stop import InterruptibleProgram, StopSignal
 from nmt.training.validation import Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from nmt.config import Config, DecodingConfig
+    from torch import Tensor
+
+    from nmt.config import Config, DecodingConfig, TrainingConfig
     from nmt.data.corpus import Corpus, PreparedData
-    from nmt.decoding.translator import Translator
-    from nmt.model import EncoderDecoder
+    from nmt.training.validation import Figures
 
 
 def run_training(config: Config, run_dir: Path, restart: bool = False) -> Run:
     """Train a run to its end, or resume it; return the finished run.
 
     Raises ConfigError if the run was started with a different config, DataError if the data
-    changed since, StorageError if the folder is in use, damaged or cannot be written,
-    DivergedError if training diverges, Stopped after a signal (with the state saved).
+    changed since then, StorageError if the folder is in use, damaged or cannot be written,
+    DivergedError if training diverges, and Stopped after a signal, with the state saved.
     """
     run = Run(run_dir)
     check_folder(run)
-    if restart:
-        move_aside(run)
+    aside = move_aside(run) if restart else None
     with locked(run), StopSignal() as stop, Progress(run) as progress:
+        if aside is not None:
+            progress.say(f"the old run is now {aside}")
         _train_run(run, config, progress, stop)
     return Run(run_dir)
 
@@ -64,39 +73,42 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
         progress.say(_next_commands(run))
         return
     start = find_start(run, settled, progress.warn)
-    write_config(run, settled)
-    torch.set_num_threads(settled.threads)
+    if start.fingerprints is None:
+        open_new_run(run, settled)
+    torch.set_num_threads(min(settled.threads, os.cpu_count() or 1))
 
     data = _prepare(run, config, progress, stop)
     facts = facts_of(run, settled, data, device)
     start.check_data(facts["fingerprints"])
+    write_config(run, settled)
     storage.replace_file(run.fingerprints_file, json.dumps(facts["fingerprints"]).encode())
 
+    check_memory(config, data, device, settled.precision)
     torch.manual_seed(training.seed)
     source, target = len(data.tokenizer.source), len(data.tokenizer.target)
     model = build_model(config.model, source, target, data.tokenizer.shared)
     objective = TrainingObjective(model, training.label_smoothing).to(device)
     count = sum(parameter.numel() for parameter in model.parameters())
     progress.say(
-        f"model: {count:,} parameters | {device.type}, {settled.threads} threads, "
+        f"model: {count:,} parameters | {device.type}, {torch.get_num_threads()} threads, "
         f"{settled.precision} | run folder {run.path}"
     )
     check_space(run, count, progress.warn)
+    _check_schedule(training, progress)
     start.report(facts, progress)
 
-    make_translator = functools.partial(
-        _greedy_translator, model, config, data, device, settled.precision, stop.check
-    )
     if training.compile:
         objective.compile(dynamic=True)
+    validation = Validation(
+        objective, data.valid, data.tokenizer, config, device, settled.precision
+    )
     setting = Setting(
         run=run,
         config=training,
         corpus=data.train,
         sampling=config.tokenizer.sampling > 0,
-        validate=Validation(
-            objective, data.valid, make_translator, training.batch_tokens, device, settled.precision
-        ),
+        validate=validation,
+        validation_loss=validation.loss,
         progress=progress,
         stop=stop,
         device=device,
@@ -105,11 +117,14 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
     )
     state = train(objective, setting, start.checkpoint)
     facts["step"] = state.step
-    averaged = write_final_model(run, state.averaged_steps(training), facts, progress.warn)
-    what = "mean of the checkpoints at steps" if len(averaged) > 1 else "checkpoint at step"
-    progress.say(f"final model: {what} {', '.join(map(str, averaged))}")
+
+    def validate(weights: Mapping[str, Tensor]) -> Figures:
+        return validation.of_weights(weights, stop.check)
+
+    loss = write_final_model(run, state, training, facts, validate, progress)
     if data.test is not None:
         _test(run, data.test, config.decoding, device, progress, stop)
+    progress.check_loss("of the final model", loss, state.untrained_loss)
     progress.say(_next_commands(run))
 
 
@@ -124,22 +139,14 @@ def _prepare(run: Run, config: Config, progress: Progress, stop: StopSignal) -> 
         raise
 
 
-def _greedy_translator(
-    model: EncoderDecoder,
-    config: Config,
-    data: PreparedData,
-    device: torch.device,
-    precision: Precision,
-    check_stop: Callable[[], None],
-) -> Translator:
-    """Return a greedy translator with the weights that the model has now, for validation."""
-    from nmt.decoding.engine import build_program
-    from nmt.decoding.translator import Translator
-
-    program = InterruptibleProgram(build_program(model, precision, device), check_stop)
-    greedy = {"beam_size": 1, "max_length": config.max_target_tokens}
-    decoding = config.decoding.model_copy(update=greedy)
-    return Translator(program, data.tokenizer, decoding, config.max_source_tokens)
+def _check_schedule(training: TrainingConfig, progress: Progress) -> None:
+    """Warn if the learning rate falls from the first step on."""
+    if training.schedule == "inverse_sqrt" and training.warmup_steps == 0:
+        progress.warn(
+            "training.warmup_steps: 0 with schedule: inverse_sqrt: the learning rate of step N is "
+            "learning_rate / sqrt(N), a tenth at step 100 (hint: set training.warmup_steps, or "
+            "training.schedule: constant)"
+        )
 
 
 def _test(

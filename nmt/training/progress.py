@@ -1,4 +1,4 @@
-"""What a training run prints and logs: progress bar, train.log, metrics.jsonl, TensorBoard.
+"""Output of a training run: progress bar, train.log, metrics.jsonl and TensorBoard.
 
 Logging never stops training. If a log cannot be written, for example because the disk is full, nmt
 prints one warning.
@@ -7,6 +7,7 @@ prints one warning.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import time
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
 
     from torch.utils.tensorboard import SummaryWriter
 
+    from nmt.config import TrainingConfig
     from nmt.evaluation.metrics import Scores
     from nmt.runs import Run
     from nmt.training.state import TrainState
-    from nmt.training.validation import Figures
+    from nmt.training.validation import Comparison, Figures
 
 _SHOWN = 100
 """Characters shown of an example: an untrained model may repeat itself to the length limit."""
 
 
 class Progress:
-    """Context that reports one run on standard error and in its logs.
+    """A context manager that reports a run on standard error and in its logs.
 
     An NmtError that leaves the context is written to train.log.
     """
@@ -102,7 +104,7 @@ class Progress:
         self._speed = (before + tokens, since)
 
     def restart_speed(self) -> None:
-        """Measure the speed of training from now on, after other work."""
+        """Measure the training speed from now on, without the work before."""
         self._speed = (0, time.monotonic())
 
     def skipped(self, step: int, learning_rate: float, pairs: Sequence[int]) -> None:
@@ -153,6 +155,34 @@ class Progress:
         self.record({"event": "valid", **position, **figures.as_dict(), "seconds": seconds})
         self.say(validation_text(state, figures, best))
 
+    def check_loss(self, which: str, loss: float, untrained_loss: float) -> None:
+        """Warn if a validation loss is not below that of the untrained model.
+
+        which: `after step 30` or `of the final model`. Both losses are in nats per target token;
+        untrained_loss is infinite if it is unknown.
+        """
+        if math.isfinite(untrained_loss) and not loss < untrained_loss:  # The loss may be NaN.
+            self.warn(
+                f"the validation loss {which} is {loss:.3f}, but the untrained model had "
+                f"{untrained_loss:.3f} (hint: lower training.learning_rate or raise "
+                "training.warmup_steps)"
+            )
+
+    def end(self, state: TrainState, config: TrainingConfig) -> None:
+        """Report the end of a training run that `patience` ended."""
+        if state.out_of_patience(config):
+            count = state.stale_validations
+            self.say(
+                f"training ends at step {state.step}: no better validation in {count} since step "
+                f"{state.best_step} (hint: raise training.patience above {count} to train longer)"
+            )
+
+    def comparison(self, comparison: Comparison, seconds: float) -> None:
+        """Report the validation of a mean of checkpoints, which took `seconds`."""
+        record = {"event": "average", **comparison.as_dict(), "seconds": round(seconds, 2)}
+        self.record(record)
+        self.say(comparison.text())
+
     def test(self, step: int, scores: Scores, sentences: int, beam: int, seconds: float) -> None:
         """Report the scores of the test set, translated with the final model of `step`."""
         self.record(
@@ -168,7 +198,7 @@ class Progress:
             }
         )
         self.say(
-            f"test | {sentences} sentences | beam {beam} | "
+            f"test | {sentences:,} sentences | beam {beam} | "
             f"BLEU {scores.bleu.value:.2f} (lower-case {scores.bleu_lowercase.value:.2f}) | "
             f"chrF++ {scores.chrf.value:.2f} | TER {scores.ter.value:.2f} | {duration(seconds)}"
         )
@@ -219,7 +249,7 @@ class Progress:
 
 
 def validation_text(state: TrainState, figures: Figures, best: bool) -> str:
-    """Return the lines that a user sees of a validation: its scores and a few translations."""
+    """Return the scores and a few translations of a validation as lines for the user."""
     loss, perplexity = figures.loss, figures.perplexity
     lines = [
         f"valid | step {state.step} | epoch {state.epoch_of_last_update} | loss {loss:.3f} | "

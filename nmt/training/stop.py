@@ -1,4 +1,4 @@
-"""Stopping on a signal: the handler sets a flag, and the program checks it where it can stop."""
+"""Stopping on a signal: a handler sets a flag that the program checks where it can stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# SIGUSR1 is how batch systems warn before they end a job.
+# Batch systems send SIGUSR1 before they end a job.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -35,7 +35,7 @@ class StopSignal:
         self._before: dict[signal.Signals, Any] = {}
 
     def check(self) -> None:
-        """Raise Stopped if a signal was received. Used where there is nothing to save."""
+        """Raise Stopped if a signal was received, for use where there is no state to save."""
         if self.received is not None:
             raise stopped_by(self.received, "stopped; no training progress was lost")
 
@@ -71,7 +71,7 @@ def stopped_by(signal_number: int, message: str) -> Stopped:
 
 
 class InterruptibleProgram(DecoderProgram):
-    """A decoder program with a check before each decoding step; check_stop may raise."""
+    """A decoder program that calls check_stop, which may raise, before each decoding step."""
 
     def __init__(self, program: DecoderProgram, check_stop: Callable[[], None]) -> None:
         super().__init__(program.model, program.device)
@@ -79,10 +79,10 @@ class InterruptibleProgram(DecoderProgram):
         self._check_stop = check_stop
 
     def start(self, source: Tensor, max_length: int, width: int) -> Any:
-        """Return the state of the program before the first token."""
+        """Return the program's state before the first token; see `DecoderProgram.start`."""
         return self._program.start(source, max_length, width)
 
     def step(self, tokens: Tensor, state: Any) -> Tensor:
-        """Call check_stop, then return the logits of the next token."""
+        """Call check_stop, then return the logits of the next tokens; see `DecoderProgram.step`."""
         self._check_stop()
         return self._program.step(tokens, state)

@@ -1,4 +1,4 @@
-"""The sequence of updates: which batches each one has, how many there are, and their seeds."""
+"""The sequence of updates: their batches, number and seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Update:
-    """The batches of one update, and the position in the data after it."""
+    """The batches of one update, and the next position in the data."""
 
     batches: list[Batch]
     epoch: int
@@ -29,23 +29,23 @@ class Update:
 
     @property
     def target_tokens(self) -> int:
-        """Real target tokens of all batches, including eos."""
+        """Target tokens of all batches, including eos but not padding."""
         return sum(batch.target_tokens for batch in self.batches)
 
     @property
     def pairs(self) -> list[int]:
-        """Numbers of the sentence pairs in the corpus, ascending, from 1."""
+        """The numbers of the sentence pairs in the corpus, from 1, in ascending order."""
         return sorted(int(index) + 1 for batch in self.batches for index in batch.indices)
 
 
 def updates_from(
     epoch: int, batch: int, corpus: Corpus, config: TrainingConfig, sampling: bool
 ) -> Iterator[Update]:
-    """Yield the updates from a position in the data on, without end.
+    """Yield updates without end, starting at a batch of an epoch.
 
-    epoch (from 1) and batch (from 0) number the first batch. With `sampling`, subwords are
-    sampled again in each epoch. An update never spans two epochs: the last one of an epoch may
-    have fewer than `accumulate` batches. The result is a function of the arguments.
+    epoch (from 1) and batch (from 0) number the first batch. With `sampling`, subwords are sampled
+    again in each epoch. An update never spans two epochs: the last one of an epoch may have fewer
+    than `accumulate` batches. The result is a function of the arguments.
     """
     while True:
         batches = _plan(corpus, config, epoch)
@@ -84,6 +84,6 @@ def _sampling_seed(seed: int, epoch: int) -> Callable[[int], int]:
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
-    """Return a seed of 63 bits for one purpose: a fixed hash of the run's seed and the parts."""
+    """Return a seed of 63 bits for one purpose, a fixed hash of the run's seed and the parts."""
     digest = hashlib.blake2b(repr((seed, *parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

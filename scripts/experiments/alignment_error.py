@@ -1,6 +1,6 @@
-"""Alignment error rate of every layer and head of a model trained on the built-in corpus.
+"""Measure the alignment error rate of every layer and head on the built-in corpus.
 
-The best layer, head and state are chosen on the valid split; its test figure is the one to quote.
+Layer, head and decoder state are chosen on the validation split. Report their test error rate.
 
     python scripts/experiments/alignment_error.py runs/demo [--pairs 1000] [--json FILE]
 """
@@ -20,11 +20,12 @@ from nmt.runs import find_run
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", help="run folder")
-    parser.add_argument("--pairs", type=int, default=1000, help="pairs of each split, at most")
-    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument(
+        "--pairs", type=int, default=1000, help="maximum number of pairs per split [1000]"
+    )
+    parser.add_argument("--json", type=Path, help="write all error rates to FILE", metavar="FILE")
     arguments = parser.parse_args()
 
     run = find_run(arguments.run)
@@ -38,18 +39,18 @@ def main() -> None:
     )
     best = min(valid, key=valid.__getitem__)
     print_table(test)
-    print(f"\nchosen on valid: {best}")
-    print(f"alignment error rate: valid {valid[best]:.1%}, test {test[best]:.1%}")
+    print(f"\nchosen on the validation split: {best}")
+    print(f"alignment error rate: validation {valid[best]:.1%}, test {test[best]:.1%}")
     for state in STATES:
         choice = min((c for c in valid if c.state == state), key=valid.__getitem__)
-        print(f"best of the state that {state}: {choice}: test {test[choice]:.1%}")
+        print(f"best with the state that {state}: {choice}: test {test[choice]:.1%}")
     if arguments.json:
         rows = [{**c._asdict(), "valid": valid[c], "test": test[c]} for c in valid]
         arguments.json.write_text(json.dumps({"best": best._asdict(), "rows": rows}, indent=1))
 
 
 def print_table(errors: dict[Choice, float]) -> None:
-    """Test figures in percent: a line for each layer and state, a column for each head."""
+    """Print test error rates in percent: one line per layer and state, one column per head."""
     heads = list(dict.fromkeys(choice.head for choice in errors))
     print("alignment error rate on test, %")
     print(f"{'layer':<6}{'state':<10}" + "".join(f"{head!s:>7}" for head in heads))

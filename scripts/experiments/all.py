@@ -1,9 +1,9 @@
-"""All experiments that train, one after the other; started again, it goes on where it stopped.
+"""Run all experiments that train; run the same command again to resume.
 
     python scripts/experiments/all.py --data multi30k-en-de
 
-A model that several experiments need is trained once. speed.py and cost.py are left out: they
-measure time, and want a machine that does nothing else.
+A model that several experiments need is trained once. speed.py and cost.py are not included,
+because they measure time and need a machine without other load.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(given: Sequence[str] | None = None) -> None:
     long = arguments.runs / "long-lines"
     long_lines.write(long)
     length.main([*shared, str(arguments.data)])
-    # The phrasebook has not enough words for the base's vocabulary.
+    # The phrasebook has too few words for the vocabulary size of base.yaml.
     few = ["--set", "tokenizer.vocab_size=2000"]
     length.main([*shared, str(long), "--name", "length-long", *few])
     for experiment in (heads, positions, scaling, causality, locality, overfitting):

@@ -1,4 +1,4 @@
-"""Training without the causal mask: the loss falls, translation breaks.
+"""Train without the causal mask: the loss falls to nearly zero and translation fails.
 
 python scripts/experiments/causality.py --data multi30k-en-de
 """
@@ -19,12 +19,12 @@ from nmt.model.masks import self_attention_mask
 def mask_with_the_future(
     segments: Tensor, *, causal: bool = False, window: int | None = None
 ) -> Tensor:
-    """Return the mask of self-attention with which the decoder attends to later positions, too."""
+    """Return a self-attention mask that lets the decoder attend to later positions too."""
     return self_attention_mask(segments, window=window)
 
 
 def no_causal_mask() -> AbstractContextManager[object]:
-    """Context in which training and validation loss see the future; beam search cannot."""
+    """Return a context without the causal mask; beam search is not affected."""
     return mock.patch.object(transformer, "self_attention_mask", mask_with_the_future)
 
 

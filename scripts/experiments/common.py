@@ -1,7 +1,7 @@
-"""What all experiments share: train variants through `nmt.training`, measure, write and draw.
+"""Shared code of the experiments: train variants through `nmt.training`, measure, write and plot.
 
-A variant is trained once: its run folder is named by data, steps and name, and a program that is
-started again, or another one that needs the same variant, takes the finished run.
+A variant is trained once. Its run folder is named after the data and the variant, and every program
+that needs this variant uses the finished run.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 VALIDATION_PAIRS = 300
 BASE = Path(__file__).with_name("base.yaml")
-COLOURS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#5c5c5c")
+COLORS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#5c5c5c")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One model of an experiment: the base config with overrides, perhaps altered code."""
+    """One model of an experiment: the base config with overrides and, in some, altered code."""
 
     name: str
-    """Name of the run folder; variants of the same name must be the same in all experiments."""
+    """Name of the run folder. Variants with one name must be identical in all experiments."""
     overrides: tuple[str, ...] = ()
-    """`KEY=VALUE` as for `nmt train --set`."""
+    """Config overrides `KEY=VALUE`, as for `nmt train --set`."""
     label: str = ""
-    """Name in tables and plots, if another one."""
+    """Name in tables and plots. Default: `name`."""
     altered: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Context in which the model differs from the one that nmt ships."""
+    """Context manager that changes the code of nmt while the variant is trained and tested."""
 
     @property
     def title(self) -> str:
@@ -59,7 +59,7 @@ class Variant:
 
 
 TRANSFORMER = Variant("transformer", label="Transformer")
-# Wider and shallower, so that it has about as many parameters as the Transformer.
+# Wider and shallower than the base, to have about as many parameters as the Transformer.
 RECURRENT = (
     "model.architecture=rnn",
     "model.d_model=192",
@@ -74,24 +74,25 @@ RNN_ATTENTION = Variant(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a variant."""
+    """Results of a variant."""
 
     title: str
     parameters: int
     bleu: float
-    """Mixed-case BLEU of the test set with beam search, and the half-width of its 95 % interval."""
+    """Mixed-case BLEU of the test set with beam search."""
     bleu_interval: float
+    """Half-width of the 95 % bootstrap interval."""
     chrf: float
     lengths: list[LengthRow]
     """BLEU by source length in words."""
     training: list[dict[str, float]] = field(repr=False)
-    """Records of metrics.jsonl: step, nll (with dropout), ..."""
+    """Training records of metrics.jsonl, with step and nll (nats per token, with dropout)."""
     validation: list[dict[str, float]] = field(repr=False)
-    """Records of metrics.jsonl: step, loss (without dropout), bleu (greedy), ..."""
+    """Validation records, with step, loss (nats per token, without dropout) and bleu (greedy)."""
 
     @property
     def last_training_loss(self) -> float:
-        """Mean of the last five records, nats a token."""
+        """Mean training loss of the last five records, in nats per token."""
         return statistics.fmean(record["nll"] for record in self.training[-5:])
 
     @property
@@ -103,7 +104,7 @@ class Outcome:
         return self.validation[-1]["loss"]
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures that a page or a plot needs, rounded."""
+        """Return the rounded values for the page and the plots as a JSON object."""
         keep = {
             "training": [(r["step"], round(r["nll"], 4)) for r in self.training],
             "validation": [
@@ -115,7 +116,7 @@ class Outcome:
 
 
 def rounded(value: Any) -> Any:
-    """Floats to four digits after the point, inside lists and dicts too."""
+    """Round floats to four decimals, also in lists and dicts."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
@@ -124,31 +125,34 @@ def rounded(value: Any) -> Any:
 
 
 def arguments_for(file: str, doc: str | None, *, data: bool = True) -> argparse.ArgumentParser:
-    """The options that all experiments have; file and doc are those of the program."""
+    """Return a parser with the options of all experiments for a program and its docstring."""
     description = (doc or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(prog=Path(file).name, description=description)
+    add = parser.add_argument
     if data:
-        parser.add_argument(
+        add(
             "--data",
             type=Path,
             required=True,
             metavar="DIR",
-            help="folder with train.en, train.de, val.*, test*.* (or .gz)",
+            help="folder with train.en, train.de, val.*, test*.*, plain or .gz",
         )
-        parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
-        parser.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="for all variants"
+        add(
+            "--runs",
+            type=Path,
+            default=Path("runs/experiments"),
+            help="run folders [runs/experiments]",
         )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="results/ and images/")
+        add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
+    add("--threads", type=int, default=1, help="number of CPU threads [1]")
+    add("--docs", type=Path, default=ROOT / "docs", help="folder of why-attention.md [docs]")
     return parser
 
 
 def parse(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """Parsed arguments, with the `command` by which others repeat the experiment: without the
-    options that change no figure, and without the folders above the data."""
+    """Parse the arguments and add `command`, which repeats the experiment on another machine."""
     parsed = parser.parse_args(arguments)
     words = ["python", f"scripts/experiments/{parser.prog}"]
     for name, value in vars(parsed).items():
@@ -162,7 +166,7 @@ def parse(
 
 
 def run(main: Callable[[], object]) -> None:
-    """Run a program; an error of nmt, or its stop after Ctrl-C, ends it with a line."""
+    """Run a program and exit with a short message, not a traceback, on an nmt error or Ctrl-C."""
     try:
         main()
     except NmtError as error:
@@ -170,19 +174,19 @@ def run(main: Callable[[], object]) -> None:
 
 
 def files(folder: Path, split: str) -> tuple[Path, Path]:
-    """The English and the German file of a split whose names begin with `split`."""
+    """Return the English and the German file whose names start with `split`, or exit."""
     found = []
     for language in ("en", "de"):
         name = f"{split}*.{language}"
         paths = sorted([*folder.glob(name), *folder.glob(f"{name}.gz")])
         if not paths:
-            sys.exit(f"error: no {name} or {name}.gz in {folder}")
+            sys.exit(f"error: {folder} has no file {name} or {name}.gz")
         found.append(paths[0])
     return found[0], found[1]
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, plain or .gz."""
+    """Return the cleaned lines of a text file, plain or .gz."""
     import gzip
 
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -190,7 +194,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def first_lines(arguments: argparse.Namespace, split: str, count: int) -> tuple[Path, Path]:
-    """The English and the German file of the first pairs of a split, below the runs folder."""
+    """Write the first `count` pairs of a split to files; return the English and the German file."""
     folder = arguments.runs / arguments.data.name / "data"
     folder.mkdir(parents=True, exist_ok=True)
     made = []
@@ -204,8 +208,8 @@ def first_lines(arguments: argparse.Namespace, split: str, count: int) -> tuple[
 
 
 def train(variant: Variant, arguments: argparse.Namespace) -> Run:
-    """Train the variant, or go on, or take the finished run."""
-    # A validation translates, which costs as much as many updates: a part of the pairs must do.
+    """Train the variant, resume its training, or return the finished run."""
+    # Use a part of the validation pairs, because translating them takes as long as many steps.
     sides = (*files(arguments.data, "train"), *first_lines(arguments, "val", VALIDATION_PAIRS))
     names = ("train.source", "train.target", "valid.source", "valid.target")
     overrides = [
@@ -219,7 +223,7 @@ def train(variant: Variant, arguments: argparse.Namespace) -> Run:
 
 
 def measure(variant: Variant, arguments: argparse.Namespace) -> Outcome:
-    """Train the variant and translate the test set with it (once: the translations are kept)."""
+    """Train the variant and score its translations of the test set, which are kept in a file."""
     print(f"== {variant.title}", file=sys.stderr)
     with variant.altered():
         run = train(variant, arguments)
@@ -255,9 +259,10 @@ def save(
 ) -> None:
     """Print the tables, write docs/results/EXPERIMENT.json and fill in docs/why-attention.md."""
     print("\n\n".join(tables))
+    threads = f"{arguments.threads} thread{'s' if arguments.threads > 1 else ''}"
     document = {
         "command": arguments.command,
-        "machine": f"{_processor()}, {arguments.threads} thread(s), torch {torch.__version__}",
+        "machine": f"{_processor()}, {threads}, torch {torch.__version__}",
         "tables": list(tables),
         **more,
         "variants": [outcome.to_dict() for outcome in outcomes],
@@ -265,24 +270,27 @@ def save(
     path = arguments.docs / "results" / f"{experiment}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(rounded(document), ensure_ascii=False, separators=(",", ":"))
-    # A line for each variant, so that a difference can be read.
+    # One line per variant keeps diffs readable.
     path.write_text(text.replace('{"title"', '\n{"title"') + "\n", encoding="utf-8")
     print(f"wrote {path}", file=sys.stderr)
     _fill_in(arguments.docs / "why-attention.md", experiment, document)
 
 
 def _fill_in(page: Path, experiment: str, document: dict[str, Any]) -> None:
-    """Put tables, plot and command between the page's comments `EXPERIMENT` and `end`."""
+    """Replace the text between the comments `EXPERIMENT` and `end` by tables, plot and command."""
     begin, end = f"<!-- {experiment} -->\n", "<!-- end -->"
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     before, found, rest = text.partition(begin)
     if not found:
-        print(f"{page} has no place for {experiment}", file=sys.stderr)
+        print(
+            f"warning: {page} has no comment <!-- {experiment} --> and was not changed",
+            file=sys.stderr,
+        )
         return
     parts = [
         *document["tables"],
         f"![{experiment}](images/{experiment}.svg)",
-        f"`{document['command']}` on {document['machine']}; [figures](results/{experiment}.json).",
+        f"`{document['command']}` on {document['machine']}; [data](results/{experiment}.json).",
     ]
     after = rest.partition(end)[2]
     text = before + begin + "\n".join(f"{part}\n" for part in parts) + end + after
@@ -297,13 +305,13 @@ def _processor() -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns but the first are aligned to the right."""
+    """Return a Markdown table. All columns except the first are aligned to the right."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rule, *rows))
 
 
 def score_table(outcomes: Sequence[Outcome]) -> str:
-    """The table that most experiments have in common."""
+    """Return a table of scores, losses (nats per token) and parameters, one row per outcome."""
     return table(
         ("", "BLEU", "chrF++", "training loss", "validation loss", "parameters"),
         [
@@ -321,11 +329,11 @@ def score_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty figure with so many plots side by side, and no frame around them."""
+    """Return an empty figure and its axes: `columns` plots side by side, without a frame."""
     import matplotlib
 
     matplotlib.use("svg")
-    # Text as text keeps the file small; a fixed salt gives the same file for the same figures.
+    # Text as text keeps the file small. A fixed salt makes the file reproducible.
     matplotlib.rcParams.update(
         {"svg.fonttype": "none", "svg.hashsalt": "nmt", "font.family": "sans-serif"}
     )
@@ -336,7 +344,7 @@ def figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
     for axis in axes[0]:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
-        axis.set_prop_cycle(color=COLOURS)
+        axis.set_prop_cycle(color=COLORS)
     return made, list(axes[0])
 
 
@@ -349,28 +357,28 @@ def save_figure(made: Figure, experiment: str, arguments: argparse.Namespace) ->
     print(f"wrote {path} ({path.stat().st_size / 1000:.0f} KB)", file=sys.stderr)
 
 
-def draw_curves(axis: Axes, outcomes: Sequence[Outcome], figure_of: str) -> None:
-    """Training `nll`, or `loss` or `bleu` of validation, by step."""
+def draw_curves(axis: Axes, outcomes: Sequence[Outcome], value: str) -> None:
+    """Plot a value by step: `nll` of training, or `loss` or `bleu` of validation."""
     for outcome in outcomes:
-        records = outcome.training if figure_of == "nll" else outcome.validation
+        records = outcome.training if value == "nll" else outcome.validation
         axis.plot(
             [record["step"] for record in records],
-            [record[figure_of] for record in records],
+            [record[value] for record in records],
             label=outcome.title,
             linewidth=1.4,
         )
     names = {"nll": "training loss (nats)", "loss": "validation loss (nats)"}
-    axis.set(xlabel="updates", ylabel=names.get(figure_of, "validation BLEU (greedy)"))
+    axis.set(xlabel="steps", ylabel=names.get(value, "validation BLEU (greedy)"))
 
 
 def draw_scores(axis: Axes, outcomes: Sequence[Outcome]) -> None:
-    """Test BLEU as bars with 95 % intervals."""
+    """Plot test BLEU as bars with 95 % intervals."""
     places = range(len(outcomes))
     axis.barh(
         places,
         [o.bleu for o in outcomes],
         xerr=[o.bleu_interval for o in outcomes],
-        color=[COLOURS[i % len(COLOURS)] for i in places],
+        color=[COLORS[i % len(COLORS)] for i in places],
         height=0.6,
     )
     axis.set_yticks(places, [o.title for o in outcomes])

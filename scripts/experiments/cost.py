@@ -1,10 +1,10 @@
-"""Time and memory of attention by length: the formula as written against torch's fused kernel.
+"""Compare time and memory of attention by length: the formula against torch's fused kernel.
 
     python scripts/experiments/cost.py
 
-Forward and backward pass, one sentence, 4 heads, d_k = 64, float32. Each figure comes from a
-process of its own: time is processor time, which other work on the machine changes little;
-memory is what its peak grew by.
+Forward and backward pass, one sentence, 4 heads, d_k = 64, float32. Each value comes from a
+separate process. Time is processor time, which depends little on other load; memory is the growth
+of peak memory.
 """
 
 from __future__ import annotations
@@ -18,37 +18,43 @@ import time
 from typing import Any
 
 import torch
+from torch import nn
 
-from nmt.model.attention import Kernel, scaled_dot_product_attention
+from nmt.kernels.attention import FusedAttention
+from nmt.model.attention import MultiHeadAttention
 
 HEADS, D_K = 4, 64
-KERNELS: tuple[Kernel, ...] = ("formula", "fused")
+KERNELS: dict[str, type[MultiHeadAttention]] = {
+    "formula": MultiHeadAttention,
+    "fused": FusedAttention,
+}
 
 
 def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
-def run_once(kernel: Kernel, length: int) -> float:
-    """Processor seconds of a forward and backward pass."""
+def run_once(kernel: str, length: int) -> float:
+    """Return the processor time of a forward and backward pass, in seconds."""
     q, k, v = (torch.randn(1, HEADS, length, D_K, requires_grad=True) for _ in range(3))
+    attention = KERNELS[kernel](HEADS * D_K, HEADS, nn.Dropout(0.0))
     upstream = torch.randn(1, HEADS, length, D_K)
     begin = time.process_time()
-    scaled_dot_product_attention(q, k, v, kernel=kernel).backward(upstream)  # type: ignore[no-untyped-call]
+    attention.scaled_dot_product_attention(q, k, v, None, None).backward(upstream)  # type: ignore[no-untyped-call]
     return time.process_time() - begin
 
 
-def measure_here(kernel: Kernel, length: int, threads: int, repetitions: int) -> dict[str, Any]:
+def measure_here(kernel: str, length: int, threads: int, repetitions: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
-    run_once(kernel, 32)  # loads what is loaded only once
+    run_once(kernel, 32)  # loads libraries
     before = peak_megabytes()
     run_once(kernel, length)
-    megabytes = peak_megabytes() - before  # repetitions would add the allocator's left-overs
+    megabytes = peak_megabytes() - before  # repetitions would add memory that the allocator keeps
     seconds = min(run_once(kernel, length) for _ in range(repetitions))
     return {"seconds": seconds, "megabytes": megabytes}
 
 
-def measure_apart(kernel: Kernel, length: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_apart(kernel: str, length: int, arguments: argparse.Namespace) -> dict[str, Any]:
     numbers = map(str, (length, arguments.threads, arguments.repetitions))
     command = [sys.executable, __file__, "--measure", kernel, *numbers]
     found: dict[str, Any] = json.loads(subprocess.run(command, stdout=-1, check=True).stdout)
@@ -56,12 +62,16 @@ def measure_apart(kernel: Kernel, length: int, arguments: argparse.Namespace) ->
 
 
 def main() -> None:
-    # The measuring process leaves out the imports that it does not need.
+    # Measuring processes do not import common, because its imports would add to their memory.
     import common
 
     parser = common.arguments_for(__file__, __doc__, data=False)
-    parser.add_argument("--longest", type=int, default=4096)
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument(
+        "--longest", type=int, default=4096, help="longest sentence in tokens [4096]"
+    )
+    parser.add_argument(
+        "--repetitions", type=int, default=5, help="runs per length; the fastest counts [5]"
+    )
     arguments = common.parse(parser)
     lengths = [2**k for k in range(6, arguments.longest.bit_length())]
     results = {
@@ -83,8 +93,8 @@ def main() -> None:
     made, axes = common.figure(2)
     for axis, what, scale in zip(axes, ("seconds", "megabytes"), (1000, 1), strict=True):
         for kernel in KERNELS:
-            figures = [row[what] * scale for row in results[kernel]]
-            axis.plot(lengths, figures, "o-", label=kernel)
+            values = [row[what] * scale for row in results[kernel]]
+            axis.plot(lengths, values, "o-", label=kernel)
         axis.set(xlabel="length (tokens)", xscale="log", yscale="log")
         axis.set_xticks(lengths, [str(length) for length in lengths])
         axis.minorticks_off()
@@ -98,6 +108,6 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
         measured, *numbers = sys.argv[2:]
-        print(json.dumps(measure_here(measured, *map(int, numbers))))  # type: ignore[arg-type]
+        print(json.dumps(measure_here(measured, *map(int, numbers))))
     else:
         main()

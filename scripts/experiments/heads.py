@@ -1,4 +1,4 @@
-"""One attention head against many, at the same width and number of parameters.
+"""Compare 1, 4 and 16 attention heads at the same width and number of parameters.
 
 python scripts/experiments/heads.py --data multi30k-en-de
 """

@@ -1,4 +1,4 @@
-"""BLEU against the length of the source: one fixed vector, attention, Transformer.
+"""Compare BLEU by source length: RNN with a fixed vector, RNN with attention, Transformer.
 
 python scripts/experiments/length.py --data multi30k-en-de
 python scripts/experiments/length.py --data runs/long-lines --name length-long \\
@@ -14,7 +14,7 @@ import common
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = common.arguments_for(__file__, __doc__)
-    parser.add_argument("--name", default="length", help="name of the result")
+    parser.add_argument("--name", default="length", help="name of the result files [length]")
     arguments = common.parse(parser, given)
     variants = (common.FIXED_VECTOR, common.RNN_ATTENTION, common.TRANSFORMER)
     outcomes = [common.measure(variant, arguments) for variant in variants]

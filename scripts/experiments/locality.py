@@ -1,4 +1,4 @@
-"""Locality: self-attention in a window, and a learned bias by distance.
+"""Limit self-attention to a window, or learn a bias per distance.
 
 python scripts/experiments/locality.py --data multi30k-en-de
 """
@@ -21,7 +21,7 @@ RELATIVE = common.Variant(
 
 
 def learned_bias(run: Run, reach: int = 12) -> dict[str, list[list[float]]]:
-    """Bias of each head by distance key - query, -reach to reach, of encoder and decoder."""
+    """Return the biases (heads, 2 * reach + 1) of encoder and decoder by key - query distance."""
     model = load_model(run, torch.device("cpu"))
     assert isinstance(model, Transformer)
     found = {}

@@ -1,9 +1,9 @@
-"""Write long sentence pairs: lines of the built-in corpus, one to eight of them joined.
+"""Write long sentence pairs by joining one to eight lines of the built-in corpus.
 
     python scripts/experiments/long_lines.py runs/experiments/long-lines
 
-The folder then serves the other experiments as --data. Every number of parts is equally
-frequent in every split.
+The other experiments accept the folder as --data. Each number of joined lines is equally frequent
+in every split.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST = 8
 
 
 def write(folder: Path) -> None:
-    """Write what is missing of train, val and test, English and German."""
+    """Write train, val and test in English and German, except files that exist."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (split, count) in SPLITS.items():
         paths = [folder / f"{name}.{language}" for language in ("en", "de")]
@@ -42,12 +42,14 @@ def write(folder: Path) -> None:
         for path, lines in zip(paths, zip(*pairs, strict=True), strict=True):
             storage.replace_file(path, "".join(f"{line}\n" for line in lines).encode())
         words = sorted(len(source.split()) for source, _ in pairs)
-        print(f"{name}: {count} pairs, {words[0]} to {words[-1]} words, median {words[count // 2]}")
+        print(
+            f"{name}: {count:,} pairs, {words[0]} to {words[-1]} words, median {words[count // 2]}"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder for the files")
     write(parser.parse_args().folder)
 
 

@@ -1,4 +1,4 @@
-"""Overfitting: 1,000, 5,000 and all training pairs, with more and more regularization.
+"""Compare regularization with 1,000, 5,000 and all training pairs.
 
 python scripts/experiments/overfitting.py --data multi30k-en-de
 """
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import common
 
-# The vocabulary shrinks with the data: a piece that is never seen cannot be learned.
+# Pairs: vocabulary size. Pieces that never occur in training cannot be learned.
 SIZES = {1_000: 1_000, 5_000: 2_000, 29_000: 4_000}
-# Enough to overfit; this is less than the base, because so many variants are trained.
-UPDATES = ("training.max_steps=300", "training.warmup_steps=45", "training.valid_every=50")
+# Enough steps to overfit 1,000 pairs; fewer than in base.yaml because there are 12 variants.
+STEPS = ("training.max_steps=300", "training.warmup_steps=45", "training.valid_every=50")
 REGULARIZATION: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("none", ("model.dropout=0.0", "training.label_smoothing=0.0")),
     ("dropout", ("model.dropout=0.3", "training.label_smoothing=0.0")),
@@ -26,14 +26,14 @@ REGULARIZATION: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def variant(arguments: argparse.Namespace, pairs: int, number: int) -> common.Variant:
-    """A row of the table: a model of SIZES and one of REGULARIZATION."""
+    """Return the variant of a row: number of pairs and index in REGULARIZATION."""
     title, overrides = REGULARIZATION[number]
     source, target = common.first_lines(arguments, "train", pairs)
     settings = (
         f"data.train.source={source}",
         f"data.train.target={target}",
         f"tokenizer.vocab_size={SIZES[pairs]}",
-        *UPDATES,
+        *STEPS,
         *overrides,
     )
     return common.Variant(f"pairs-{pairs}-{number}", settings, f"{pairs:,} pairs, {title}")
@@ -64,24 +64,24 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     made, axes = common.figure(len(groups))
     for axis, outcomes, pairs in zip(axes, groups, SIZES, strict=True):
-        for outcome, (title, _), colour in zip(
-            outcomes, REGULARIZATION, common.COLOURS, strict=False
+        for outcome, (title, _), color in zip(
+            outcomes, REGULARIZATION, common.COLORS, strict=False
         ):
             training, validation = outcome.training, outcome.validation
             axis.plot(
                 [r["step"] for r in validation],
                 [r["loss"] for r in validation],
-                color=colour,
+                color=color,
                 label=title,
             )
             axis.plot(
                 [r["step"] for r in training],
                 [r["nll"] for r in training],
-                color=colour,
+                color=color,
                 linestyle=":",
                 linewidth=1,
             )
-        axis.set(title=f"{pairs:,} pairs", xlabel="updates", ylim=(0, 8))
+        axis.set(title=f"{pairs:,} pairs", xlabel="steps", ylim=(0, 8))
     axes[0].set(ylabel="loss (nats): validation, training dotted")
     axes[-1].legend(frameon=False)
     common.save_figure(made, "overfitting", arguments)

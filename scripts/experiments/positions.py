@@ -1,4 +1,4 @@
-"""Word order: no positional encoding, sinusoids, rotation, a learned bias by distance.
+"""Compare positional encodings: none, sinusoidal, rotary, and a learned bias per distance.
 
 python scripts/experiments/positions.py --data multi30k-en-de
 """

@@ -1,4 +1,4 @@
-"""Attention without the division by sqrt(d_k): what it does to gradients, and to training.
+"""Measure attention weights, gradients and training without the division by sqrt(d_k).
 
 python scripts/experiments/scaling.py --data multi30k-en-de
 """
@@ -24,7 +24,7 @@ Weights = Callable[[Tensor, Tensor], Tensor]
 def unscaled_attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None = None, bias: Tensor | None = None
 ) -> Tensor:
-    """softmax(QK^T): the paper's formula without its scale."""
+    """Return softmax(QK^T): the formula of Vaswani et al. (2017) without the division."""
     return scaled_attention_weights(query * math.sqrt(query.shape[-1]), key, mask, bias)
 
 
@@ -32,13 +32,15 @@ scaled_attention_weights = attention.attention_weights
 
 
 def unscaled() -> AbstractContextManager[object]:
-    """Context in which the formula of `nmt.model.attention` does not scale."""
+    """Return a context in which `nmt.model.attention` does not divide by sqrt(d_k)."""
     return mock.patch.object(attention, "attention_weights", unscaled_attention_weights)
 
 
 def largest_weight_and_gradient(weights_of: Weights, d_k: int) -> tuple[float, float]:
-    """For random queries and keys of variance 1 over 20 keys: the mean of the largest weight,
-    and the root mean square of d(output) / d(query) with random values."""
+    """Return the mean of the largest weight and the RMS of d(output) / d(query).
+
+    Queries, 20 keys and values are random with variance 1.
+    """
     torch.manual_seed(1)
     query = torch.randn(1, 1, 2000, d_k, requires_grad=True)
     key, value = torch.randn(1, 1, 20, d_k), torch.randn(1, 1, 20, 1)

@@ -1,9 +1,9 @@
-"""Training speed by sentence length: recurrent steps wait for each other, attention does not.
+"""Compare training speed by sentence length: RNN, RNN with attention, Transformer.
 
     python scripts/experiments/speed.py [--device cuda]
 
-No training and no data: random ids, forward and backward pass. Beside tokens a second the
-program gives the rate of arithmetic, for the models do not compute the same amount a token.
+It measures forward and backward passes on random ids and needs no data. FLOP rates are reported
+too, because the models do different amounts of computation per token.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ def config_of(variant: common.Variant) -> Config:
     return load_config(common.BASE, variant.overrides)
 
 
-def update(model: EncoderDecoder, ids: torch.Tensor) -> None:
-    """Forward and backward pass of a batch whose target is its source."""
+def forward_and_backward(model: EncoderDecoder, ids: torch.Tensor) -> None:
+    """Run a forward and backward pass of a batch whose target is its source.
+
+    ids: (batch, length) int64, without padding.
+    """
     tokens = Tokens.padded(ids, torch.ones_like(ids, dtype=torch.bool))
     hidden = model.decode(tokens, model.encode(tokens)).flatten(0, 1)
     loss, _ = linear_cross_entropy(hidden, model.output_weight, ids.flatten(), 0.1)
@@ -42,10 +45,14 @@ def update(model: EncoderDecoder, ids: torch.Tensor) -> None:
 
 def main() -> None:
     parser = common.arguments_for(__file__, __doc__, data=False)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--batch-tokens", type=int, default=2048, help="target tokens a batch")
-    parser.add_argument("--longest", type=int, default=256)
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device [cpu]")
+    parser.add_argument(
+        "--batch-tokens", type=int, default=2048, help="target tokens per batch [2048]"
+    )
+    parser.add_argument("--longest", type=int, default=256, help="longest sentence in tokens [256]")
+    parser.add_argument(
+        "--repetitions", type=int, default=5, help="runs per length; the fastest counts [5]"
+    )
     arguments = common.parse(parser)
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
@@ -63,13 +70,13 @@ def main() -> None:
         ids = ids.to(arguments.device)
         for number, model in enumerate(models):
             with FlopCounterMode(display=False) as counter:
-                update(model, ids)
+                forward_and_backward(model, ids)
             flops[number, length] = counter.get_total_flops()
-        # In turn, so that other work on the machine slows all of them alike.
+        # Alternate between models, so that other load slows all of them equally.
         for _ in range(arguments.repetitions):
             for number, model in enumerate(models):
                 begin = time.perf_counter()
-                update(model, ids)
+                forward_and_backward(model, ids)
                 seconds.setdefault((number, length), []).append(time.perf_counter() - begin)
 
     results: list[dict[str, Any]] = []

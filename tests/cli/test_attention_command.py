@@ -79,7 +79,7 @@ def failure(result: Result) -> str:
     return f"{result.exception.message}; {result.exception.hint}"
 
 
-def test_terminal_shows_the_mean_of_the_most_decided_layer(nmt: Command) -> None:
+def test_terminal_map_shows_mean_of_most_concentrated_layer(nmt: Command) -> None:
     result = nmt("attention", "the dog runs .", "--target", "a tree")
     assert result.exit_code == 0, result.exception
     assert re.match(r"encoder-decoder attention, layer [12], mean of heads\n\n", result.stdout)
@@ -89,7 +89,7 @@ def test_terminal_shows_the_mean_of_the_most_decided_layer(nmt: Command) -> None
     assert "model:" in result.stderr
 
 
-def test_terminal_shows_what_is_asked_for(nmt: Command) -> None:
+def test_terminal_map_follows_kind_layer_and_head_options(nmt: Command) -> None:
     result = nmt("attention", "a tree", "--kind", "encoder", "--layer", 1, "--head", 2, "--ascii")
     assert result.stdout.startswith("encoder self-attention, layer 1, head 2\n")
     assert result.stdout.isascii()
@@ -98,7 +98,7 @@ def test_terminal_shows_what_is_asked_for(nmt: Command) -> None:
     assert nmt("attention", "a tree", "--head", 1).stdout.count("head 1") == 2
 
 
-def test_json(nmt: Command, tmp_path: Path) -> None:
+def test_json_output_has_every_head_and_rows_sum_to_one(nmt: Command, tmp_path: Path) -> None:
     path = tmp_path / "map.json"
     assert nmt("attention", "a tree", "-t", "the dog", "-o", path).exit_code == 0
     data = json.loads(path.read_text(encoding="utf-8"))
@@ -113,7 +113,7 @@ def test_json(nmt: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".html", ".svg", ".png"])
-def test_files(nmt: Command, tmp_path: Path, suffix: str) -> None:
+def test_output_format_follows_file_suffix(nmt: Command, tmp_path: Path, suffix: str) -> None:
     if suffix != ".html":
         pytest.importorskip("matplotlib")
     path = tmp_path / f"map{suffix}"
@@ -123,21 +123,21 @@ def test_files(nmt: Command, tmp_path: Path, suffix: str) -> None:
     assert path.read_bytes()[:5] in (b"<!doc", b"<?xml", b"\x89PNG\r")
 
 
-def test_wrong_wishes(nmt: Command) -> None:
-    assert "end it with .png" in failure(nmt("attention", "a tree", "-o", "map.pdf"))
+def test_invalid_arguments_raise_usage_error(nmt: Command) -> None:
+    assert "use one of .png" in failure(nmt("attention", "a tree", "-o", "map.pdf"))
     assert "neither a number" in failure(nmt("attention", "a tree", "--head", "0"))
-    assert "layers count from 1 to 2" in failure(nmt("attention", "a tree", "--layer", 3))
+    assert "use a layer from 1 to 2" in failure(nmt("attention", "a tree", "--layer", 3))
     assert "the sentence is empty" in failure(nmt("attention", "  "))
 
 
-def test_align(nmt: Command, tmp_path: Path) -> None:
+def test_align_prints_one_line_per_pair(nmt: Command, tmp_path: Path) -> None:
     source, target = tmp_path / "s", tmp_path / "t"
     source.write_text("the dog runs .\n\na tree\n" + "tree " * 40 + "\n", encoding="utf-8")
     target.write_text("the cat .\nhouse\na house\na\n", encoding="utf-8")
     result = nmt("align", "-s", source, "-t", target)
     assert result.exit_code == 0, result.exception
     assert "aligning by layer 2, mean of heads, of the state that predicts" in result.stderr
-    assert "line 4: no words, or more than 30 tokens: no links" in result.stderr
+    assert "line 4: no links: a side has no words or more than 30 tokens" in result.stderr
     lines = result.stdout.split("\n")
     assert [len(line) > 0 for line in lines[:1]] + lines[3:] == [True, "", ""]
     assert lines[1] == ""
@@ -152,10 +152,10 @@ def test_align(nmt: Command, tmp_path: Path) -> None:
     assert "aligning by layer 2, head 1, of the state that predicts" in given.stderr
 
 
-def test_align_counts_lines(nmt: Command, tmp_path: Path) -> None:
+def test_align_rejects_unequal_line_counts(nmt: Command, tmp_path: Path) -> None:
     source, target = tmp_path / "s", tmp_path / "t"
     source.write_text("a\nb\n", encoding="utf-8")
     target.write_text("a\n", encoding="utf-8")
     result = nmt("align", "-s", source, "-t", target)
     assert isinstance(result.exception, NmtError)
-    assert f"{target} has only 1 lines" in result.exception.message
+    assert f"{target} ends after line 1" in result.exception.message

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_check_shows_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(folder.iterdir())
     check(folder / "config.yaml", ["data.drop_duplicates=true"])
     shown = capsys.readouterr()
@@ -59,7 +59,7 @@ def test_check_shows_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert sorted(folder.iterdir()) == before
 
 
-def test_check_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(folder / "config.yaml", json=True)
     splits = json.loads(capsys.readouterr().out)["splits"]
     assert splits["train"]["lines"] == 5
@@ -67,8 +67,8 @@ def test_check_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert splits["valid"]["source"]["tokens"] > 0
 
 
-def test_check_refuses(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="largest possible is"):
+def test_check_of_invalid_config_or_data_raises_error(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="largest possible size is"):
         check(folder / "config.yaml", ["tokenizer.vocab_size=5000"])
     (folder / "train.de").write_text("x\n")
     with pytest.raises(DataError, match=r"train\.en has 5 lines but train\.de has 1"):
@@ -100,7 +100,7 @@ def converted(command: Any, text: bytes, path: Path, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("ids", [False, True])
-def test_there_and_back(model: str, tmp_path: Path, ids: bool) -> None:
+def test_detokenized_text_is_the_cleaned_input(model: str, tmp_path: Path, ids: bool) -> None:
     text = "a dog runs\n\n  </s> 日本\r\n\u2028x\u0085y".encode()
     how = {"model": model, "ids": ids}
     tokens = converted(tokenize, text, tmp_path / "in", **how)
@@ -112,7 +112,7 @@ def test_there_and_back(model: str, tmp_path: Path, ids: bool) -> None:
     assert back.decode() == "a dog runs\n\n</s> 日本\nx y\n"
 
 
-def test_several_files_in_order(model: str, tmp_path: Path) -> None:
+def test_several_files_are_tokenized_in_order(model: str, tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"the cat\n")
     output = io.BytesIO()
     with pytest.MonkeyPatch.context() as patch:
@@ -123,13 +123,13 @@ def test_several_files_in_order(model: str, tmp_path: Path) -> None:
     assert not end
 
 
-def test_detokenize_refuses_what_is_no_id(model: str, tmp_path: Path) -> None:
+def test_detokenize_with_invalid_id_raises_data_error(model: str, tmp_path: Path) -> None:
     for text in (b"5 x\n", b"5 290\n", b"-1\n", "²\n".encode()):
         with pytest.raises(DataError, match=r"ids:1: .* is not an id from 0 to 289"):
             converted(detokenize, text, tmp_path / "ids", model=model, ids=True)
 
 
-def test_bad_bytes_are_repaired_and_said(
+def test_invalid_utf8_is_repaired_with_warning(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tokens = converted(tokenize, b"a\xff\n", tmp_path / "in", model=model)
@@ -137,6 +137,6 @@ def test_bad_bytes_are_repaired_and_said(
     assert "in:1: not valid UTF-8" in capsys.readouterr().err
 
 
-def test_no_such_run() -> None:
+def test_unknown_run_raises_usage_error() -> None:
     with pytest.raises(UsageError, match="no run"):
         tokenize(None, "nowhere")

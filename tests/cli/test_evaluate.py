@@ -1,3 +1,5 @@
+"""`nmt evaluate` with a fake translator."""
+
 from __future__ import annotations
 
 import json
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 import nmt.runs
 from nmt.cli import common
 from nmt.cli.evaluate import evaluate
+from nmt.config import BuiltinCorpus
 from nmt.errors import DataError, NmtError, UsageError
 
 SOURCES = ["A man sleeps.", "", "Two dogs run through the snow.", "The red house is old."]
@@ -53,7 +56,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class FakeTranslator:
-    """Translates by a table, worse where the beam is 1."""
+    """A translator with fixed translations, which are worse for beam size 1."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -74,12 +77,14 @@ class Pair(NamedTuple):
 
 @pytest.fixture
 def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Runs "a" (with test data) and "b" (without), and the settings they were loaded with."""
+    """Fake runs "a" (with a test set) and "b" (without), and return the settings of loaded runs."""
     loaded: dict[str, Any] = {}
 
     def find_run(name: str | None) -> Any:
         name = Path(name or "a").name
-        data = types.SimpleNamespace(valid=["valid"], test=["test"] if name == "a" else None)
+        valid = BuiltinCorpus(builtin="phrasebook", split="valid")
+        test = BuiltinCorpus(builtin="phrasebook", split="test")
+        data = types.SimpleNamespace(valid=[valid], test=[test] if name == "a" else None)
         config = types.SimpleNamespace(data=data)
         return types.SimpleNamespace(path=Path("runs") / name, config=config)
 
@@ -87,8 +92,8 @@ def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         loaded[model] = settings
         return FakeTranslator(settings)
 
-    def read_pairs(sources: list[str], split: str) -> list[Pair]:
-        assert sources == [split]
+    def read_pairs(sources: list[BuiltinCorpus], split: str) -> list[Pair]:
+        assert [source.split for source in sources] == [split]
         return [Pair(*pair) for pair in zip(SOURCES, REFERENCES, strict=True)]
 
     fake_sources = types.ModuleType("nmt.data.sources")
@@ -99,7 +104,7 @@ def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return loaded
 
 
-def test_scores_a_file(texts: Path) -> None:
+def test_file_is_scored(texts: Path) -> None:
     result = run_command("--hypothesis", "out.de", "--reference", "test.de", "--worst", "1")
     assert result.stdout.startswith("out.de on test.de, 4 sentences\n")
     assert "line 3, chrF++" in result.stdout
@@ -107,7 +112,15 @@ def test_scores_a_file(texts: Path) -> None:
     assert result.stderr == ""
 
 
-def test_json_with_several_references_and_sources(texts: Path) -> None:
+def test_a_file_against_itself_differs_by_chance(texts: Path) -> None:
+    arguments = ["--hypothesis", "out.de", "--reference", "test.de", "--against", "out.de"]
+    for test in ("bs", "ar"):
+        text = run_command(*arguments, "--paired", test).stdout
+        assert "BLEU (+0.00, p = 1.000)" in text
+        assert "p = 0.0" not in text
+
+
+def test_json_has_scores_with_several_references(texts: Path) -> None:
     arguments = ["--hypothesis", "out.de", "--reference", "test.de", "--reference", "out.de"]
     found = json.loads(run_command(*arguments, "--source", "test.en", "--json").stdout)
     assert found["data"] == "test.de, out.de"
@@ -116,7 +129,7 @@ def test_json_with_several_references_and_sources(texts: Path) -> None:
     assert found["length_of"] == "source"
 
 
-def test_lowercase(texts: Path) -> None:
+def test_lowercase_ignores_case(texts: Path) -> None:
     write(texts / "lower.de", [line.lower() for line in REFERENCES])
     arguments = ["--hypothesis", "lower.de", "--reference", "test.de", "--json"]
     mixed = json.loads(run_command(*arguments).stdout)
@@ -126,7 +139,7 @@ def test_lowercase(texts: Path) -> None:
     assert lower["scores"][1]["value"] == pytest.approx(100)
 
 
-def test_translates_the_test_split_and_saves(texts: Path, runs: dict[str, Any]) -> None:
+def test_test_set_is_translated_and_saved(texts: Path, runs: dict[str, Any]) -> None:
     result = run_command("--save", "saved.de", "--length-penalty", "0.6")
     assert result.stdout.startswith("runs/a on the test split of runs/a, 4 sentences\n")
     assert "model: runs/a\n" in result.stderr
@@ -137,25 +150,25 @@ def test_translates_the_test_split_and_saves(texts: Path, runs: dict[str, Any]) 
     assert again.stdout.partition("\n")[2] == result.stdout.partition("\n")[2]
 
 
-def test_splits(runs: dict[str, Any]) -> None:
+def test_default_split_is_the_test_set_or_the_validation_set(runs: dict[str, Any]) -> None:
     assert "the valid split of runs/b" in run_command("--model", "b").stdout
     assert "the valid split of runs/a" in run_command("-m", "a", "--split", "valid").stdout
     assert "no data.test" in error_of("-m", "b", "--split", "test").message
 
 
-def test_translates_a_file(runs: dict[str, Any]) -> None:
+def test_source_file_is_translated_and_scored(runs: dict[str, Any]) -> None:
     arguments = ["--source", "test.en", "--reference", "test.de", "--model", "b"]
     assert run_command(*arguments).stdout.startswith("runs/b on test.de,")
 
 
-def test_hypothesis_of_a_split_needs_no_model(runs: dict[str, Any]) -> None:
+def test_hypothesis_of_a_split_is_scored_without_model(runs: dict[str, Any]) -> None:
     result = run_command("--hypothesis", "out.de")
     assert result.stdout.startswith("out.de on the test split of runs/a,")
     assert not runs
 
 
 @pytest.mark.parametrize("test", ["bs", "ar"])
-def test_against_file_and_run(
+def test_against_compares_with_a_file_or_a_run(
     texts: Path, runs: dict[str, Any], test: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PairedTest._DEFAULT_SAMPLES, "ar", 200)
@@ -168,7 +181,7 @@ def test_against_file_and_run(
     assert list(runs) == ["runs/a", "runs/b"]
 
 
-def test_warns_of_tokenized_text(texts: Path) -> None:
+def test_tokenized_text_prints_warning(texts: Path) -> None:
     write(texts / "tok.de", ["Ein Mann schläft .", "", "Zwei Hunde .", "Das Haus ist alt ."])
     result = run_command("--hypothesis", "tok.de", "--reference", "test.de")
     assert "tok.de looks tokenized" in result.stderr
@@ -180,29 +193,31 @@ def test_warns_of_tokenized_text(texts: Path) -> None:
         ("--split test --reference test.de", "--split and --reference"),
         ("--source test.en", "--source needs --reference"),
         ("--reference test.de", "nothing to translate"),
-        ("--reference test.de --hypothesis out.de -m a", "--model has nothing to do"),
+        ("--reference test.de --hypothesis out.de -m a", "--model cannot be combined"),
         ("--reference test.de --hypothesis out.de --save x", "--save has nothing to write"),
         ("--reference test.de --hypothesis out.de --against b", "it needs sources"),
     ],
 )
-def test_impossible_combinations(texts: Path, arguments: str, message: str) -> None:
+def test_invalid_combination_of_options_raises_usage_error(
+    texts: Path, arguments: str, message: str
+) -> None:
     error = error_of(*arguments.split())
     assert isinstance(error, UsageError)
     assert message in error.message
 
 
-@pytest.mark.parametrize("place", ["--hypothesis", "--source", "--against", "--reference"])
-def test_unequal_line_counts(texts: Path, place: str) -> None:
+@pytest.mark.parametrize("option", ["--hypothesis", "--source", "--against", "--reference"])
+def test_unequal_line_counts_raise_data_error(texts: Path, option: str) -> None:
     write(texts / "short", REFERENCES[:-1])
     arguments = ["--reference", "test.de", "--hypothesis", "out.de"]
-    arguments += [place, "short"]  # of a repeated option the last counts, but all references do
+    arguments += [option, "short"]  # Only --reference may be repeated; of others, the last counts.
     error = error_of(*arguments)
     assert isinstance(error, DataError)
     for part in ("short", "3", "test.de", "4"):
         assert part in error.message
 
 
-def test_empty_files(texts: Path) -> None:
+def test_empty_files_raise_error(texts: Path) -> None:
     write(texts / "none", [])
     assert "none has no lines" in error_of("--reference", "none", "--hypothesis", "none").message
 

@@ -1,4 +1,4 @@
-"""`nmt info` on a run made by hand."""
+"""`nmt info` on a run folder that the tests write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIG = {
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A finished run of 300 steps."""
+    """Return the folder of a finished run of 300 steps."""
     (tmp_path / "config.yaml").write_text(dump_config(Config.model_validate(CONFIG)))
     records: list[dict[str, Any]] = []
     for step in range(10, 301, 10):
@@ -56,11 +56,11 @@ def info(run: Path, *options: str, monkeypatch: Any, capsys: Any) -> str:
     return output
 
 
-def test_a_finished_run(run: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_info_describes_a_finished_run(run: Path, monkeypatch: Any, capsys: Any) -> None:
     text = info(run, monkeypatch=monkeypatch, capsys=capsys)
     assert f"{run}: finished, 300 steps" in text
     assert "d_model: 8" in text
-    assert "encoder_layers" not in text  # a default
+    assert "encoder_layers" not in text  # Default values are not shown.
     for part, count in (("embedding", 800), ("encoder", 16), ("decoder", 8), ("total", 1624)):
         assert any(line.split()[:2] == [part, f"{count:,}"] for line in text.split("\n"))
     assert "6.90 to 4.00" in text
@@ -70,7 +70,7 @@ def test_a_finished_run(run: Path, monkeypatch: Any, capsys: Any) -> None:
     assert "\x1b" not in text
 
 
-def test_json_is_json(run: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_json_output_is_valid_json(run: Path, monkeypatch: Any, capsys: Any) -> None:
     text = info(run, "--json", monkeypatch=monkeypatch, capsys=capsys)
     facts = json.loads(text, parse_constant=pytest.fail)
     assert facts["finished"]
@@ -80,7 +80,7 @@ def test_json_is_json(run: Path, monkeypatch: Any, capsys: Any) -> None:
     assert facts["bytes"]["total"] == sum(v for k, v in facts["bytes"].items() if k != "total")
 
 
-def test_a_damaged_model_is_named(run: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_info_reports_a_damaged_model(run: Path, monkeypatch: Any, capsys: Any) -> None:
     weights = run / "model" / "model.safetensors"
     raw = bytearray(weights.read_bytes())
     raw[-1] ^= 1
@@ -90,7 +90,7 @@ def test_a_damaged_model_is_named(run: Path, monkeypatch: Any, capsys: Any) -> N
     assert "model.safetensors" in text
 
 
-def test_a_run_that_has_just_begun(run: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_info_describes_a_run_without_checkpoint(run: Path, monkeypatch: Any, capsys: Any) -> None:
     storage.remove(run / "model")
     (run / "metrics.jsonl").unlink()
     text = info(run, monkeypatch=monkeypatch, capsys=capsys)
@@ -98,7 +98,7 @@ def test_a_run_that_has_just_begun(run: Path, monkeypatch: Any, capsys: Any) -> 
     assert "damaged" not in text
 
 
-def test_sparkline() -> None:
+def test_sparkline_scales_values_to_at_most_40_bars() -> None:
     assert sparkline([]) == ""
     assert sparkline([1.0, 1.0]) == "▁▁"
     assert sparkline([0.0, math.nan, 7.0]) == "▁ █"

@@ -1,4 +1,4 @@
-"""The frame of the command line: exit codes, messages, streams."""
+"""Exit codes, messages and streams of the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from nmt import cli
 from nmt.errors import ConfigError, DataError, DivergedError, NmtError, Stopped, StorageError
 
-# A program that is `nmt` with one more command, `do`, which runs the code given.
+# The program `nmt` with an additional command `do`, which runs the given code.
 PROGRAM = """
 import sys
 from nmt import cli
@@ -34,7 +34,7 @@ def run(code: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 
 def main(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of `nmt` with these arguments, in this process."""
+    """Run `nmt` with these arguments in this process and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["nmt", *arguments])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -103,7 +103,7 @@ def test_debug_shows_the_traceback(
         (["train", "--config", "configs/demo.yaml", "--set", "x\udc80"], "not KEY=VALUE"),
     ],
 )
-def test_wrong_usage_is_exit_2_and_one_line(
+def test_usage_error_exits_with_code_2_and_short_message(
     arguments: list[str],
     expected: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -116,7 +116,7 @@ def test_wrong_usage_is_exit_2_and_one_line(
     assert message.count("\n") <= 2
 
 
-def test_no_command_shows_the_help(
+def test_missing_command_shows_the_help(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([], monkeypatch) == 2
@@ -158,7 +158,7 @@ def test_help_lists_the_commands_under_headings(
     assert max(map(len, output.split("\n"))) <= 80
 
 
-def test_a_closed_pipe_ends_quietly() -> None:
+def test_closed_pipe_ends_the_command_without_a_message() -> None:
     program = [sys.executable, "-c", PROGRAM.format("[print('x' * 99) for _ in range(10**5)]")]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -169,9 +169,9 @@ def test_a_closed_pipe_ends_quietly() -> None:
         assert process.wait(60) == 141
 
 
-def test_a_full_disk_under_the_output_is_told() -> None:
+def test_full_disk_for_the_output_is_reported() -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
+        pytest.skip("needs /dev/full")
     with Path("/dev/full").open("wb") as full:
         done = run("print('x')", stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 5
@@ -180,10 +180,10 @@ def test_a_full_disk_under_the_output_is_told() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("ignored", [False, True])
-def test_who_is_killed_removes_temporary_files(
+def test_killed_command_removes_temporary_files(
     tmp_path: Path, number: signal.Signals, ignored: bool
 ) -> None:
-    """What nohup has ignored stays ignored."""
+    """A signal that nohup ignores stays ignored."""
     code = (
         "import tempfile, time; folder = tempfile.TemporaryDirectory(dir='.');"
         "c = folder.__enter__(); print(flush=True);"
@@ -202,7 +202,7 @@ def test_who_is_killed_removes_temporary_files(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_error_that_nobody_reads_has_its_exit_code() -> None:
+def test_error_with_broken_stderr_keeps_its_exit_code() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = run("raise __import__('nmt.errors').errors.DataError('m')", stderr=writer)
@@ -219,7 +219,7 @@ def test_any_text_can_be_printed_in_any_locale() -> None:
     assert done.stderr == b"\\udc80\n"
 
 
-def test_closed_streams_do_no_harm() -> None:
+def test_closed_streams_do_not_fail_the_command() -> None:
     program = PROGRAM.format(r"print('\ud800'); print(1, file=sys.stderr); sys.stdin.read()")
     command = f'"{sys.executable}" -c "$PROGRAM" <&- >&- 2>&-'
     done = subprocess.run(

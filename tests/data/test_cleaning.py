@@ -1,4 +1,4 @@
-"""What is dropped and what is noticed, counted by reason."""
+"""Dropped and noticed pairs, counted by reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_empty_sides_are_dropped(tmp_path: Path) -> None:
     assert report.examples == {"empty": ["f:2", "f:3", "f:4"]}
 
 
-def test_a_megabyte_is_dropped_before_it_is_tokenized(tmp_path: Path) -> None:
+def test_line_of_a_megabyte_is_dropped_before_tokenization(tmp_path: Path) -> None:
     texts, report = collect(tmp_path, [("a", "x" * (1 << 20)), ("a", "b")], max_tokens=100)
     assert texts == [("a", "b")]
     assert report.dropped == {"too long": 1}
@@ -54,7 +54,7 @@ def test_a_megabyte_is_dropped_before_it_is_tokenized(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("drop", [False, True])
-def test_duplicates_and_copies(tmp_path: Path, drop: bool) -> None:
+def test_duplicates_and_copies_are_counted_or_dropped(tmp_path: Path, drop: bool) -> None:
     given = [("a", "b"), ("b", "a"), ("a", "b"), ("c", "c"), ("a", "x"), ("a", "b")]
     texts, report = collect(tmp_path, given, drop_duplicates=drop, drop_copies=drop)
     found = {"target equals source": 1, "duplicates": 2}
@@ -70,7 +70,7 @@ def test_duplicates_and_copies(tmp_path: Path, drop: bool) -> None:
 
 
 @pytest.mark.parametrize("drop", [False, True])
-def test_leakage(tmp_path: Path, drop: bool) -> None:
+def test_leaked_pairs_are_counted_or_dropped(tmp_path: Path, drop: bool) -> None:
     held_out = HeldOut()
     report = SplitReport()
     pairs = (Pair(s, "x", "v", 1) for s in ["a", "b", "a", "", "q"])
@@ -87,14 +87,14 @@ def test_leakage(tmp_path: Path, drop: bool) -> None:
         assert train.noticed == {"in valid or test": 3}
 
 
-def test_order_and_places_over_many_chunks(tmp_path: Path) -> None:
+def test_order_and_locations_are_kept_over_many_chunks(tmp_path: Path) -> None:
     given = [(f"s{i % 15_000}", f"t{i % 15_000}") for i in range(20_000)]
     texts, report = collect(tmp_path, given, drop_duplicates=True)
     assert texts == given[:15_000]
     assert report.examples["duplicates"] == ["f:15001", "f:15002", "f:15003"]
 
 
-def test_spoilt_text_is_noticed_and_kept(tmp_path: Path) -> None:
+def test_damaged_text_is_counted_and_kept(tmp_path: Path) -> None:
     given = [
         ("a &amp; b", "&#39;x&#x27;"),
         ("R&D; x & y", "AT&T"),
@@ -113,7 +113,7 @@ def test_spoilt_text_is_noticed_and_kept(tmp_path: Path) -> None:
     }
 
 
-def test_subword_lengths() -> None:
+def test_too_long_finds_empty_long_and_unequal_pairs() -> None:
     source = np.array([5, 11, 10, 1, 1, 0, 30])
     target = np.array([5, 1, 10, 9, 10, 3, 0])
     reasons = dict(too_long(source, target, data_config(max_tokens=10, max_length_ratio=9.0)))
@@ -125,7 +125,7 @@ def test_subword_lengths() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 101])
-def test_lengths_at_percentiles(count: int) -> None:
+def test_side_report_has_lengths_at_percentiles(count: int) -> None:
     lengths = np.random.default_rng(count).integers(0, 30, count)
     ids = np.array([0, 2, 3, 0, 5])
     report = side_report(Counter(lengths.tolist()), ids, np.arange(5) == 4, 1)
@@ -136,14 +136,14 @@ def test_lengths_at_percentiles(count: int) -> None:
 
 @pytest.mark.parametrize("share", [1, 3, 1 << 20])
 @given(values=st.lists(st.integers(0, 40)))
-def test_repeated(share: int, values: list[int]) -> None:
+def test_repeated_finds_values_that_occurred_before(share: int, values: list[int]) -> None:
     hashes = np.array(values, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     with patch.object(cleaning, "_SHARE", share):
         found = _repeated(BytesIO(hashes.tobytes()), len(values)).tolist()
     assert found == [value in values[:i] for i, value in enumerate(values)]
 
 
-def test_report_survives_json() -> None:
+def test_report_is_restored_from_json() -> None:
     train = SplitReport(lines=9, kept=7, source=SideReport(100, 1, 4, [3, 4, 5, 6], 8))
     train.drop("empty", "a:1")
     train.notice("duplicates", "a:2")

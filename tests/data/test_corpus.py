@@ -1,4 +1,4 @@
-"""prepare_data: from files to a corpus on disk, cached, whole after every fault."""
+"""`prepare_data`: the corpus on disk, its cache, and the effect of errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS = ["red", "old", "small", "dog", "cat", "tree", "runs", "sees", "sleeps", 
 
 
 class Data:
-    """A folder with text files, and the config that names them."""
+    """A folder with text files, their config, and the messages of `prepare_data`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,7 +26,7 @@ class Data:
         lines = [" ".join(rng.choice(WORDS, rng.integers(2, 8))) + f" {i}" for i in range(120)]
         self.train = [(line + ".", line.upper() + "!") for line in lines]
         self.valid = [("the red dog.", "THE RED DOG!"), ("", ""), ("a cat", "")]
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def config(self, tokenizer: dict[str, Any] | None = None, **options: Any) -> Config:
         sources = {}
@@ -42,12 +42,12 @@ class Data:
         )
 
     def prepare(self, config: Config | None = None, **options: Any) -> PreparedData:
-        self.said.clear()
+        self.messages.clear()
         return prepare_data(
             config or self.config(**options),
             self.folder / "run" / "data",
             self.folder / "run" / "tokenizer",
-            self.said.append,
+            self.messages.append,
             lambda: None,
         )
 
@@ -57,7 +57,7 @@ def data(tmp_path: Path) -> Data:
     return Data(tmp_path)
 
 
-def test_ids_texts_and_lengths(data: Data) -> None:
+def test_corpus_has_ids_texts_and_lengths_of_the_files(data: Data) -> None:
     prepared = data.prepare()
     train, tokenizer = prepared.train, prepared.tokenizer
     assert len(train) == 120
@@ -81,7 +81,7 @@ def test_held_out_lines_are_all_kept(data: Data) -> None:
     assert prepared.report.splits["valid"].kept == 6
 
 
-def test_sampling(data: Data) -> None:
+def test_sampled_subwords_depend_on_the_seed_and_decode_to_the_text(data: Data) -> None:
     train = data.prepare().train
     plain = train.read(range(50))
     drawn = train.read(range(50), 7)
@@ -92,7 +92,7 @@ def test_sampling(data: Data) -> None:
     assert [(decode(s), decode(t)) for s, t in drawn] == data.train[:50]
 
 
-def test_everything_is_counted(data: Data) -> None:
+def test_report_counts_dropped_repaired_and_leaked_pairs(data: Data) -> None:
     data.train[:4] = [("", "x"), ("red " * 300, "y"), ("a\rb\ufeff", "z"), ("dog", "dog " * 20)]
     data.train[10] = data.train[11]
     data.train[12] = ("the red dog.", "...")
@@ -106,10 +106,35 @@ def test_everything_is_counted(data: Data) -> None:
     assert report.source.tokens > 0
     assert report.source.lengths == sorted(report.source.lengths)
     assert report.source.coverage == 1.0
-    assert any(line.startswith("train: 120 pairs, 116 kept") for line in data.said)
+    assert any(line.startswith("train: 120 pairs, 116 kept") for line in data.messages)
 
 
-def test_bad_utf8_is_counted_as_read_and_dropped(data: Data) -> None:
+@pytest.mark.parametrize(
+    ("train", "valid", "options", "warned"),
+    [
+        (slice(None), slice(None), {}, True),
+        (slice(None), slice(0, 50), {}, True),
+        (slice(0, 115), slice(None), {}, True),
+        (slice(0, 60), slice(None), {}, False),
+        (slice(0, 60), slice(60, None), {}, False),
+        (slice(None), slice(0, 50), {"drop_leaked": True}, False),
+    ],
+    ids=["equal", "part", "nearly", "half", "disjoint", "dropped"],
+)
+def test_validation_set_equal_to_training_set_prints_warning(
+    data: Data, train: slice, valid: slice, options: dict[str, Any], warned: bool
+) -> None:
+    data.train, data.valid = data.train[train], data.train[valid]
+    for _ in range(2):  # The second time, the data is read from the cache.
+        data.prepare(**options)
+        warnings = [line for line in data.messages if line.startswith("warning: ")]
+        assert len(warnings) == warned
+        if warned:
+            assert "sentences of the validation set are also in the training set" in warnings[0]
+            assert "data.valid" in warnings[0]
+
+
+def test_invalid_utf8_is_counted_as_read_and_dropped(data: Data) -> None:
     config = data.config(bad_utf8="skip")
     path = data.folder / "train.en"
     path.write_bytes(b"\xff\n" + path.read_bytes().partition(b"\n")[2])
@@ -121,21 +146,21 @@ def test_bad_utf8_is_counted_as_read_and_dropped(data: Data) -> None:
 # --- The cache ------------------------------------------------------------------------------
 
 
-def times(data: Data) -> dict[str, int]:
+def modification_times(data: Data) -> dict[str, int]:
     return {p.name: p.stat().st_mtime_ns for p in (data.folder / "run").rglob("*") if p.is_file()}
 
 
-def test_a_second_start_does_nothing_again(data: Data) -> None:
+def test_second_preparation_reads_the_cache(data: Data) -> None:
     first = data.prepare()
-    before = times(data)
+    before = modification_times(data)
     second = data.prepare()
-    assert times(data) == before
+    assert modification_times(data) == before
     assert second.train.fingerprint == first.train.fingerprint
     assert second.report == first.report
-    assert data.said == [first.report.summary()]
+    assert data.messages == [first.report.summary()]
 
 
-def test_changed_data_is_noticed(data: Data) -> None:
+def test_changed_data_is_prepared_again(data: Data) -> None:
     first = data.prepare()
     data.train[50] = ("one other line", "X")
     second = data.prepare()
@@ -147,7 +172,7 @@ def test_changed_data_is_noticed(data: Data) -> None:
     assert len(third.train) < 120
 
 
-def test_a_fingerprint_is_of_the_content_alone(
+def test_fingerprint_depends_only_on_the_content(
     data: Data, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     first = data.prepare()
@@ -164,7 +189,7 @@ def test_a_fingerprint_is_of_the_content_alone(
 
 @pytest.mark.parametrize("name", ["train.arrow", "valid.arrow", "cache.json"])
 @pytest.mark.parametrize("how", ["flip", "truncate", "remove", "empty"])
-def test_a_damaged_cache_is_built_again(data: Data, name: str, how: str) -> None:
+def test_damaged_cache_is_rebuilt(data: Data, name: str, how: str) -> None:
     first = data.prepare()
     path = data.folder / "run" / "data" / name
     content = bytearray(path.read_bytes())
@@ -183,7 +208,7 @@ def test_a_damaged_cache_is_built_again(data: Data, name: str, how: str) -> None
     assert second.report.to_dict() == first.report.to_dict()
 
 
-def test_a_damaged_tokenizer_is_refused(data: Data) -> None:
+def test_damaged_tokenizer_raises_storage_error(data: Data) -> None:
     data.prepare()
     path = data.folder / "run" / "tokenizer" / "shared.model"
     path.write_bytes(path.read_bytes()[:-1])
@@ -191,11 +216,11 @@ def test_a_damaged_tokenizer_is_refused(data: Data) -> None:
         data.prepare()
 
 
-class DiesError(Exception):
+class SimulatedError(Exception):
     pass
 
 
-def test_dying_at_any_file_operation_leaves_nothing_wrong(
+def test_data_is_correct_after_an_error_at_any_file_operation(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = data.config()
@@ -207,36 +232,36 @@ def test_dying_at_any_file_operation_leaves_nothing_wrong(
             nonlocal left
             left -= 1
             if left < 0:
-                raise DiesError
+                raise SimulatedError
 
         with monkeypatch.context() as patch:
             patch.setattr(storage, "operation", operation)
             try:
                 data.prepare(config)
                 break
-            except DiesError:
+            except SimulatedError:
                 count += 1
     assert count >= 8
     assert data.prepare(config).train.texts(range(120)) == data.train
     assert not list((data.folder / "run" / "data").glob(".tmp-*"))
 
 
-def test_stopping(data: Data) -> None:
+def test_data_is_correct_after_a_stop(data: Data) -> None:
     config = data.config()
     for allowed in range(5):
         calls = iter(range(allowed))
 
         def check_stop(calls: Any = calls) -> None:
             if next(calls, None) is None:
-                raise DiesError
+                raise SimulatedError
 
         run = data.folder / "run"
-        with pytest.raises(DiesError):
+        with pytest.raises(SimulatedError):
             prepare_data(config, run / "data", run / "tokenizer", lambda _: None, check_stop)
     assert len(data.prepare(config).train) == 120
 
 
-# --- Refusals -------------------------------------------------------------------------------
+# --- Errors ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -247,30 +272,30 @@ def test_stopping(data: Data) -> None:
         ("valid", [], "data.valid has no pairs"),
     ],
 )
-def test_nothing_left(data: Data, split: str, pairs: Any, message: str) -> None:
+def test_empty_set_raises_data_error(data: Data, split: str, pairs: Any, message: str) -> None:
     setattr(data, split, pairs)
     with pytest.raises(DataError) as caught:
         data.prepare()
     assert caught.value.message == message
 
 
-def test_all_too_long(data: Data) -> None:
+def test_training_set_of_too_long_pairs_raises_data_error(data: Data) -> None:
     with pytest.raises(DataError, match="120 too long"):
         data.prepare(max_tokens=1)
 
 
-def test_vocabulary_too_large(data: Data) -> None:
-    with pytest.raises(ConfigError, match="largest possible is"):
+def test_too_large_vocabulary_raises_config_error(data: Data) -> None:
+    with pytest.raises(ConfigError, match="largest possible size is"):
         data.prepare(tokenizer={"vocab_size": 5000})
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_one_or_two_pairs(data: Data, count: int) -> None:
+def test_one_or_two_pairs_are_prepared(data: Data, count: int) -> None:
     data.train = data.train[:count]
     assert len(data.prepare(tokenizer={"vocab_size": 290}).train) == count
 
 
-def test_separate_vocabularies(data: Data) -> None:
+def test_separate_vocabularies_encode_their_own_side(data: Data) -> None:
     prepared = data.prepare(tokenizer={"shared": False, "vocab_size": 300})
     source, target = data.train[3]
     found = prepared.train.read([3])[0]
@@ -281,7 +306,7 @@ def test_separate_vocabularies(data: Data) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/proc").exists(), reason="needs /proc")
-def test_an_unwritable_folder(data: Data) -> None:
+def test_unwritable_folder_raises_storage_error(data: Data) -> None:
     with pytest.raises(StorageError, match="cannot write"):
         prepare_data(
             data.config(), Path("/proc/nmt"), data.folder / "t", lambda _: None, lambda: None

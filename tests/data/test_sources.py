@@ -1,4 +1,4 @@
-"""Readers: every kind of source gives the same pairs; every fault has its outcome."""
+"""Readers: every kind of source gives the same pairs; malformed input raises a clear error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make(tmp_path: Path) -> Make:
 
 
 class Reading:
-    """What came of reading: pairs, repairs, dropped places."""
+    """The result of reading a source: pairs, counts of repairs, locations of dropped lines."""
 
     def __init__(self, source: DataSource, split: Any = "train", bad_utf8: Any = "error") -> None:
         self.repaired: Counter[str] = Counter()
@@ -55,7 +55,8 @@ class Reading:
         return [(pair.source, pair.target) for pair in self.pairs]
 
 
-def refusal(source: DataSource, **how: Any) -> DataError:
+def error_of(source: DataSource, **how: Any) -> DataError:
+    """Read a source that must raise DataError, and return the error."""
     with pytest.raises(DataError) as caught:
         Reading(source, **how)
     assert caught.value.exit_code == 4
@@ -71,7 +72,7 @@ def joined(side: int, end: str = "\n") -> bytes:
     return "".join(pair[side] + end for pair in PAIRS).encode()
 
 
-def test_every_kind_gives_the_same_pairs(make: Make, tmp_path: Path) -> None:
+def test_every_kind_of_source_gives_the_same_pairs(make: Make, tmp_path: Path) -> None:
     table = pa.table({"en": [s for s, _ in PAIRS], "de": [t for _, t in PAIRS]})
     nested = pa.table({"translation": [{"en": s, "de": t} for s, t in PAIRS]})
     parquet.write_table(table, tmp_path / "a.parquet")
@@ -109,7 +110,7 @@ def test_every_kind_gives_the_same_pairs(make: Make, tmp_path: Path) -> None:
     assert [pair.line for pair in together] == [1, 2, 3, 4] * 2
 
 
-def test_builtin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_builtin_corpus_is_generated_for_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
     def generate(split: str) -> Iterator[Example]:
         yield Example(f"{split} a.", "b.", ())
 
@@ -119,7 +120,7 @@ def test_builtin(monkeypatch: pytest.MonkeyPatch) -> None:
     named = BuiltinCorpus(builtin="phrasebook", split="valid")
     assert [pair.source for pair in read_pairs([named], "test")] == ["valid a."]
     assert content_key([source], "test") != content_key([named], "test")
-    # A corpus that other code generates is another corpus.
+    # The key includes the code of the generator, because other code generates other pairs.
     code = list(Path(phrasebook.__file__).parent.rglob("*.py"))
     assert len(content_key([source], "test")[0]["sha256"]) == len(code) > 10
 
@@ -141,15 +142,17 @@ def test_builtin(monkeypatch: pytest.MonkeyPatch) -> None:
          ["\u05d0\u200f \u200d👩‍👩‍👧 e\u0301", "ı ß"], {}),
     ],
 )  # fmt: skip
-def test_repairs(make: Make, source: bytes, expected: list[str], repairs: dict[str, int]) -> None:
+def test_lines_are_repaired_and_counted(
+    make: Make, source: bytes, expected: list[str], repairs: dict[str, int]
+) -> None:
     reading = Reading(text_files(make, source, b"1\n2\n"))
     assert reading.texts == list(zip(expected, "12", strict=True))
     assert reading.repaired == repairs
     assert [pair.line for pair in reading.pairs] == [1, 2]
 
 
-def test_lines_are_those_of_wc(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.sources.lines._BLOCK", 5)  # lines across the ends of blocks
+def test_lines_end_only_at_newlines(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.sources.lines._BLOCK", 5)  # Lines span several blocks.
     for content in (
         b"",
         b"\n",
@@ -165,27 +168,27 @@ def test_lines_are_those_of_wc(make: Make, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(("left", "right"), [(3, 2), (2, 3), (0, 1), (5, 0)])
-def test_unequal_line_counts(make: Make, left: int, right: int) -> None:
-    error = refusal(text_files(make, b"x\n" * left, b"y\n" * right))
+def test_unequal_line_counts_raise_data_error(make: Make, left: int, right: int) -> None:
+    error = error_of(text_files(make, b"x\n" * left, b"y\n" * right))
     assert f"a.en has {left} lines" in error.message
     assert f"a.de has {right}" in error.message
 
 
-def test_invalid_utf8(make: Make) -> None:
+def test_invalid_utf8_raises_data_error_or_is_skipped(make: Make) -> None:
     source = text_files(make, b"a\nb \xff c\nd\n", b"1\n2\n3\n")
-    error = refusal(source)
+    error = error_of(source)
     assert "a.en:2" in error.message
     assert "byte 3" in error.message
     skipping = Reading(source, bad_utf8="skip")
     assert skipping.texts == [("a", "1"), ("d", "3")]
     assert [place.rpartition("/")[2] for place in skipping.dropped] == ["a.en:2"]
-    # A held-out line keeps its number.
+    # Held-out lines are never dropped, so line numbers stay the same.
     valid = Reading(source, "valid", "skip")
     assert valid.texts == [("a", "1"), ("b \ufffd c", "2"), ("d", "3")]
     assert valid.repaired == {"invalid UTF-8": 1}
 
 
-def test_lone_surrogates_from_json(make: Make) -> None:
+def test_lone_surrogates_in_json_are_replaced(make: Make) -> None:
     line = b'{"en": "a \\ud800 b", "de": "\\ud83c\\udf89"}'
     source = PairFile(file=make("a.jsonl", line), source_column="en", target_column="de")
     reading = Reading(source)
@@ -193,7 +196,7 @@ def test_lone_surrogates_from_json(make: Make) -> None:
     assert reading.repaired == {"lone surrogates": 1}
 
 
-def test_gzip(make: Make, tmp_path: Path) -> None:
+def test_gzip_file_is_read_or_raises_data_error(make: Make, tmp_path: Path) -> None:
     whole = gzip.compress(b"a\nb\n" * 1000)
     target = make("t", b"1\n2\n" * 1000)
 
@@ -203,14 +206,14 @@ def test_gzip(make: Make, tmp_path: Path) -> None:
 
     halves = gzip.compress(b"a\nb\n" * 500)
     assert len(Reading(source("multi.gz", halves + halves)).pairs) == 2000
-    error = refusal(source("cut.gz", whole[:-9]))
+    error = error_of(source("cut.gz", whole[:-9]))
     assert "cut.gz is truncated" in error.message
     assert str(len(whole) - 9) in error.message
-    assert "garbage.gz is damaged" in refusal(source("garbage.gz", whole + b"xyz")).message
+    assert "garbage.gz is damaged" in error_of(source("garbage.gz", whole + b"xyz")).message
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 16
-    assert "flipped.gz" in refusal(source("flipped.gz", bytes(flipped))).message
-    assert "plain.gz is damaged" in refusal(source("plain.gz", b"a\n" * 9)).message
+    assert "flipped.gz" in error_of(source("flipped.gz", bytes(flipped))).message
+    assert "plain.gz is damaged" in error_of(source("plain.gz", b"a\n" * 9)).message
     empty = TextFiles(source=make("e.gz", b""), target=make("e", b""))
     assert Reading(empty).pairs == []
 
@@ -225,11 +228,11 @@ def test_gzip(make: Make, tmp_path: Path) -> None:
         (b"PAR1....", "Parquet"),
     ],
 )
-def test_what_is_no_text_is_named(make: Make, content: bytes, kind: str) -> None:
-    assert kind in refusal(text_files(make, content, b"x\n")).message
+def test_error_names_the_format_of_a_binary_file(make: Make, content: bytes, kind: str) -> None:
+    assert kind in error_of(text_files(make, content, b"x\n")).message
 
 
-def test_what_is_no_file(make: Make, tmp_path: Path) -> None:
+def test_missing_or_special_file_raises_data_error(make: Make, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "dangling").symlink_to("nowhere")
     for name, words in {
@@ -240,20 +243,20 @@ def test_what_is_no_file(make: Make, tmp_path: Path) -> None:
         "a\0b": "null",
     }.items():
         source = TextFiles(source=str(tmp_path / name), target=make("t", b"x\n"))
-        assert words in refusal(source).message
+        assert words in error_of(source).message
     url = TextFiles(source="https://example.org/train.en", target=make("t", b"x\n"))
-    assert "URL" in refusal(url).message
+    assert "URL" in error_of(url).message
     unknown = PairFile(file=make("a.txt", b""))
-    assert ".tsv" in refusal(unknown).message
+    assert ".tsv" in error_of(unknown).message
 
 
-def test_an_endless_line_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_long_line_raises_data_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.data.sources.lines.LONGEST_LINE", 3 << 20)
     source = text_files(make, b"a\n" + b"x" * (5 << 20), b"1\n2\n")
-    assert "a.en:2" in refusal(source).message
+    assert "a.en:2" in error_of(source).message
 
 
-def test_a_line_of_a_megabyte_is_a_line(make: Make) -> None:
+def test_line_of_a_megabyte_is_read(make: Make) -> None:
     long = "wort " * 200_000
     reading = Reading(text_files(make, f"a\n{long}\nb\n".encode(), b"1\n2\n3\n"))
     assert reading.texts == [("a", "1"), (long.strip(), "2"), ("b", "3")]
@@ -262,39 +265,68 @@ def test_a_line_of_a_megabyte_is_a_line(make: Make) -> None:
 # --- Tables ---------------------------------------------------------------------------------
 
 
-def test_tsv_has_no_quoting(make: Make) -> None:
+def test_tsv_quotes_are_text(make: Make) -> None:
     content = b'"a\tb"\n""\t"x""y"\n\nNA\tnull\n'
     reading = Reading(PairFile(file=make("a.tsv", content)))
     assert reading.texts == [('"a', 'b"'), ('""', '"x""y"'), ("", ""), ("NA", "null")]
 
 
+@pytest.mark.parametrize("count", [2, 99, 100, 5000])
+def test_tsv_with_all_sentences_in_quotes_raises_data_error(make: Make, count: int) -> None:
+    table = "id\ten\tde\n" + "".join(
+        f'{i}\t"a ""good"" dog {i}"\t"ein Hund {i}"\n' for i in range(count)
+    )
+    path = make("a.tsv", table.encode())
+    error = error_of(PairFile(file=path, source_column="en", target_column="de"))
+    assert "a.tsv: every sentence is enclosed in quotes" in error.message
+    assert "save the table as .csv" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['"Yes."\t"Ja."'],
+        ['"Yes."\t"Ja."', '"No," he said.\t"Nein", sagte er.'],
+        ['"Yes," he said, "yes."\t"Ja."', '"No."\t"Nein."'],
+        *[['"Yes."\t"Ja."'] * count + ["Yes.\tJa."] for count in (1, 99)],
+        ["Yes.\tJa."] + ['"Yes."\t"Ja."'] * 200,
+    ],
+    ids=["one", "speech", "inner", "last of 2", "last of 100", "first"],
+)
+def test_tsv_with_some_sentences_in_quotes_is_text(make: Make, lines: list[str]) -> None:
+    reading = Reading(PairFile(file=make("a.tsv", "\n".join(lines).encode())))
+    assert reading.texts == [tuple(line.split("\t")) for line in lines]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.tsv", b"a\tb\nc\td\te\n", "a.tsv:2: 3 columns where the first line has 2"),
+        ("a.tsv", b"a\tb\nc\td\te\n", "a.tsv:2: 3 columns, but the first line has 2"),
         ("a.tsv", b"a\tb\n\nc\n", "a.tsv:3: 1 columns"),
         ("a.tsv", b"a\n", "a.tsv:1: no column 2"),
         ("a.csv", b"a,b\n'c,d',e\n", "a.csv:2: 3 columns"),
-        ("a.csv", b'a,b\nc,"d" e\nx,y\n', "a.csv:2: not CSV"),
-        ("a.csv", b'a,b\n\nc,"d\nx,y\n', "a.csv:3: not CSV"),
+        ("a.csv", b'a,b\nc,"d" e\nx,y\n', "a.csv:2: not valid CSV"),
+        ("a.csv", b'a,b\n\nc,"d\nx,y\n', "a.csv:3: not valid CSV"),
     ],
 )
-def test_broken_tables(make: Make, name: str, content: bytes, message: str) -> None:
-    assert message in refusal(PairFile(file=make(name, content))).message
+def test_malformed_table_raises_data_error(
+    make: Make, name: str, content: bytes, message: str
+) -> None:
+    assert message in error_of(PairFile(file=make(name, content))).message
 
 
-def test_columns_by_name(make: Make) -> None:
+def test_columns_are_found_by_name(make: Make) -> None:
     bom = "\ufeff".encode()
     content = bom + b"en, de ,x\r\na,b,1\r\n"
     source = PairFile(file=make("a.csv", content), source_column="en", target_column="de")
     assert Reading(source).texts == [("a", "b")]
     missing = PairFile(file=source.file, source_column="en", target_column="fr")
-    error = refusal(missing)
+    error = error_of(missing)
     assert "'fr'" in error.message
     assert "en, de, x" in error.message
 
 
-def test_csv_fields_keep_their_lines(make: Make) -> None:
+def test_csv_pair_has_the_first_line_of_its_record(make: Make) -> None:
     content = b'"a, ""b""\r\nc",1\r\nd\re,2\r\n'
     reading = Reading(PairFile(file=make("a.csv", content)))
     assert reading.texts == [('a, "b" c', "1"), ("d e", "2")]
@@ -304,29 +336,29 @@ def test_csv_fields_keep_their_lines(make: Make) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"{'en': 1}", "a.jsonl:2: not JSON"),
+        (b"{'en': 1}", "a.jsonl:2: not valid JSON"),
         (b'{"en": "x"}', "no column 'de' (keys: en)"),
-        (b'{"en": "x", "de": 5}', "column 'de' is int, not text"),
-        (b'{"en": "x", "de": ["y"]}', "column 'de' is list, not text"),
-        (b'["x", "y"]', "no column 'en'"),
-        (b"[" * 100_000, "not JSON"),
+        (b'{"en": "x", "de": 5}', "column 'de' is a number, not text"),
+        (b'{"en": "x", "de": ["y"]}', "column 'de' is a list, not text"),
+        (b'["x", "y"]', "no column 'en': the line is a list"),
+        (b"[" * 100_000, "not valid JSON"),
     ],
 )
-def test_broken_json(make: Make, line: bytes, message: str) -> None:
+def test_malformed_json_raises_data_error(make: Make, line: bytes, message: str) -> None:
     content = b'{"en": "a", "de": null}\n' + line
     source = PairFile(file=make("a.jsonl", content), source_column="en", target_column="de")
-    error = refusal(source)
+    error = error_of(source)
     assert message in error.message
     assert "a.jsonl:2" in error.message
 
 
-def test_json_null_and_empty_lines(make: Make) -> None:
+def test_json_null_and_empty_lines_are_empty_text(make: Make) -> None:
     content = b'{"en": "a", "de": null}\n\n{"en": "b", "de": "c", "x.y": "z"}\n'
     source = PairFile(file=make("a.jsonl", content), source_column="en", target_column="de")
     assert Reading(source).texts == [("a", ""), ("", ""), ("b", "c")]
 
 
-def test_broken_parquet(make: Make, tmp_path: Path) -> None:
+def test_malformed_parquet_raises_data_error(make: Make, tmp_path: Path) -> None:
     table = pa.table({"en": ["a", None], "de": ["b", "c"], "n": [1, 2]})
     path = tmp_path / "a.parquet"
     parquet.write_table(table, path)
@@ -335,14 +367,64 @@ def test_broken_parquet(make: Make, tmp_path: Path) -> None:
         return PairFile(file=str(path), source_column=source_column, target_column=target_column)
 
     assert Reading(source("en", "de")).texts == [("a", "b"), ("", "c")]
-    assert "columns: en, de, n" in refusal(source("en", "fr")).message
-    assert "int64, not text" in refusal(source("en", "n")).message
-    assert "names, not numbers" in refusal(source(1, 2)).message
+    assert "columns: en, de, n" in error_of(source("en", "fr")).message
+    assert "column 'n' is a number, not text" in error_of(source("en", "n")).message
+    assert "names, not numbers" in error_of(source(1, 2)).message
     path.write_bytes(path.read_bytes()[:-30])
-    assert "not a whole Parquet file" in refusal(source("en", "de")).message
+    assert "not a valid Parquet file" in error_of(source("en", "de")).message
 
 
-def test_hub_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+OTHER_VALUES: list[tuple[Any, pa.DataType, str]] = [
+    (["x"], pa.list_(pa.string()), "column 'de' is a list, not text"),
+    ({"x": "y"}, pa.struct({"x": pa.string()}), "column 'de' is a map, not text"),
+    ({"x": "y"}, pa.map_(pa.string(), pa.string()), "column 'de' is a map, not text"),
+    (5, pa.int32(), "column 'de' is a number, not text"),
+    (0.5, pa.float64(), "column 'de' is a number, not text"),
+    (True, pa.bool_(), "column 'de' is true or false, not text"),
+    (None, pa.string(), "column 'de' has only null values"),
+    (None, pa.null(), "column 'de' has only null values"),
+]
+
+
+@pytest.mark.parametrize(("value", "kind", "message"), OTHER_VALUES)
+def test_other_values_raise_the_same_error_in_json_and_parquet(
+    make: Make, tmp_path: Path, value: Any, kind: pa.DataType, message: str
+) -> None:
+    lines = "".join(json.dumps({"en": text, "de": value}) + "\n" for text in "ab").encode()
+    stored = list(value.items()) if pa.types.is_map(kind) else value
+    columns = {"en": pa.array(["a", "b"]), "de": pa.array([stored, stored], kind)}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    for path in (make("a.jsonl", lines), str(tmp_path / "a.parquet")):
+        error = error_of(PairFile(file=path, source_column="en", target_column="de"))
+        assert path in error.message
+        assert message in error.message
+
+
+def test_dotted_name_into_a_list_or_text_raises_data_error(make: Make, tmp_path: Path) -> None:
+    lines = b'{"en": "a", "list": ["x"], "text": "x"}\n'
+    table = pa.table({"en": ["a"], "list": [["x"]], "text": ["x"]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    for path in (make("a.jsonl", lines), str(tmp_path / "a.parquet")):
+        error = error_of(PairFile(file=path, source_column="en", target_column="list.de"))
+        assert "no column 'list.de': list is a list" in error.message
+        error = error_of(PairFile(file=path, source_column="en", target_column="text.de"))
+        assert "no column 'text.de': text is " in error.message
+
+
+def test_nulls_are_empty_and_counted_in_json_and_parquet(make: Make, tmp_path: Path) -> None:
+    values = [("a", None), (None, None), ("b", "c")]
+    nested = [None if pair == (None, None) else {"en": pair[0], "de": pair[1]} for pair in values]
+    lines = "".join(json.dumps({"t": value}) + "\n" for value in nested).encode()
+    parquet.write_table(pa.table({"t": nested}), tmp_path / "a.parquet")
+    for path in (make("a.jsonl", lines), str(tmp_path / "a.parquet")):
+        reading = Reading(PairFile(file=path, source_column="t.en", target_column="t.de"))
+        assert reading.texts == [("a", ""), ("", ""), ("b", "c")]
+        assert reading.repaired == {"null values": 3}
+
+
+def test_hub_dataset_is_read_offline_or_raises_data_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
@@ -357,9 +439,39 @@ def test_hub_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert Reading(source()).texts == [*PAIRS, ("x", "")]
     assert content_key([source()], "train") == content_key([source()], "train")
-    assert "translation" in refusal(source("de")).message
-    assert "split nowhere" in refusal(source(split="nowhere")).message
-    assert "nobody/nothing" in refusal(source(hub="nobody/nothing")).message
+    assert "translation" in error_of(source("de")).message
+    assert "split nowhere" in error_of(source(split="nowhere")).message
+    assert "nobody/nothing" in error_of(source(hub="nobody/nothing")).message
+
+
+def test_folder_of_save_to_disk_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    import datasets
+
+    rows = {"en": [source for source, _ in PAIRS], "de": [target for _, target in PAIRS]}
+    plain = datasets.Dataset.from_dict(rows)
+    plain.save_to_disk(tmp_path / "plain")
+    datasets.Dataset.from_dict(rows, split="validation").save_to_disk(tmp_path / "split")
+    splits = datasets.DatasetDict({"train": plain.select([0]), "validation": plain})
+    splits.save_to_disk(tmp_path / "dict")
+
+    def source(name: str, split: str = "train") -> HubDataset:
+        folder = str(tmp_path / name)
+        return HubDataset(hub=folder, split=split, source_column="en", target_column="de")
+
+    assert Reading(source("plain")).texts == PAIRS
+    assert Reading(source("split", "validation")).texts == PAIRS
+    assert Reading(source("dict")).texts == PAIRS[:1]
+    assert Reading(source("dict", "validation")).texts == PAIRS
+    assert content_key([source("plain")], "train") == content_key([source("plain")], "train")
+    error = error_of(source("split"))
+    assert "contains the split validation, not train" in error.message
+    assert error.hint == "set split: validation"
+    assert "{hub: FOLDER" in (error_of(PairFile(file=str(tmp_path / "plain"))).hint or "")
+    (tmp_path / "plain" / "dataset_info.json").write_text("{")
+    assert "cannot load the dataset" in error_of(source("plain")).message
 
 
 # --- Fuzz -----------------------------------------------------------------------------------
@@ -379,8 +491,10 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @settings(max_examples=FUZZ_CASES)
 @given(texts=TEXTS, zipped=st.booleans(), block=st.integers(1, 20))
-def test_fuzz_text(fuzz: Path, texts: list[tuple[str, str]], zipped: bool, block: int) -> None:
-    """Whatever stands in a line, line N stays line N, and the text is what clean_line makes."""
+def test_fuzz_text_keeps_its_lines(
+    fuzz: Path, texts: list[tuple[str, str]], zipped: bool, block: int
+) -> None:
+    """Any text gives one pair per line, cleaned by `clean_line`."""
     names = []
     for side in (0, 1):
         content = "".join(f"{pair[side]}\n" for pair in texts).encode()
@@ -392,7 +506,7 @@ def test_fuzz_text(fuzz: Path, texts: list[tuple[str, str]], zipped: bool, block
         patch.setattr("nmt.data.sources.lines._BLOCK", block)
         try:
             found = Reading(source)
-        except DataError as error:  # a text that happens to begin like another format
+        except DataError as error:  # The text starts like a binary format.
             assert not zipped or "is " in error.message
             return
     assert found.texts == [(clean_line(s), clean_line(t)) for s, t in texts]
@@ -401,8 +515,8 @@ def test_fuzz_text(fuzz: Path, texts: list[tuple[str, str]], zipped: bool, block
 
 @settings(max_examples=FUZZ_CASES)
 @given(texts=TEXTS)
-def test_fuzz_csv_and_json(fuzz: Path, texts: list[tuple[str, str]]) -> None:
-    """What other programs write as CSV and JSON is read back."""
+def test_fuzz_csv_and_json_are_read_back(fuzz: Path, texts: list[tuple[str, str]]) -> None:
+    """CSV and JSON from the standard library are read back."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows(texts)
     (fuzz / "f.csv").write_bytes(buffer.getvalue().encode())
@@ -418,25 +532,11 @@ def test_fuzz_csv_and_json(fuzz: Path, texts: list[tuple[str, str]]) -> None:
 
 
 def _spaces(text: str) -> str:
-    """Carriage returns at the end of a quoted CSV field may be repaired to spaces or dropped."""
+    """Merge spaces: a carriage return at the end of a CSV field becomes a space or is dropped."""
     return " ".join(text.split())
 
 
-SIGNS = [
-    b"a",
-    b"\t",
-    b",",
-    b'"',
-    b"\n",
-    b"{",
-    b"}",
-    b":",
-    b"\\",
-    b"\xff",
-    b"\xef\xbb\xbf",
-    b"\r",
-    b"\0",
-]
+SIGNS = [b"\xef\xbb\xbf", *(bytes([sign]) for sign in b'a\t,"\n{}:\\\xff\r\0')]
 
 
 @settings(max_examples=FUZZ_CASES)
@@ -446,7 +546,9 @@ SIGNS = [
     split=st.sampled_from(["train", "valid"]),
     bad_utf8=st.sampled_from(["error", "skip"]),
 )
-def test_fuzz_bytes(fuzz: Path, content: bytes, suffix: str, split: str, bad_utf8: str) -> None:
+def test_fuzz_bytes_give_clean_pairs_or_data_error(
+    fuzz: Path, content: bytes, suffix: str, split: str, bad_utf8: str
+) -> None:
     """Any bytes give clean pairs or a DataError that names the file."""
     path = fuzz / f"bytes.{suffix}"
     path.write_bytes(content)

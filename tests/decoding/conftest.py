@@ -21,7 +21,7 @@ MakeModel = Callable[..., Any]
 
 @pytest.fixture
 def seeded() -> Iterator[None]:
-    """Draw the same numbers in every test, on one thread."""
+    """Seed torch and use one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -67,7 +67,7 @@ RNNS = list(itertools.product(("none", "additive"), (1, 2)))
     ids=lambda p: f"{p[0]}-{p[1]}-{'window' if p[2] else 'everywhere'}",
 )
 def any_transformer(request: pytest.FixtureRequest, make_transformer: MakeModel) -> Transformer:
-    """A Transformer of every combination of positions, norm and window."""
+    """Return a Transformer of every combination of positions, norm and window."""
     positions, norm, window = request.param
     model: Transformer = make_transformer(positions=positions, norm=norm, attention_window=window)
     return model
@@ -75,7 +75,7 @@ def any_transformer(request: pytest.FixtureRequest, make_transformer: MakeModel)
 
 @pytest.fixture(params=RNNS, ids=lambda p: f"{p[0]}-{p[1]} layers")
 def any_rnn(request: pytest.FixtureRequest, seeded: None) -> RNNEncoderDecoder:
-    """An RNN with and without attention, with one layer and with two."""
+    """Return an RNN with and without attention, with one layer and with two."""
     attention, layers = request.param
     model = RNNEncoderDecoder(
         VOCABULARY,
@@ -91,7 +91,7 @@ def any_rnn(request: pytest.FixtureRequest, seeded: None) -> RNNEncoderDecoder:
 
 @pytest.fixture
 def many_sources(seeded: None) -> Tensor:
-    """Ids (12, 9) of 2 to 9 tokens, padded with 0: outputs end at very different lengths."""
+    """Return ids (12, 9): 2 to 9 tokens padded with 0, whose outputs differ in length."""
     ids = torch.randint(4, VOCABULARY, (12, 9))
     mask = torch.arange(9) < torch.randint(2, 10, (12, 1))
     return ids.masked_fill(~mask, 0)

@@ -1,4 +1,4 @@
-"""Caches of keys and values, and the tree of hypotheses."""
+"""Caches of keys and values, the tree of hypotheses, and selections of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nmt.decoding.engine.selection import Selection
 CPU = torch.device("cpu")
 
 
-def test_cache_keeps_entries_and_sentences() -> None:
+def test_cache_keeps_selected_entries_and_sentences() -> None:
     cache = KeyValueCache(3, 2, 4, 6, torch.zeros(()))
     pieces = [torch.randn(2, 3, 2, 2, 4) for _ in range(3)]
     for piece in pieces:
@@ -30,7 +30,7 @@ def test_cache_keeps_entries_and_sentences() -> None:
     assert torch.equal(values.view(2, 2, 4, 4), expected[1])
 
 
-def test_hypothesis_tree_follows_ancestors_and_forgets_the_dead() -> None:
+def test_hypothesis_tree_allows_ancestors_only_and_removes_dead_entries() -> None:
     tree = HypothesisTree(2, torch.zeros(()), with_positions=True)
     both = np.array([0, 1])
     tree.grow()  # entry 0
@@ -52,7 +52,7 @@ def test_hypothesis_tree_follows_ancestors_and_forgets_the_dead() -> None:
     assert tree.positions.tolist() == [[0, 1, 2]]
 
 
-def test_selection_moves_few_rows_and_keeps_the_rest() -> None:
+def test_selection_moves_only_the_changed_rows() -> None:
     x = torch.arange(5.0)[:, None].repeat(1, 2)
     assert Selection(np.array([0, 4, 2]), 3, CPU)(x.clone())[:, 0].tolist() == [0, 4, 2]
     assert Selection(np.array([0, 4, 2]), 5, CPU)(x.clone())[:, 0].tolist() == [0, 4, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""The decoder program against the plain model."""
+"""The decoder program gives the results of the plain model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def needs(number_format: NumberFormat) -> None:
 
 
 def plain_logits(model: Any, source: Tensor, target_in: Tensor) -> Tensor:
-    """Next-token logits (batch, target_len, vocab) of the plain model."""
+    """Return the next-token logits (batch, target_len, vocab) of the plain model."""
     everything = torch.ones_like(target_in, dtype=torch.bool)
     logits: Tensor = model(Tokens.padded(source, source != 0), Tokens.padded(target_in, everything))
     return logits
@@ -39,7 +39,7 @@ def plain_logits(model: Any, source: Tensor, target_in: Tensor) -> Tensor:
 
 @pytest.fixture(params=[True, False], ids=["folded", "plain"])
 def any_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to read the source in a step."""
+    """Run the test with folded and with plain encoder-decoder attention."""
     if not request.param:
         monkeypatch.setattr(MemoryAttention, "LARGEST_FOLDED", 0)
 
@@ -61,15 +61,15 @@ def test_rnn_steps_equal_decode(any_rnn: RNNEncoderDecoder, many_sources: Tensor
 
 
 def check_random_walk(model: Any, source: Tensor) -> None:
-    """Walk as a beam search may do, and decode the history of each hypothesis at each step."""
+    """Select hypotheses as a beam search may do and compare each step with the plain model."""
     generator = torch.Generator().manual_seed(7)
     walk: list[tuple[list[int] | None, int]] = [
-        (None, 3),  # all sentences stay, with 3 hypotheses instead of 1
+        (None, 3),  # all sentences remain, with 3 hypotheses instead of 1
         (None, 3),
-        ([2, 1], 3),  # sentence 0 leaves, the last one takes its row
+        ([2, 1], 3),  # sentence 0 is finished, the last one takes its row
         (None, 4),
         (None, 2),
-        ([1], 2),  # the first leaves
+        ([1], 2),  # the first sentence is finished
         (None, 3),
     ]
     program = build_program(model, "fp32", CPU)
@@ -92,7 +92,7 @@ def check_random_walk(model: Any, source: Tensor) -> None:
             history = history[torch.from_numpy(sentences)[:, None], parents]
 
 
-def test_short_source_does_not_enlarge_its_caches_at_once(
+def test_short_source_does_not_enlarge_its_caches_early(
     make_transformer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enlarged = 0
@@ -153,7 +153,7 @@ def test_program_does_not_change_the_model(architecture: str, number_format: Num
 
 
 @pytest.mark.parametrize("architecture", ["transformer", "rnn"])
-def test_program_has_no_dropout_and_the_weights_of_its_time(architecture: str) -> None:
+def test_program_has_no_dropout_and_uses_the_current_weights(architecture: str) -> None:
     model = any_model(architecture)
     source, target = torch.tensor([[5, 6, 3]]), torch.tensor([[2, 7, 8, 3]])
     program = build_program(model, "fp32", CPU)
@@ -190,7 +190,7 @@ TOLERANCES: dict[NumberFormat, float] = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 0.1
 def test_every_format_stays_near_the_plain_model(
     architecture: str, number_format: NumberFormat
 ) -> None:
-    """Compare the search's own log-probabilities, and those of scoring, with the plain model's."""
+    """Compare the log-probabilities of search and of scoring with the plain model."""
     needs(number_format)
     model = any_model(architecture).eval()
     program = build_program(model, number_format, CPU)
@@ -208,7 +208,7 @@ def test_every_format_stays_near_the_plain_model(
 
 
 def random_sources(count: int) -> Tensor:
-    """Sources of 2 to 12 tokens including eos, padded with 0."""
+    """Return sources (count, 12) of 2 to 12 tokens including eos, padded with 0."""
     generator = torch.Generator().manual_seed(3)
     lengths = torch.randint(2, 13, (count, 1), generator=generator)
     ids = torch.randint(4, 40, (count, 12), generator=generator)
@@ -216,13 +216,13 @@ def random_sources(count: int) -> Tensor:
 
 
 def best(program: DecoderProgram, source: Tensor) -> list[Hypothesis]:
-    options = DecodingConfig(max_length=12, no_repeat_ngram=3)  # so that outputs differ
+    options = DecodingConfig(max_length=12, no_repeat_ngram=3)  # makes the outputs differ
     return [found[0] for found in beam_search(program, source, options)]
 
 
 @pytest.fixture(scope="module")
 def reverser() -> Transformer:
-    """A Transformer that has learned to write digits backwards, most of the time."""
+    """Return a Transformer that was trained to reverse digits and usually does so."""
     torch.manual_seed(1)
     model = Transformer(
         14, 14, d_model=32, heads=4, encoder_layers=1, decoder_layers=1, feedforward=64, dropout=0.0
@@ -254,7 +254,7 @@ def digits(count: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("number_format", FORMATS)
-def test_trained_model_translates_alike_in_every_format(
+def test_trained_model_gives_nearly_equal_translations_in_every_format(
     reverser: Transformer, number_format: NumberFormat
 ) -> None:
     needs(number_format)
@@ -273,7 +273,7 @@ def test_trained_model_translates_alike_in_every_format(
 def test_sentence_alone_equals_sentence_in_a_batch(
     model: str, reverser: Transformer, number_format: NumberFormat
 ) -> None:
-    """Batch, padding and order change nothing but the rounding of matrix products.
+    """Batch, padding and order only change the rounding of matrix products.
 
     int8 rounds the activations to 64 levels, so the last bit of a sum may change a score by one
     level.
@@ -294,7 +294,7 @@ def test_sentence_alone_equals_sentence_in_a_batch(
         assert differing <= (2 if number_format == "int8" else 0)
 
 
-def test_int8_products_need_a_cpu() -> None:
+def test_int8_on_cuda_raises_value_error() -> None:
     with pytest.raises(ValueError, match="cuda has no products in int8"):
         build_program(any_model("transformer"), "int8", torch.device("cuda"))
 
@@ -302,6 +302,8 @@ def test_int8_products_need_a_cpu() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("number_format", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("architecture", ["transformer", "rnn"])
+# cuDNN would compute the fp32 GRU in TF32.
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 def test_cuda_formats_stay_near_the_plain_model(
     architecture: str, number_format: NumberFormat
 ) -> None:
@@ -312,7 +314,7 @@ def test_cuda_formats_stay_near_the_plain_model(
     for row, hypothesis in zip(source, best(program, source.cuda()), strict=True):
         target = torch.tensor([[2, *hypothesis.tokens, 3]])
         [expected] = reference.target_log_probabilities(row[row > 0][None], target)
-        # cuDNN computes the GRU in TF32.
+        # A GPU rounds sums differently.
         tolerance = max(TOLERANCES[number_format], 1e-3) * target.shape[1]
         assert hypothesis.log_probability == pytest.approx(expected, abs=tolerance)
         scored = program.target_log_probabilities(row[row > 0][None].cuda(), target.cuda())

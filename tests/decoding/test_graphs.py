@@ -1,4 +1,4 @@
-"""Recorded steps: playing back gives what the plain state computes."""
+"""Recorded decoding steps: a replay gives the results of the plain state."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ CPU = torch.device("cpu")
 
 
 class Tape(TorchDispatchMode):
-    """Records as a CUDA graph does: which operators ran on which memory, and nothing of Python.
+    """Recorder that works like a CUDA graph: it stores operators and their tensors, no Python code.
 
-    Playing back repeats each operator on the same tensors and puts what it gives where it put it
-    before.
+    A replay runs each operator again on the same tensors and writes the result into the tensor
+    that held the first result.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.recordings = self.played = 0
+        self.recordings = self.replays = 0
         self.calls: list[tuple[Any, Any, Any, Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -45,11 +45,11 @@ class Tape(TorchDispatchMode):
         self.calls = []
         with self:
             output = compute()
-        output.fill_(torch.nan)  # recording is not running
-        return output, lambda calls=self.calls: self.play(calls)  # type: ignore[misc]
+        output.fill_(torch.nan)  # a recording has no result before its first replay
+        return output, lambda calls=self.calls: self.replay(calls)  # type: ignore[misc]
 
-    def play(self, calls: list[tuple[Any, Any, Any, Any]]) -> None:
-        self.played += 1
+    def replay(self, calls: list[tuple[Any, Any, Any, Any]]) -> None:
+        self.replays += 1
         for func, args, kwargs, output in calls:
             again = func(*args, **kwargs)
             for old, new in zip(tree_leaves(output), tree_leaves(again), strict=True):
@@ -86,7 +86,7 @@ def assert_same(
 
 @pytest.mark.parametrize("folded", [True, False], ids=["folded", "plain"])
 @pytest.mark.parametrize("capacity", [4, 24, 128])
-def test_recorded_beam_search_finds_the_same(
+def test_recorded_beam_search_equals_plain_beam_search(
     any_transformer: Transformer,
     many_sources: Tensor,
     capacity: int,
@@ -100,14 +100,14 @@ def test_recorded_beam_search_finds_the_same(
     tape = Tape()
     found = beam_search(recorded(any_transformer, tape), many_sources, options, nbest=2)
     assert_same(found, expected)
-    assert tape.played >= tape.recordings > 0
+    assert tape.replays >= tape.recordings > 0
     if capacity == 128:
         assert tape.recordings <= 5
-        assert tape.played >= 2 * tape.recordings
+        assert tape.replays >= 2 * tape.recordings
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_recorded_sampling_draws_the_same(
+def test_recorded_sampling_equals_plain_sampling(
     any_transformer: Transformer, many_sources: Tensor, count: int
 ) -> None:
     seeds = [(1, i) for i in range(len(many_sources))]
@@ -116,7 +116,7 @@ def test_recorded_sampling_draws_the_same(
     tape = Tape()
     found = sample(recorded(any_transformer, tape), many_sources, options, seeds, count=count)
     assert_same(found, expected)
-    assert tape.played > 0
+    assert tape.replays > 0
 
 
 def test_failed_recording_does_not_fail_the_search(
@@ -137,7 +137,7 @@ def test_failed_recording_does_not_fail_the_search(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("number_format", ["fp32", "bf16", "fp16"])
-def test_cuda_graphs_find_the_same(
+def test_cuda_graphs_equal_plain_search_and_scoring(
     any_transformer: Transformer, many_sources: Tensor, number_format: NumberFormat
 ) -> None:
     """Compare with the same program without recording, and with scoring, position by position."""
@@ -162,4 +162,4 @@ def test_cuda_graphs_find_the_same(
             for ours, theirs in zip(found, eager, strict=True)
             for one, other in zip(ours, theirs, strict=True)
         ]
-        assert sum(near) >= len(near) - 2  # a rounded tie may lead to another output
+        assert sum(near) >= len(near) - 2  # rounding may change the result of a tie

@@ -1,4 +1,4 @@
-"""Beam search and sampling, on small made-up models whose every output can be listed."""
+"""Beam search and sampling on small artificial models, whose outputs can all be listed."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class TreeState:
 
 
 class TreeModel:
-    """Logits of the next token as a table over all prefixes of words; one table per sentence.
+    """Model with a table of next-token logits for all prefixes of words, one table per sentence.
 
-    Prefix p followed by word w (0 to 4) is node WORDS * p + w + 1 of the tree; a source is the
-    number of its table plus 1, repeated.
+    Prefix p followed by word w (0 to 4) is node WORDS * p + w + 1 of the tree. Each token
+    of a source is the number of its table plus 1.
     """
 
     def __init__(self, seed: int, sharpness: float = 2.0) -> None:
@@ -66,7 +66,7 @@ class TreeModel:
 
 
 def outputs_of(table: Tensor, options: DecodingConfig) -> list[tuple[float, float, list[int]]]:
-    """Score, log-probability and words of every output of at most MAX_LENGTH words, best first."""
+    """Return score, log-probability and words of all outputs up to MAX_LENGTH words, best first."""
     log_probs = torch.log_softmax(table, dim=-1).tolist()
     found: list[tuple[float, float, list[int]]] = []
     frontier: list[tuple[int, float, list[int]]] = [(0, 0.0, [])]
@@ -119,7 +119,7 @@ def test_wide_beam_equals_brute_force(normalization: str, penalty: float, models
             assert hypothesis.at_limit == (len(words) == MAX_LENGTH)
 
 
-def test_normalized_score_is_the_formula_of_its_paper() -> None:
+def test_normalized_score_equals_the_paper_formula() -> None:
     power = DecodingConfig(length_penalty=0.6)
     gnmt = DecodingConfig(length_penalty=0.6, length_normalization="gnmt")
     assert normalized_score(-3.0, 4, power) == pytest.approx(-3.0 / 4**0.6)
@@ -128,7 +128,7 @@ def test_normalized_score_is_the_formula_of_its_paper() -> None:
 
 
 def plain_beam_search(table: Tensor, options: DecodingConfig) -> list[tuple[float, list[int]]]:
-    """The same search without an early stop, one hypothesis at a time."""
+    """Return the hypotheses of a beam search without early stopping, computed one at a time."""
     beam_size, patience = options.beam_size, options.patience
     log_probs = torch.log_softmax(table, dim=-1).tolist()
     found: list[tuple[float, list[int]]] = []
@@ -155,7 +155,7 @@ def plain_beam_search(table: Tensor, options: DecodingConfig) -> list[tuple[floa
 @pytest.mark.parametrize("patience", [None, 1.0, 2.0])
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
 @pytest.mark.parametrize(("normalization", "penalty"), [("power", 0), ("power", 1), ("gnmt", 1)])
-def test_stops_early_without_losing_a_better_output(
+def test_early_stop_loses_no_better_output(
     beam_size: int, normalization: str, penalty: float, patience: float | None
 ) -> None:
     model = TreeModel(seed=beam_size, sharpness=3.0)
@@ -173,7 +173,7 @@ def test_stops_early_without_losing_a_better_output(
             assert [h.tokens for h in hypotheses] == [words for _, words in expected[:nbest]]
 
 
-def test_a_wider_exact_search_is_never_worse_than_greedy_on_the_whole() -> None:
+def test_wider_beam_does_not_lower_the_total_score() -> None:
     model = TreeModel(seed=3)
     totals = [
         sum(
@@ -187,7 +187,7 @@ def test_a_wider_exact_search_is_never_worse_than_greedy_on_the_whole() -> None:
     assert totals == sorted(totals)
 
 
-def test_stops_as_soon_as_no_open_hypothesis_can_win() -> None:
+def test_search_stops_when_no_open_hypothesis_can_win() -> None:
     model = TreeModel(seed=4)
     model.tables[:, :, EOS] = 20.0
     steps = 0
@@ -204,31 +204,31 @@ def test_stops_as_soon_as_no_open_hypothesis_can_win() -> None:
     assert all(hypotheses[0].tokens == [] for hypotheses in found)
 
 
-def test_length_limits() -> None:
+def test_length_limits_are_respected() -> None:
     model = TreeModel(seed=5)
-    for least in range(MAX_LENGTH + 1):
-        options = OPTIONS.model_copy(update={"min_length": least, "patience": None})
+    for shortest in range(MAX_LENGTH + 1):
+        options = OPTIONS.model_copy(update={"min_length": shortest, "patience": None})
         for hypotheses in search(model, options, nbest=3):
-            assert all(least <= len(h.tokens) <= MAX_LENGTH for h in hypotheses)
-    # The limit follows the source: 5 words * 0.2 + 10 = 11, but at most max_length.
+            assert all(shortest <= len(h.tokens) <= MAX_LENGTH for h in hypotheses)
+    # max_length also limits an output for which max_length_ratio allows more tokens.
     short = OPTIONS.model_copy(update={"max_length": 2, "min_length": 2})
     assert {len(hs[0].tokens) for hs in search(model, short)} == {2}
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_no_ngram_twice(n: int) -> None:
+def test_no_repeat_ngram_prevents_repetition(n: int) -> None:
     model = TreeModel(seed=6)
     model.tables[:, :, EOS] = -5.0
     model.tables[:, :, -1] += 3.0
     free = search(model, OPTIONS)
-    held = search(model, OPTIONS.model_copy(update={"no_repeat_ngram": n}))
+    limited = search(model, OPTIONS.model_copy(update={"no_repeat_ngram": n}))
 
     def repeats(tokens: list[int]) -> bool:
         ngrams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
         return len(ngrams) > len(set(ngrams))
 
     assert any(repeats(hypotheses[0].tokens) for hypotheses in free)
-    assert not any(repeats(hypotheses[0].tokens) for hypotheses in held)
+    assert not any(repeats(hypotheses[0].tokens) for hypotheses in limited)
 
 
 def test_padding_unknown_and_bos_are_never_produced() -> None:
@@ -238,14 +238,14 @@ def test_padding_unknown_and_bos_are_never_produced() -> None:
         assert all(token > EOS for h in hypotheses for token in h.tokens)
 
 
-def test_a_broken_model_is_named() -> None:
+def test_nan_logits_raise_diverged_error() -> None:
     model = TreeModel(seed=8)
     model.tables[3, 0, 5] = math.nan
     with pytest.raises(DivergedError):
         search(model, OPTIONS)
 
 
-def test_more_best_than_beams_is_refused() -> None:
+def test_nbest_above_beam_size_raises_value_error() -> None:
     with pytest.raises(ValueError, match="nbest"):
         search(TreeModel(seed=9), OPTIONS, nbest=OPTIONS.beam_size + 1)
 
@@ -255,11 +255,11 @@ def test_more_best_than_beams_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def network() -> tuple[DecoderProgram, Tensor]:
-    """A program, and 64 sources of 1 to 19 tokens including eos, (64, 20)."""
+    """Return a program and 64 sources of 1 to 19 tokens including eos: (64, 20)."""
     torch.manual_seed(1)
     config = ModelConfig(d_model=32, heads=4, encoder_layers=2, decoder_layers=2, feedforward=64)
     model = build_model(config, 50, 50, shared_vocab=True)
-    with torch.no_grad():  # outputs of many kinds and lengths
+    with torch.no_grad():  # larger weights give outputs of many lengths
         for parameter in model.parameters():
             parameter *= 2.0
         model.get_parameter("decoder_layers.1.add_norm_3.layer_norm.bias")[0] += 3.0
@@ -272,23 +272,23 @@ def network() -> tuple[DecoderProgram, Tensor]:
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_batch_size_and_mates_change_nothing(
+def test_hypotheses_do_not_depend_on_the_batch(
     network: tuple[DecoderProgram, Tensor], beam_size: int
 ) -> None:
     program, source = network
     options = DecodingConfig(beam_size=beam_size, max_length=16)
-    whole = beam_search(program, source, options, beam_size)
+    together = beam_search(program, source, options, beam_size)
     for size in (1, 8):
         parts = []
         for first in range(0, 64, size):
             rows = slice(first, first + size)
             longest = int((source[rows] > 0).sum(1).max())
             parts += beam_search(program, source[rows, :longest], options, beam_size)
-        for one, other in zip(whole, parts, strict=True):
+        for one, other in zip(together, parts, strict=True):
             assert [h.tokens for h in one] == [h.tokens for h in other]
             assert [h.score for h in one] == pytest.approx([h.score for h in other], abs=1e-4)
-    assert len({tuple(hs[0].tokens) for hs in whole}) > 20
-    assert sum(not hs[0].at_limit for hs in whole) > 10
+    assert len({tuple(hs[0].tokens) for hs in together}) > 20
+    assert sum(not hs[0].at_limit for hs in together) > 10
 
 
 def forced(program: DecoderProgram, source: Tensor, found: list[Hypothesis]) -> list[float]:
@@ -298,7 +298,7 @@ def forced(program: DecoderProgram, source: Tensor, found: list[Hypothesis]) -> 
     return program.target_log_probabilities(source, target)
 
 
-def test_log_probabilities_are_those_of_forced_decoding(
+def test_log_probabilities_equal_forced_decoding(
     network: tuple[DecoderProgram, Tensor],
 ) -> None:
     program, source = network
@@ -313,7 +313,7 @@ def test_log_probabilities_are_those_of_forced_decoding(
             assert h.score == pytest.approx(h.log_probability / (len(h.tokens) + 1))
 
 
-def test_greedy_takes_the_likeliest_token_each_time(
+def test_greedy_search_takes_the_most_likely_tokens(
     network: tuple[DecoderProgram, Tensor],
 ) -> None:
     program, source = network
@@ -330,14 +330,14 @@ def test_greedy_takes_the_likeliest_token_each_time(
             if tokens[-1] == EOS:
                 break
         assert hypotheses[0].tokens == [t for t in tokens[1:11] if t != EOS]
-    nearly = sample(program, source[:8], options, [(0,)] * 8, top_k=1)
-    assert [hs[0].tokens for hs in nearly] == [hs[0].tokens for hs in found]
+    drawn = sample(program, source[:8], options, [(0,)] * 8, top_k=1)
+    assert [hs[0].tokens for hs in drawn] == [hs[0].tokens for hs in found]
 
 
 # --- sampling
 
 
-def test_samples_follow_the_model() -> None:
+def test_samples_follow_the_model_distribution() -> None:
     model = TreeModel(seed=10, sharpness=1.0)
     source = torch.ones(1, 6, dtype=torch.int64)
     count = 4000
@@ -349,7 +349,7 @@ def test_samples_follow_the_model() -> None:
     assert np.abs(firsts / count - allowed.numpy()).max() < 0.03
 
 
-def test_sampling_options_narrow_the_choice() -> None:
+def test_sampling_options_change_the_possible_tokens() -> None:
     model = TreeModel(seed=11, sharpness=1.0)
     source = torch.ones(1, 6, dtype=torch.int64)
     ranked = model.tables[0, 0, EOS:].argsort(descending=True) + EOS
@@ -364,7 +364,7 @@ def test_sampling_options_narrow_the_choice() -> None:
     assert first_tokens(temperature=50.0) == set(ranked.tolist())
 
 
-def test_samples_depend_on_their_own_seed_alone() -> None:
+def test_samples_depend_only_on_their_seed() -> None:
     model = TreeModel(seed=12, sharpness=1.0)
     source = torch.tensor([[1] * 6, [2] * 6, [1] * 6, [1] * 6])
     found = sample(model, source, OPTIONS, [(1,), (2,), (1,), (3,)], count=5)
@@ -380,10 +380,10 @@ def test_top_continuations_equal_a_full_sort(vocabulary: int, width: int) -> Non
     log_probs = torch.randn(3, width, vocabulary, generator=generator)
     log_probs[:, :, 4:7] = -math.inf
     scores = torch.randn(3, width, generator=generator)
-    values, places = _top(log_probs, scores, 10)
+    values, indices = _top(log_probs, scores, 10)
     expected = (log_probs + scores[:, :, None]).flatten(1).sort(descending=True)
-    there = min(10, width * vocabulary)
-    assert np.array_equal(values[:, :there], expected.values[:, :there].numpy())
+    available = min(10, width * vocabulary)
+    assert np.array_equal(values[:, :available], expected.values[:, :available].numpy())
     real = values > -np.inf
-    assert np.array_equal(places[real], expected.indices[:, :10].numpy()[real[:, :there]])
-    assert not real[:, there:].any()
+    assert np.array_equal(indices[real], expected.indices[:, :10].numpy()[real[:, :available]])
+    assert not real[:, available:].any()

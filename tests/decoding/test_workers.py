@@ -1,4 +1,4 @@
-"""Translators side by side: the same translations, and no process left behind."""
+"""Workers give the same translations as one translator and leave no process behind."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def assert_same(found: list[list[Translation]], expected: list[list[Translation]
 
 
 @pytest.mark.parametrize("task", [1, 7, 256])
-def test_workers_change_nothing(
+def test_workers_give_the_results_of_one_translator(
     run: Run, pool: TranslatorPool, task: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TranslatorPool, "TASK", task)
     alone = Translator.load(run, "cpu", DECODING)
-    said: list[tuple[int, str]] = []
-    expected_said: list[tuple[int, str]] = []
-    found = pool.translate_nbest(SENTENCES, 2, lambda i, text: said.append((i, text)))
-    expected = alone.translate_nbest(SENTENCES, 2, lambda i, t: expected_said.append((i, t)))
+    warnings: list[tuple[int, str]] = []
+    expected_warnings: list[tuple[int, str]] = []
+    found = pool.translate_nbest(SENTENCES, 2, lambda i, text: warnings.append((i, text)))
+    expected = alone.translate_nbest(SENTENCES, 2, lambda i, t: expected_warnings.append((i, t)))
     assert_same(found, expected)
-    assert said == expected_said != []
+    assert warnings == expected_warnings != []
     assert pool.translate(SENTENCES, lambda i, text: None) == [best[0].text for best in expected]
     options = {"count": 2, "temperature": 1.5, "top_k": 5, "top_p": 0.9, "seed": 3}
     drawn = pool.sample(SENTENCES, first=4, warn=lambda i, text: None, **options)
     assert_same(drawn, alone.sample(SENTENCES, first=4, warn=lambda i, text: None, **options))  # type: ignore[arg-type]
 
 
-def test_a_damaged_run_is_said(run: Run, tmp_path: Path) -> None:
+def test_damaged_run_raises_storage_error(run: Run, tmp_path: Path) -> None:
     write_run(tmp_path / "damaged")
     weights = Run(tmp_path / "damaged").weights()
     weights.write_bytes(weights.read_bytes()[:-1])
@@ -73,25 +73,25 @@ def test_a_damaged_run_is_said(run: Run, tmp_path: Path) -> None:
         pool.translate(["a tree"] * 3, lambda i, text: None)
 
 
-def test_a_bug_is_said(pool: TranslatorPool) -> None:
+def test_bug_in_a_worker_raises_its_message(pool: TranslatorPool) -> None:
     with pytest.raises(workers.NmtError, match="ValueError: nbest is 4, beam_size 3"):
         pool.translate_nbest(["a tree"], 4, lambda i, text: None)
-    assert pool.translate(["a tree"], lambda i, text: None)  # the worker lives on
+    assert pool.translate(["a tree"], lambda i, text: None)  # the worker still runs
 
 
-def test_a_killed_worker_is_said(run: Run) -> None:
+def test_killed_worker_raises_usage_error(run: Run) -> None:
     with TranslatorPool(run, DECODING, workers=2) as pool:
         pool.translate(SENTENCES, lambda i, text: None)
         os.kill(pool._workers[1]._process.pid, signal.SIGKILL)
         with pytest.raises(UsageError, match="a worker ended with status -9") as caught:
             for _ in range(2):
                 pool.translate(SENTENCES, lambda i, text: None)
-        assert "fewer --workers" in (caught.value.hint or "")
+        assert "reduce --workers" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_its_parent(run: Run, number: int) -> None:
-    # A shell starts its jobs in the background with SIGINT ignored, and children inherit that.
+def test_workers_exit_with_their_parent(run: Run, number: int) -> None:
+    # Background jobs of a shell ignore SIGINT, and their child processes inherit this.
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     program += "from nmt.cli import main; main()"
     command = [sys.executable, "-c", program, "translate", "--workers", "2", "-m", str(run.path)]

@@ -1,4 +1,4 @@
-"""Our figures are those of the sacrebleu command."""
+"""Scores, intervals and paired tests equal those of the sacrebleu command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
 from nmt.errors import DataError
@@ -27,7 +30,7 @@ SECOND = [line.replace("nicht", "gar nicht").replace("alte", "greise") for line 
 
 
 def noisy(lines: list[str], seed: int, rate: float) -> list[str]:
-    """The lines with words lost, swapped or lower-cased."""
+    """Return the lines with random words dropped, swapped or lower-cased."""
     rng = random.Random(seed)
     result = []
     for line in lines:
@@ -53,13 +56,13 @@ def files(tmp_path: Path) -> Path:
 
 
 def sacrebleu(folder: Path, *arguments: str) -> str:
-    """What the sacrebleu command prints."""
+    """Return the standard output of the sacrebleu command."""
     command = [sys.executable, "-m", "sacrebleu", *arguments, "-w", "6", "--quiet"]
     result = subprocess.run(command, cwd=folder, capture_output=True, check=True)
     return result.stdout.decode()
 
 
-def test_scores_and_intervals_equal_the_command(files: Path) -> None:
+def test_scores_and_intervals_equal_the_sacrebleu_command(files: Path) -> None:
     common = ["ref", "ref2", "-i", "system", "--confidence", "--chrf-word-order", "2"]
     found = json.loads(sacrebleu(files, *common, "-m", "bleu", "chrf", "ter"))
     lower = json.loads(sacrebleu(files, *common, "-m", "bleu", "chrf", "-lc", "--chrf-lowercase"))
@@ -81,12 +84,12 @@ def test_scores_and_intervals_equal_the_command(files: Path) -> None:
 
 
 @pytest.mark.parametrize("test", ["bs", "ar"])
-def test_paired_tests_equal_the_command(
+def test_paired_tests_equal_the_sacrebleu_command(
     files: Path, test: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PairedTest._DEFAULT_SAMPLES, "ar", 2000)  # for speed; it is 10,000
+    monkeypatch.setitem(PairedTest._DEFAULT_SAMPLES, "ar", 2000)  # The default is 10,000.
     metrics = ["-m", "bleu", "chrf", "ter", "--chrf-word-order", "2"]
-    # as text: the JSON of the bootstrap fails within sacrebleu 2.6
+    # The output is text because the bootstrap test with JSON output fails in sacrebleu 2.6.
     options = [*metrics, f"--paired-{test}", "--paired-ar-n", "2000"]
     found = sacrebleu(
         files, "ref", "-i", "baseline", "system", *options, "-f", "text", "--no-color"
@@ -106,13 +109,58 @@ def test_paired_tests_equal_the_command(
     assert f"{test}:{1000 if test == 'bs' else 2000}" in compared[0].system.signature
 
 
-def test_validation_scores_are_those_of_the_corpus() -> None:
+@pytest.mark.parametrize("seed", range(20))
+def test_p_values_of_systems_that_differ_equal_sacrebleu(seed: int) -> None:
+    system = noisy(REFERENCE, seed, 0.1 + seed / 50)
+    baseline = noisy(REFERENCE, seed + 100, 0.3)
+    metrics = {
+        "BLEU": BLEU(),
+        "chrF2++": CHRF(word_order=2),
+        "TER": TER(),
+    }
+    systems = [("baseline", baseline), ("system", system)]
+    _, theirs = PairedTest(systems, metrics, [REFERENCE], test_type="bs")()
+    lowercase = {"BLEU": BLEU(lowercase=True)}
+    _, theirs_lowercase = PairedTest(systems, lowercase, [REFERENCE], test_type="bs")()
+    bleu, bleu_lowercase, chrf, ter = compare(system, baseline, [REFERENCE])
+    assert bleu.p_value == theirs["BLEU"][1].p_value
+    assert bleu_lowercase.p_value == theirs_lowercase["BLEU"][1].p_value
+    assert chrf.p_value == theirs["chrF2++"][1].p_value
+    assert ter.p_value == theirs["TER"][1].p_value
+
+
+@pytest.mark.parametrize("test", ["bs", "ar"])
+def test_p_value_of_a_difference_that_is_always_zero_is_one(
+    test: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PairedTest._DEFAULT_SAMPLES, "ar", 500)
+    same = compare(SYSTEM, SYSTEM, [REFERENCE], test=test)
+    assert [pair.p_value for pair in same] == [1.0] * 4
+    lower = [line.lower() for line in SYSTEM]
+    bleu, bleu_lowercase, chrf, ter = compare(lower, SYSTEM, [REFERENCE], test=test)
+    assert bleu.p_value < 0.05
+    assert bleu_lowercase.p_value == 1.0
+    assert chrf.p_value < 0.05
+    assert ter.p_value == 1.0  # sacrebleu's TER ignores case
+    ignored = compare(lower, SYSTEM, [REFERENCE], test=test, lowercase=True)
+    assert [pair.p_value for pair in ignored] == [1.0] * 3
+
+
+def test_equal_scores_that_differ_in_some_resamples_have_the_p_value_of_sacrebleu() -> None:
+    system, baseline = [*REFERENCE], [*REFERENCE]
+    system[0] = baseline[6] = "Nein."  # lines 1 and 7 have the same reference
+    bleu = compare(system, baseline, [REFERENCE])[0]
+    assert bleu.system.value == bleu.baseline.value
+    assert 0.05 < bleu.p_value < 1
+
+
+def test_validation_scores_equal_corpus_scores() -> None:
     scores = corpus_scores(SYSTEM, [REFERENCE])
     assert validation_scores(SYSTEM, REFERENCE) == (scores.bleu.value, scores.chrf.value)
     assert scores.bleu.mean is scores.bleu.interval is None
 
 
-def test_extremes() -> None:
+def test_perfect_and_empty_hypotheses_have_extreme_scores() -> None:
     perfect = corpus_scores(REFERENCE, [REFERENCE], confidence=True)
     assert perfect.bleu.value == pytest.approx(100)
     assert perfect.ter.value == 0
@@ -122,8 +170,8 @@ def test_extremes() -> None:
     assert corpus_scores([""], [[""]], confidence=True).brevity_ratio == 0
 
 
-def test_intervals_of_a_few_sentences() -> None:
-    """Some resamples score exactly zero, which the sacrebleu command cannot average."""
+def test_confidence_mean_of_two_sentences_is_finite() -> None:
+    """Some resamples have a score of exactly zero, which the sacrebleu command cannot average."""
     texts = ["eins zwei drei vier", "fünf"], [["eins zwei drei vier", "sechs"]]
     scores = corpus_scores(*texts, confidence=True)
     assert scores.bleu.mean is not None
@@ -131,7 +179,7 @@ def test_intervals_of_a_few_sentences() -> None:
     assert "bs:1000|seed:12345" in scores.bleu.signature
 
 
-def test_sentence_scores() -> None:
+def test_sentence_chrf_scores_each_sentence() -> None:
     scores = sentence_chrf(["Das ist gut.", "Nein"], [["Das ist gut.", "Ja"], ["Gut.", "Nun"]])
     assert scores[0] == pytest.approx(100)
     assert scores[1] < 50
@@ -145,6 +193,8 @@ def test_sentence_scores() -> None:
         (["a"], [["a"], []], "0 lines in reference set 2"),
     ],
 )
-def test_bad_input(hypotheses: list[str], references: list[list[str]], message: str) -> None:
+def test_empty_or_unequal_input_raises_data_error(
+    hypotheses: list[str], references: list[list[str]], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         corpus_scores(hypotheses, references)

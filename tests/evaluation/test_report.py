@@ -1,3 +1,5 @@
+"""The report of `nmt evaluate` as text and as JSON."""
+
 from __future__ import annotations
 
 import json
@@ -23,7 +25,7 @@ def paired(name: str, system: float, baseline: float, p: float) -> PairedScore:
     return PairedScore(Score(name, system, "s"), Score(name, baseline, "s"), p)
 
 
-def test_by_length() -> None:
+def test_scores_by_length_groups_sentences_by_source_length() -> None:
     rows = scores_by_length(SOURCES, [HYPOTHESES, REFERENCES], [REFERENCES])
     assert [(r.first, r.last, r.sentences) for r in rows] == [(0, 5, 2), (6, 10, 1), (61, None, 1)]
     chosen = [HYPOTHESES[0], HYPOTHESES[2]], [[REFERENCES[0], REFERENCES[2]]]
@@ -31,13 +33,14 @@ def test_by_length() -> None:
     assert rows[1].bleu[1] == pytest.approx(100)
 
 
-def test_worst_come_first_with_their_line_numbers() -> None:
+def test_worst_sentences_come_first_with_line_numbers() -> None:
     worst = worst_sentences(HYPOTHESES, [REFERENCES], SOURCES, 2)
     assert [w.line for w in worst] == [3, 2]
     assert worst[0].source == "two birds sing"
     assert worst[0].references == ["zwei Vögel singen"]
     assert worst_sentences(HYPOTHESES, [REFERENCES], None, 0) == []
-    assert len(worst_sentences(HYPOTHESES, [REFERENCES], None, 99)) == 3  # one is perfect
+    # One of the four hypotheses is perfect.
+    assert len(worst_sentences(HYPOTHESES, [REFERENCES], None, 99)) == 3
 
 
 @pytest.mark.parametrize(
@@ -68,17 +71,17 @@ def test_worst_come_first_with_their_line_numbers() -> None:
         ),
     ],
 )
-def test_verdict(pairs: list[PairedScore], expected: str) -> None:
+def test_verdict_lists_significant_differences(pairs: list[PairedScore], expected: str) -> None:
     assert verdict(Comparison("old", "bs", pairs), "new") == expected
 
 
-def test_a_system_does_not_differ_from_itself() -> None:
+def test_system_does_not_differ_from_itself() -> None:
     report = make_report("a", "data", HYPOTHESES, [REFERENCES], baseline=("b", HYPOTHESES))
     assert report.comparison is not None
     assert verdict(report.comparison, "a").startswith("No significant difference")
 
 
-def test_text_and_json_hold_all_parts() -> None:
+def test_text_and_json_contain_all_parts() -> None:
     report = make_report(
         "runs/a",
         "ref.de",
@@ -104,7 +107,7 @@ def test_text_and_json_hold_all_parts() -> None:
     assert found["lengths"][0]["sentences"] == 2
 
 
-def test_user_text_cannot_steer_the_terminal() -> None:
+def test_control_characters_in_the_report_are_escaped() -> None:
     assert escape_controls("a\x1b[31mb\tc\x9b[bold]ü") == "a\\x1b[31mb\\x09c\\x9b[bold]ü"
     report = make_report("s", "d", ["\x1b[2J [red]"], [["[bold]x"]], worst=1)
     assert "\x1b" not in report.text()

@@ -1,3 +1,5 @@
+"""Reading the text files of `nmt evaluate`."""
+
 from __future__ import annotations
 
 import gzip
@@ -35,14 +37,18 @@ def test_lines_end_at_newlines_only(tmp_path: Path, content: bytes, lines: list[
         ("a.gz", gzip.compress(b"some text\n" * 99)[:-12], r"a\.gz is a damaged \.gz file"),
     ],
 )
-def test_unreadable_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_damaged_file_raises_data_error(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_lines(path)
 
 
-def test_what_has_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_above_the_size_limit_raises_data_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(texts, "MAX_BYTES", 1 << 20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(2 << 20)))
     for path in (tmp_path / "bomb.gz", Path("/dev/zero")):
@@ -50,13 +56,13 @@ def test_what_has_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             read_lines(path)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_file_or_folder_raises_data_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(DataError, match="cannot read"):
             read_lines(path)
 
 
-def test_unequal_counts_are_named() -> None:
+def test_check_parallel_names_unequal_counts() -> None:
     check_parallel([("a", ["x"]), ("b", ["y"])])
     with pytest.raises(DataError, match="a has 1 line, b has 2"):
         check_parallel([("a", ["x"]), ("b", ["y", "z"])])

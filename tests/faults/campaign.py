@@ -1,10 +1,10 @@
-"""Kill trainings and start them again, many times: python campaign.py SEED FAULT TRIES [...].
+"""Interrupt and resume training runs, many times: python campaign.py SEED FAULT TRIES [...].
 
-Prints a JSON line for each FAULT: {"fault", "tries", "survived", "lost": [what went wrong, ...],
-"hit": {what a training was doing: how often it was interrupted there}}. A process of its own,
-because it forks the trainings: it has imported what they import (which takes longer than a tiny
-training) but never computed, so that forking is safe. A try is survived if the run, started again
-by the same call, ends with the same weights, checkpoints and metrics as one never interrupted.
+Prints a JSON line for each FAULT: {"fault", "tries", "survived", "lost": [problem, ...],
+"hit": {phase of training: number of interruptions}}. This program forks the training runs after
+it has imported their modules, because the imports take longer than a tiny training run. Forking
+is safe because this process never computes. A try is survived if the run, started again by the
+same call, ends with the same weights, checkpoints and metrics as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from nmt.training import pipeline
 from nmt.training.checkpoint import newest_valid
 from nmt.training.validation import Validation
 
-for name in (  # what a training imports on its way; some take a second
+for name in (  # imports of a training run; some take a second
     "nmt.decoding.translator", "nmt.evaluation.metrics", "pandas", "pyarrow.compute",
     "sacrebleu.metrics", "sentencepiece", "torch._dynamo", "torch.utils.tensorboard",
 ):  # fmt: skip
     importlib.import_module(name)
 
 TIMES = ("seconds", "tokens_per_second")
-KILLS_A_RUN = 4
+KILLS_PER_RUN = 4
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-LONGEST_STOP, LONGEST_LEAVE, LONGEST_ORPHAN = 10.0, 3.0, 5.0  # seconds; a busy machine is slow
+LONGEST_STOP, LONGEST_EXIT, LONGEST_ORPHAN = 10.0, 3.0, 5.0  # seconds, enough for a busy machine
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"ema": 0.9, "accumulate": 2, "sampling": 0.3},
@@ -64,38 +64,38 @@ PHASES = {
     "starting": None,
     "tokenizer": (nmt.data.corpus, "train_tokenizer"),
     "encoding": (nmt.data.corpus._Encoder, "write"),
-    "updates": (pipeline, "train"),
+    "steps": (pipeline, "train"),
     "validation": (Validation, "__call__"),
     "saving": (storage, "write_folder"),
     "test": (pipeline, "_test"),
 }
-"""What a training does, and the function that does it. The innermost one counts."""
-NOT_YET = 255
+"""Phases of a training run and their functions. The innermost function counts."""
+NOT_STARTED = 255
 
 
 class Campaign:
-    """Where the trainings of a campaign happen, and how uninterrupted ones end."""
+    """Folder and random numbers of a campaign, and the outcomes of uninterrupted runs."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.random = random.Random(seed)
         self.ends: dict[int, tuple[Any, float]] = {}
         self.hit: Counter[str] = Counter()
-        self._phase = mmap.mmap(-1, 1)  # shared with the trainings
+        self._phase = mmap.mmap(-1, 1)  # shared with the training runs
         write_digits(folder)
 
     def end(self, variant: int) -> tuple[Any, float]:
-        """The outcome of an undisturbed run, and its seconds."""
+        """Return the outcome of an uninterrupted run, and its seconds."""
         if variant not in self.ends:
-            path = self.folder / f"undisturbed-{variant}"
-            begun = time.monotonic()
-            assert self.wait(self.start(path, variant)) == 0, self.told()
-            self.ends[variant] = outcome(path), time.monotonic() - begun
+            path = self.folder / f"uninterrupted-{variant}"
+            begin = time.monotonic()
+            assert self.wait(self.start(path, variant)) == 0, self.stderr()
+            self.ends[variant] = outcome(path), time.monotonic() - begin
         return self.ends[variant]
 
     def start(self, path: Path, variant: int, prepare: Callable[[], None] = lambda: None) -> int:
-        """Fork a training; its exit status is that of `nmt train`."""
-        self._phase[0] = NOT_YET
+        """Fork a training run with the exit status of `nmt train` and return its process id."""
+        self._phase[0] = NOT_STARTED
         child = os.fork()
         if child:
             return child
@@ -120,46 +120,45 @@ class Campaign:
         os._exit(code)
 
     def _note_phases(self) -> None:
-        """Let the functions of PHASES say that they run."""
+        """Wrap the functions of PHASES so that they record the current phase."""
 
-        def noting(number: int, function: Callable[..., Any]) -> Callable[..., Any]:
+        def recording(number: int, function: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(function)
-            def noted(*args: Any, **kwargs: Any) -> Any:
+            def recorded(*args: Any, **kwargs: Any) -> Any:
                 before, self._phase[0] = self._phase[0], number
                 try:
                     return function(*args, **kwargs)
                 finally:
                     self._phase[0] = before
 
-            return noted
+            return recorded
 
-        for number, place in enumerate(PHASES.values()):
-            if place is not None:
-                owner, name = place
-                setattr(owner, name, noting(number, getattr(owner, name)))
+        for number, target in enumerate(PHASES.values()):
+            if target is not None:
+                owner, name = target
+                setattr(owner, name, recording(number, getattr(owner, name)))
 
     def interrupt(
         self, child: int, seconds: float, number: signal.Signals, twice_after: float | None = None
     ) -> int:
-        """Send a signal after some seconds (and again), unless the child ends before; its exit
-        status."""
+        """Send one signal or two, unless the child ends before; return its exit status."""
         if self._ended(child, seconds):
             return self.wait(child)
-        # Until then signals do what they do to this process.
-        while self._phase[0] == NOT_YET and not self._ended(child, 0.001):
+        # Before its handlers are set, the child reacts to signals like this process.
+        while self._phase[0] == NOT_STARTED and not self._ended(child, 0.001):
             pass
         phase = list(PHASES)[self._phase[0]]
         os.kill(child, number)
         if twice_after is not None:
             self._ended(child, twice_after)
-            os.kill(child, number)  # it is there, at least as a zombie
+            os.kill(child, number)  # the child exists, at least as a zombie
         code = self.wait(child)
-        if code:  # else it was leaving already
+        if code:  # otherwise the run had finished
             self.hit[phase] += 1
         return code
 
     def _ended(self, child: int, seconds: float) -> bool:
-        """Wait until a child has ended, but no longer than that. It can still be waited for."""
+        """Return whether a child ends within some seconds. It can still be waited for."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
@@ -168,12 +167,12 @@ class Campaign:
         return False
 
     def wait(self, child: int) -> int:
-        """Exit status, or minus the signal that killed it."""
+        """Return the exit status, or minus the number of the signal that killed the child."""
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status)
 
     def orphans(self) -> bool:
-        """Whether a process that a training started is still there, five seconds after it."""
+        """Return whether a process of a finished training run still exists after five seconds."""
         end = time.monotonic() + LONGEST_ORPHAN
         while time.monotonic() < end:
             try:
@@ -183,28 +182,28 @@ class Campaign:
             time.sleep(0.01)
         return True
 
-    def told(self) -> str:
-        """What the last training said."""
+    def stderr(self) -> str:
+        """Return the end of the standard error of the last training run."""
         return (self.folder / "stderr").read_text(errors="replace")[-5000:]
 
     def finish(self, path: Path, variant: int) -> str | None:
-        """Run to the end; None, or how it differs from an undisturbed run."""
+        """Finish a run; return None, or how it differs from an uninterrupted run."""
         expected, _ = self.end(variant)
         code = self.wait(self.start(path, variant))
         if code:
-            return f"exit {code}: {self.told()}"
+            return f"exit {code}: {self.stderr()}"
         found = outcome(path)
         leftovers = [p.name for p in path.rglob(".tmp-*")]
         shutil.rmtree(path)
         if leftovers:
-            return f"left behind: {leftovers}"
+            return f"temporary files were left behind: {leftovers}"
         if self.orphans():
             return "a process was left behind"
-        return None if found == expected else f"another outcome: {found} instead of {expected}"
+        return None if found == expected else f"outcome {found} instead of {expected}"
 
 
 def outcome(path: Path) -> Any:
-    """Checksums of the model and all checkpoints, and the metrics but for times."""
+    """Return checksums of the model and all checkpoints, and the metrics without times."""
     run = Run(path)
     sums = {
         f"{folder.name}/{name}": about["sha256"]
@@ -219,78 +218,78 @@ def outcome(path: Path) -> Any:
 
 
 Result = tuple[int, list[str]]
-"""Tries done, and what was lost in them."""
+"""Number of tries, and the problems found in them."""
 
 
 def killed(campaign: Campaign, tries: int) -> Result:
-    """SIGKILL at random moments from the first file to the test, up to four times a run."""
+    """Send SIGKILL at random moments, up to four times per run."""
 
     def kill(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
         code = campaign.interrupt(child, seconds, signal.SIGKILL)
-        return code, None if code in (0, -signal.SIGKILL) else f"exit {code}: {campaign.told()}"
+        return code, None if code in (0, -signal.SIGKILL) else f"exit {code}: {campaign.stderr()}"
 
     return interrupted(campaign, tries, kill)
 
 
 def stopped(campaign: Campaign, tries: int) -> Result:
-    """A signal that asks for a stop, likewise: the state is saved at the step it is at."""
+    """Send a stop signal at a random moment. The state must be saved at the current step."""
 
     def stop(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
         number = campaign.random.choice(SIGNALS)
-        begun = time.monotonic()
+        begin = time.monotonic()
         code = campaign.interrupt(child, seconds, number)
-        took = time.monotonic() - begun - seconds
+        took = time.monotonic() - begin - seconds
         if code == 0:
             return code, None
         if code != 128 + number:
-            return code, f"exit {code} after {number.name}: {campaign.told()}"
+            return code, f"exit {code} after {number.name}: {campaign.stderr()}"
         if took > LONGEST_STOP:
             return code, f"took {took:.1f} s to stop"
         if campaign.orphans():
             return code, "a process was left behind"
-        log = Run(path).log_file  # not there yet if the signal came before it was begun
-        said = re.findall(r"stopped at step (\d+);", log.read_text() if log.exists() else "")
+        log = Run(path).log_file  # missing if the signal came early
+        stops = re.findall(r"stopped at step (\d+);", log.read_text() if log.exists() else "")
         found = newest_valid(Run(path), lambda warning: None)
-        if said and int(said[-1]) and (not found or found[1]["step"] < int(said[-1])):
-            return code, f"stopped at step {said[-1]} without saving it"
+        if stops and int(stops[-1]) and (not found or found[1]["step"] < int(stops[-1])):
+            return code, f"stopped at step {stops[-1]} without saving it"
         return code, None
 
     return interrupted(campaign, tries, stop)
 
 
 def stopped_twice(campaign: Campaign, tries: int) -> Result:
-    """Ctrl-C twice: it leaves at once, perhaps in the middle of saving its state."""
+    """Send Ctrl-C twice. The run must exit immediately, even while it saves its state."""
 
-    def leave(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
+    def stop_twice(child: int, seconds: float, path: Path) -> tuple[int, str | None]:
         between = campaign.random.uniform(0, 0.05)
-        begun = time.monotonic()
+        begin = time.monotonic()
         code = campaign.interrupt(child, seconds, signal.SIGINT, between)
-        took = time.monotonic() - begun - seconds - between
+        took = time.monotonic() - begin - seconds - between
         if code not in (0, 130):
-            return code, f"exit {code}: {campaign.told()}"
-        return code, f"took {took:.1f} s to leave" if took > LONGEST_LEAVE else None
+            return code, f"exit {code}: {campaign.stderr()}"
+        return code, f"took {took:.1f} s to exit" if took > LONGEST_EXIT else None
 
-    return interrupted(campaign, tries, leave)
+    return interrupted(campaign, tries, stop_twice)
 
 
 Interrupt = Callable[[int, float, Path], tuple[int, "str | None"]]
-"""Called with a training, the seconds to wait and its run folder: exit status and problem."""
+"""Function of a process id, the seconds to wait and a run folder: exit status and problem."""
 
 
 def interrupted(campaign: Campaign, tries: int, interrupt: Interrupt) -> Result:
     done, lost, number = 0, [], 0
-    variants = len(VARIANTS) if tries >= 50 else 2  # each needs an undisturbed run first
+    variants = len(VARIANTS) if tries >= 50 else 2  # each needs an uninterrupted run
     while done < tries:
         number += 1
         variant = number % variants
         path = campaign.folder / f"run-{number}"
         _, seconds = campaign.end(variant)
-        for _ in range(KILLS_A_RUN):
+        for _ in range(KILLS_PER_RUN):
             child = campaign.start(path, variant)
             code, problem = interrupt(child, campaign.random.uniform(0, seconds), path)
             if problem:
                 lost.append(problem)
-            if code == 0:  # it came to its end before
+            if code == 0:  # the run finished before the signal
                 break
             done += 1
         if problem := campaign.finish(path, variant):
@@ -299,7 +298,7 @@ def interrupted(campaign: Campaign, tries: int, interrupt: Interrupt) -> Result:
 
 
 def died_writing(campaign: Campaign, tries: int) -> Result:
-    """Death at the n-th file operation of a run, n = 1, 2, ... (or spread over all of them)."""
+    """Kill a run at its n-th file operation, for `tries` values of n or for all."""
     done, lost = 0, []
     total = count_operations(campaign)
     step = max(1, total // tries)
@@ -307,7 +306,7 @@ def died_writing(campaign: Campaign, tries: int) -> Result:
         path = campaign.folder / f"run-{number}"
         child = campaign.start(path, 0, lambda n=number: die_at(n))  # type: ignore[misc]
         if campaign.wait(child) != -signal.SIGKILL:
-            lost.append(f"operation {number} of {total} never came")
+            lost.append(f"operation {number} of {total} was not reached")
             continue
         done += 1
         if problem := campaign.finish(path, 0):
@@ -338,11 +337,11 @@ def count_operations(campaign: Campaign) -> int:
 
 
 def full_disk(campaign: Campaign, tries: int) -> Result:
-    """A small file system that is full sooner or later; then room is made."""
+    """Train on a file system that becomes full, then enlarge it and resume."""
     done, lost = 0, []
     path = campaign.folder / "disk"
     path.mkdir()
-    needed = sum(p.stat().st_size for p in (campaign.folder / "undisturbed-0").rglob("*"))
+    needed = sum(p.stat().st_size for p in (campaign.folder / "uninterrupted-0").rglob("*"))
     for number in range(tries):
         size = int(needed * (0.2 + 0.7 * number / tries)) // 4096 * 4096
         mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
@@ -352,9 +351,9 @@ def full_disk(campaign: Campaign, tries: int) -> Result:
             if code == 0:
                 continue
             done += 1
-            told = campaign.told()
-            if code != 5 or "No space left on device" not in told:
-                lost.append(f"{size} bytes: exit {code}: {told}")
+            stderr = campaign.stderr()
+            if code != 5 or "No space left on device" not in stderr:
+                lost.append(f"{size} bytes: exit {code}: {stderr}")
             for checkpoint in Run(path / "run").checkpoints():
                 storage.verify(checkpoint)
             subprocess.run(["mount", "-o", "remount,size=1g", str(path)], check=True)
@@ -368,7 +367,7 @@ def full_disk(campaign: Campaign, tries: int) -> Result:
 
 
 def damaged_checkpoint(campaign: Campaign, tries: int) -> Result:
-    """A flipped bit or a cut anywhere in the newest checkpoint of an unfinished run."""
+    """Flip a bit or truncate a file in the newest checkpoint of an unfinished run."""
 
     def newest(path: Path) -> list[Path]:
         return sorted(Run(path).checkpoints()[0].iterdir())
@@ -376,14 +375,14 @@ def damaged_checkpoint(campaign: Campaign, tries: int) -> Result:
     def judge(path: Path, file: Path) -> str | None:
         if problem := campaign.finish(path, 0):
             return problem
-        left_out = f"warning: skipping checkpoint {file.parent.name}: {file}"
-        return None if left_out in campaign.told() else f"not noticed: {campaign.told()}"
+        warning = f"warning: skipping checkpoint {file.parent.name}: {file}"
+        return None if warning in campaign.stderr() else f"no warning: {campaign.stderr()}"
 
     return damaged(campaign, tries, newest, judge)
 
 
 def damaged_elsewhere(campaign: Campaign, tries: int) -> Result:
-    """The same in any other file that is read again: mended, or refused by its name."""
+    """Damage any other file that is read again. It must be restored or named in an error."""
 
     def others(path: Path) -> list[Path]:
         run = Run(path)
@@ -395,16 +394,16 @@ def damaged_elsewhere(campaign: Campaign, tries: int) -> Result:
         code = campaign.wait(campaign.start(path, 0))
         if code == 0:
             return campaign.finish(path, 0)
-        told = campaign.told()
+        stderr = campaign.stderr()
         shutil.rmtree(path)
         run, named = Run(path), file
         if file == run.config_file:
             named = path  # "RUN was started with a different config"
         elif file.parent == run.tokenizer_folder:
             named = file.parent
-        if code in (2, 5) and str(named) in told:
+        if code in (2, 5) and str(named) in stderr:
             return None
-        return f"exit {code}: {told}"
+        return f"exit {code}: {stderr}"
 
     return damaged(campaign, tries, others, judge)
 
@@ -415,28 +414,28 @@ def damaged(
     files: Callable[[Path], list[Path]],
     judge: Callable[[Path, Path], str | None],
 ) -> Result:
-    """Damage a file of a copy of a run that lacks its model; `judge` says what is wrong then."""
+    """Damage a file in copies of a run without its model; `judge` returns the problem or None."""
     campaign.end(0)
     lost = []
     for number in range(tries):
         path = campaign.folder / f"run-{number}"
-        shutil.copytree(campaign.folder / "undisturbed-0", path)
+        shutil.copytree(campaign.folder / "uninterrupted-0", path)
         shutil.rmtree(path / "model")
         file = campaign.random.choice(files(path))
         raw = bytearray(file.read_bytes())
-        place = campaign.random.randrange(len(raw))
+        position = campaign.random.randrange(len(raw))
         if number % 2:
-            raw[place] ^= 1 << campaign.random.randrange(8)
-        file.write_bytes(raw if number % 2 else raw[:place])
+            raw[position] ^= 1 << campaign.random.randrange(8)
+        file.write_bytes(raw if number % 2 else raw[:position])
         if problem := judge(path, file):
-            lost.append(f"{file.name} at byte {place}: {problem}")
+            lost.append(f"{file.name} at byte {position}: {problem}")
     return tries, lost
 
 
 FAULTS = {
     "SIGKILL at a random moment": killed,
-    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 likewise": stopped,
-    "Ctrl-C twice likewise": stopped_twice,
+    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 at a random moment": stopped,
+    "Ctrl-C twice at a random moment": stopped_twice,
     "death at the n-th file operation": died_writing,
     "full disk": full_disk,
     "flipped bit or cut in the newest checkpoint": damaged_checkpoint,
@@ -447,7 +446,7 @@ FAULTS = {
 def main(seed: int, wanted: list[tuple[str, int]]) -> None:
     """Run campaigns and print their results."""
     adopt_orphans()
-    gc.freeze()  # the collector of a child then leaves these pages shared
+    gc.freeze()  # the garbage collector of a child leaves these pages shared
     folder = Path(tempfile.mkdtemp(prefix="nmt-campaign-"))
     try:
         campaign = Campaign(folder, seed)

@@ -1,4 +1,4 @@
-"""Campaigns report what they did; the end of the test run shows it as a table."""
+"""Campaigns record their results, and pytest prints them as a table at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RecordFault(Protocol):
     def __call__(
         self, fault: str, tries: int, survived: int, hit: Mapping[str, int] | None = None
     ) -> None:
-        """Add a line to the table; `hit`: what the fault struck, and how often."""
+        """Add a row to the table; `hit`: number of faults in each phase of training."""
 
 
 @pytest.fixture
@@ -49,4 +49,4 @@ def pytest_terminal_summary(
     for row in rows:
         if row.hit:
             counts = ", ".join(f"{phase} {count}" for phase, count in sorted(row.hit.items()))
-            terminalreporter.write_line(f"{row.fault} struck: {counts}")
+            terminalreporter.write_line(f"{row.fault}, by phase: {counts}")

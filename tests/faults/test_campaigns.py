@@ -1,4 +1,4 @@
-"""Trainings are killed, stopped, starved of disk and damaged; see campaign.py.
+"""Training runs are killed, stopped, damaged and run out of disk space; see campaign.py.
 
 $NMT_TRIES lowers the number of tries of every campaign.
 """
@@ -20,8 +20,8 @@ RecordFault = Callable[..., None]
 CAMPAIGN = Path(__file__).with_name("campaign.py")
 SHORT = {
     "SIGKILL at a random moment": 20,
-    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 likewise": 4,
-    "Ctrl-C twice likewise": 2,
+    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 at a random moment": 4,
+    "Ctrl-C twice at a random moment": 2,
     "death at the n-th file operation": 4,
     "full disk": 2,
     "flipped bit or cut in the newest checkpoint": 4,
@@ -29,14 +29,14 @@ SHORT = {
 }
 LONG = {
     "SIGKILL at a random moment": 500,
-    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 likewise": 100,
-    "Ctrl-C twice likewise": 50,
-    "death at the n-th file operation": 1000,  # more than there are
+    "SIGTERM, SIGINT, SIGHUP or SIGUSR1 at a random moment": 100,
+    "Ctrl-C twice at a random moment": 50,
+    "death at the n-th file operation": 1000,  # more than a run has
     "full disk": 20,
     "flipped bit or cut in the newest checkpoint": 200,
     "flipped bit or cut in another file": 200,
 }
-PHASES = {"starting", "tokenizer", "encoding", "updates", "validation", "saving", "test"}
+PHASES = {"starting", "tokenizer", "encoding", "steps", "validation", "saving", "test"}
 
 
 def can_mount() -> bool:
@@ -48,9 +48,9 @@ def can_mount() -> bool:
 
 
 def run(campaigns: dict[str, int], record_fault: RecordFault) -> dict[str, dict[str, Any]]:
-    """The results of campaigns by name, each recorded; fails if anything was lost."""
+    """Run campaigns, record and return their results by name; fail if anything was lost."""
     most = int(os.environ.get("NMT_TRIES", "1000"))
-    # What is mounted in a namespace of its own is gone with the process.
+    # A mount in a separate namespace is removed with its process.
     own_mounts = ["unshare", "--mount"] if "full disk" in campaigns else []
     seed = random.randrange(1 << 30)
     arguments = [str(part) for f, n in campaigns.items() for part in (f, min(n, most))]
@@ -73,8 +73,8 @@ def run(campaigns: dict[str, int], record_fault: RecordFault) -> dict[str, dict[
     return results
 
 
-def test_trainings_survive(record_fault: RecordFault) -> None:
-    """A little of everything, in one process."""
+def test_short_campaigns_lose_no_training_run(record_fault: RecordFault) -> None:
+    """Run a few tries of every fault in one process."""
     campaigns = dict(SHORT)
     if not can_mount():
         del campaigns["full disk"]
@@ -84,7 +84,7 @@ def test_trainings_survive(record_fault: RecordFault) -> None:
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("fault", LONG)
-def test_a_campaign(fault: str, record_fault: RecordFault) -> None:
+def test_long_campaign_loses_no_training_run(fault: str, record_fault: RecordFault) -> None:
     if fault == "full disk" and not can_mount():
         pytest.skip("only root can mount a small file system")
     result = run({fault: LONG[fault]}, record_fault)[fault]

@@ -1,4 +1,4 @@
-"""Long use, long lines and long text do not make a process grow; measured by its peak (VmHWM)."""
+"""Memory does not grow with use or with the length of lines; measured by the peak (VmHWM)."""
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ print(peak() - before)
 @pytest.mark.faults
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.parametrize(
-    ("what", "program", "most"),
+    ("what", "program", "megabytes"),
     [
         ("2,000 translations: at most 20 MB", CALLS, 20),
-        ("a line of 300 MB to nmt translate: 20 MB", LINE_TO_TRANSLATE, 20),
-        ("a training pair of 1 MB: 100 MB", LINE_TO_TRAIN_ON, 100),
+        ("a line of 300 MB to nmt translate: at most 20 MB", LINE_TO_TRANSLATE, 20),
+        ("a training pair of 1 MB: at most 100 MB", LINE_TO_TRAIN_ON, 100),
     ],
 )
-def test_memory(
+def test_memory_growth_stays_below_the_limit(
     what: str,
     program: str,
-    most: int,
+    megabytes: int,
     tmp_path: Path,
     record_fault: Callable[[str, int, int], None],
 ) -> None:
@@ -97,5 +97,5 @@ def test_memory(
     )
     assert done.returncode == 0, done.stderr
     grown = int(done.stdout.split()[-1])
-    record_fault(what, 1, int(grown <= most * 1_000_000))
-    assert grown <= most * 1_000_000
+    record_fault(what, 1, int(grown <= megabytes * 1_000_000))
+    assert grown <= megabytes * 1_000_000

@@ -1,4 +1,4 @@
-"""The kernel fails or kills a save at its n-th system call of a kind, n = 1, 2, ... (strace)."""
+"""A save fails or is killed at its n-th system call of a kind, for n = 1, 2, ... (strace)."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def can_trace() -> bool:
 
 
 @pytest.mark.faults
-@pytest.mark.skipif(not can_trace(), reason="needs strace, and the right to trace")
+@pytest.mark.skipif(not can_trace(), reason="needs strace and permission to trace")
 @pytest.mark.parametrize(("call", "fault"), FAULTS, ids=lambda part: part)
-def test_a_save(
+def test_save_survives_fault_at_every_system_call(
     tmp_path: Path, call: str, fault: str, record_fault: Callable[[str, int, int], None]
 ) -> None:
     old, new = tmp_path / "run" / "step-1", tmp_path / "run" / "step-2"
@@ -62,8 +62,8 @@ def test_a_save(
             text=True,
             check=False,
         )
-        struck = done.returncode or "INJECTED" in (tmp_path / "log").read_text()
-        if not struck:
+        injected = done.returncode or "INJECTED" in (tmp_path / "log").read_text()
+        if not injected:
             break
         count += 1
         storage.verify(old)

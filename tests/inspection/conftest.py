@@ -1,4 +1,4 @@
-"""A tokenizer of short chunks and a tiny random model."""
+"""A tokenizer of short chunks, a tiny random model and its translator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nmt.model.transformer import Transformer
 
 
 class Chunks:
-    """Cuts words into chunks of at most three letters; NFKC-like: "…" becomes three dots."""
+    """Vocabulary of word chunks of at most three letters; "…" becomes three dots, as in NFKC."""
 
     def __init__(self) -> None:
         letters = [chr(c) for c in range(33, 127)] + list("äöüß₿<")

@@ -1,4 +1,4 @@
-"""Word alignments from attention whose answer is known."""
+"""Word alignments from attention weights with known links."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from nmt.inspection.attention import AttentionMaps
 from nmt.model.transformer import Transformer
 
 
-def test_words() -> None:
+def test_words_separates_punctuation() -> None:
     assert words("Don't stop, well-known “Ä” 3.5!") == (
         ["Don't", "stop", ",", "well-known", "“", "Ä", "”", "3", ".", "5", "!"]
     )
 
 
-def test_words_are_those_of_the_builtin_corpus() -> None:
+def test_words_equals_the_function_of_the_phrasebook() -> None:
     phrasebook = pytest.importorskip("nmt.phrasebook")
     for number, example in enumerate(phrasebook.generate("valid")):
         for text in (example.source, example.target):
@@ -39,16 +39,16 @@ def test_words_are_those_of_the_builtin_corpus() -> None:
 
 
 def cross_maps(weights: Tensor) -> AttentionMaps:
-    """Maps of one layer and one head."""
+    """Return maps of one layer with one head."""
     rows, columns = weights.shape
     return AttentionMaps(["s"] * columns, ["t"] * rows, [], [], [weights[None]])
 
 
-# Source: pieces "▁new" "▁york" "er", "</s>"; words "new", "yorker".
+# The source has the pieces "▁new", "▁york", "er", "</s>" and the words "new", "yorker".
 SOURCE = torch.tensor([[1.0, 0, 0], [0, 1, 1]])
 
 
-def test_pooling_and_both_states() -> None:
+def test_word_attention_pools_pieces_for_both_states() -> None:
     target = torch.tensor([[1.0, 1, 0], [0, 0, 1]])  # two words of 2 and 1 pieces
     weights = torch.tensor(
         [
@@ -63,32 +63,32 @@ def test_pooling_and_both_states() -> None:
     torch.testing.assert_close(
         attention.weights[0, 0, 0], torch.tensor([[0.4, 0.6, 0.0], [0.8, 0.1, 0.1]])
     )
-    assert attention.links(predicts) == [(0, 1), (1, 0)]  # no piece of word 1 is the largest
-    assert attention.links(reads) == [(0, 0)]  # the last word looks at </s>: no link
+    assert attention.links(predicts) == [(0, 1), (1, 0)]  # the weights of word 1 are summed
+    assert attention.links(reads) == [(0, 0)]  # attention to </s> gives no link
     assert attention.links(Choice(1, "mean", "reads")) == [(0, 0)]
     assert len(attention.choices()) == attention.best[..., 0].numel() == 4
 
 
-def test_a_word_without_pieces_has_no_link() -> None:
+def test_word_without_pieces_has_no_link() -> None:
     target = torch.tensor([[0.0], [1.0]])
     weights = torch.tensor([[1.0, 0, 0, 0], [1.0, 0, 0, 0]])
     attention = WordAttention(cross_maps(weights), SOURCE, target)
     assert attention.links(Choice(1, 1, "predicts")) == [(0, 1)]
 
 
-def test_membership(tokenizer: Any) -> None:
+def test_membership_maps_pieces_to_words(tokenizer: Any) -> None:
     def belonging(text: str) -> list[list[int]]:
         ids = tokenizer.source.encode(text)
         return alignment._membership(tokenizer.source, text, ids).int().tolist()
 
-    # pieces ▁do n't , | ▁we ll | ▁"…" as three dots: ▁.. .
+    # The pieces are ▁do n't , ▁we ll and ▁hm ... ▁no: "…" becomes three dots.
     assert belonging("don't, well") == [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 1]]
     assert belonging("hm… no") == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert belonging("x.") == [[1], [1]]  # one piece of two words
+    assert belonging("x.") == [[1], [1]]  # one piece belongs to two words
 
 
 class Bytes:
-    """Pieces "▁", the three bytes of a euro sign, and a digit; parts decode to U+FFFD."""
+    """Vocabulary of "▁", the three bytes of a euro sign and a digit; parts decode to U+FFFD."""
 
     def encode(self, text: str) -> list[int]:
         return [0, 1, 2, 3] if text == "€" else [0, 1, 2, 3, 4]
@@ -97,9 +97,9 @@ class Bytes:
         return {1: "", 2: "\ufffd", 3: "\ufffd\ufffd", 4: "€", 5: "€5"}[len(ids)]
 
 
-def test_bytes_of_a_character() -> None:
+def test_first_byte_piece_belongs_to_the_character() -> None:
     membership = alignment._membership(Bytes(), "€5", [0, 1, 2, 3, 4])  # type: ignore[arg-type]
-    # "€" is no letter, so two words: the sign, and the digit.
+    # "€" is not a letter, so the text has two words: the sign and the digit.
     assert words("€5") == ["€", "5"]
     assert membership[0].tolist() == [0, 1, 0, 0, 0]
     assert membership[1].tolist() == [0, 0, 0, 0, 1]
@@ -108,7 +108,7 @@ def test_bytes_of_a_character() -> None:
 PAIRS = [("a man", "ein Mann"), ("", "nichts"), ("zu " * 30, "lang"), ("two", "zwei Hunde")]
 
 
-def test_order_gaps_and_errors(model: Transformer, tokenizer: Any) -> None:
+def test_alignment_errors_equal_the_formula(model: Transformer, tokenizer: Any) -> None:
     found = list(word_attention(model, tokenizer, PAIRS, max_tokens=20))
     assert [f is None for f in found] == [False, True, True, False]
     assert found[0] is not None
@@ -119,14 +119,16 @@ def test_order_gaps_and_errors(model: Transformer, tokenizer: Any) -> None:
     errors = alignment_errors(model, tokenizer, examples, 20)
     assert len(errors) == 3 * 5 * 2
     assert errors[Choice(2, 3, "reads")] == pytest.approx(0.0)
-    for choice, error in errors.items():  # by the formula, without vectors
+    for choice, error in errors.items():  # the formula, without tensors
         made = [set(f.links(choice)) if f else set() for f in found]
         hits = sum(len(m & set(g)) for m, g in zip(made, gold, strict=True))
         total = sum(map(len, made)) + sum(map(len, gold))
         assert error == pytest.approx(1 - 2 * hits / max(total, 1))
 
 
-def test_choosing(model: Transformer, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choose_returns_defaults_and_rejects_unknown_heads(
+    model: Transformer, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data: Any = SimpleNamespace(max_tokens=20)
     monkeypatch.setattr(alignment, "has_gold", lambda data: False)
     assert choose(model, tokenizer, data) == Choice(3, "mean", "predicts")

@@ -1,4 +1,4 @@
-"""Maps hold the model's own weights, and making them changes nothing."""
+"""Attention maps contain the model's weights, and recording does not change the model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nmt.model.transformer import Transformer
 PAIRS = [([5, 6, 7, 8], [9, 10, 11]), ([12, 13], [14, 15, 16, 17, 18])]
 
 
-def test_shapes_labels_and_layers(model: Transformer, tokenizer: Any) -> None:
+def test_maps_have_the_shapes_and_labels_of_their_pair(model: Transformer, tokenizer: Any) -> None:
     for maps, (source, target) in zip(attention_maps(model, tokenizer, PAIRS), PAIRS, strict=True):
         s, t = len(source) + 1, len(target) + 1
         assert [w.shape for w in maps.encoder] == [(4, s, s)] * 2
@@ -51,7 +51,7 @@ def test_rows_sum_to_one_and_masked_cells_are_exactly_zero(
             assert bool((weights[:, ~future] > 0.0).all())
 
 
-def test_maps_do_not_depend_on_batch_mates(model: Transformer, tokenizer: Any) -> None:
+def test_maps_do_not_depend_on_the_batch(model: Transformer, tokenizer: Any) -> None:
     together = attention_maps(model, tokenizer, PAIRS)
     for maps, pair in zip(together, PAIRS, strict=True):
         [alone] = attention_maps(model, tokenizer, [pair])
@@ -60,7 +60,7 @@ def test_maps_do_not_depend_on_batch_mates(model: Transformer, tokenizer: Any) -
                 torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
-def test_weights_are_those_the_model_multiplies_values_with(tokenizer: Any) -> None:
+def test_maps_are_the_weights_that_multiply_the_values(tokenizer: Any) -> None:
     # One layer without feed-forward effects: its cross-attention output is W_O of weights @ V.
     torch.manual_seed(2)
     model = Transformer(
@@ -72,12 +72,12 @@ def test_weights_are_those_the_model_multiplies_values_with(tokenizer: Any) -> N
     [maps] = attention_maps(model, tokenizer, PAIRS[:1])
     memory = model.encode(unpadded(torch.tensor([[5, 6, 7, 8, 3]])))
     values = cross.split_heads(cross.w_v(memory.states))
-    weights = maps.cross[0].clone()  # out of inference mode
+    weights = maps.cross[0].clone()  # a tensor outside inference mode
     by_maps = cross.w_o(cross.concatenate_heads(weights @ values))
     torch.testing.assert_close(by_maps, outputs[0], atol=1e-5, rtol=1e-5)
 
 
-def test_recording_changes_no_translation(translator: Translator) -> None:
+def test_recording_does_not_change_translations(translator: Translator) -> None:
     sentences = ["a man is here", "two dogs", "here"]
     plain = translator.translate(sentences)
     with record_attention(translator.program.model):
@@ -87,17 +87,17 @@ def test_recording_changes_no_translation(translator: Translator) -> None:
     assert not [m for m in translator.program.model.modules() if getattr(m, "watch", None)]  # type: ignore[attr-defined]
 
 
-def test_recording_ends_after_an_error_and_gives_back_the_former_watch(model: Transformer) -> None:
-    def mine(weights: Tensor) -> None: ...
+def test_recording_restores_watch_after_an_error(model: Transformer) -> None:
+    def own_watch(weights: Tensor) -> None: ...
 
     first = model.encoder_layers[0].self_attention
-    first.watch = mine
+    first.watch = own_watch
     with pytest.raises(ZeroDivisionError), record_attention(model):
         raise ZeroDivisionError
-    assert first.watch is mine
+    assert first.watch is own_watch
 
 
-def test_the_models_own_translation_is_mapped(translator: Translator) -> None:
+def test_translation_maps_use_the_best_or_the_given_translation(translator: Translator) -> None:
     maps = translation_maps(translator, "a man is here")
     [best] = translator.translate(["a man is here"])
     assert "".join(maps.target_pieces[:-1]).replace("▁", " ").strip() == best
@@ -106,7 +106,7 @@ def test_the_models_own_translation_is_mapped(translator: Translator) -> None:
     assert given.source_pieces == ["▁a", "▁ma", "n", "</s>"]
 
 
-def test_impossible_wishes(translator: Translator) -> None:
+def test_invalid_arguments_raise_usage_error(translator: Translator) -> None:
     for sentence, target, message in (
         (" ", None, "the sentence is empty"),
         ("a", "\x00", "the target is empty"),
@@ -121,7 +121,7 @@ def test_impossible_wishes(translator: Translator) -> None:
         maps.panels("cross", head=5)
 
 
-def test_panels(translator: Translator) -> None:
+def test_panels_select_layers_and_heads(translator: Translator) -> None:
     maps = translation_maps(translator, "a man", "ein Mann")
     every = maps.panels("cross")
     assert [(p.layer, p.head) for p in every] == [(n, h) for n in (1, 2, 3) for h in (1, 2, 3, 4)]
@@ -132,7 +132,7 @@ def test_panels(translator: Translator) -> None:
     assert len(maps.panels("encoder", head=1)) == 2
 
 
-def test_additive_attention_of_the_recurrent_model(tokenizer: Any) -> None:
+def test_rnn_has_maps_of_additive_attention_only(tokenizer: Any) -> None:
     torch.manual_seed(1)
     model = RNNEncoderDecoder(
         40, 40, d_model=8, encoder_layers=1, decoder_layers=2, attention="additive"
@@ -143,19 +143,19 @@ def test_additive_attention_of_the_recurrent_model(tokenizer: Any) -> None:
         torch.testing.assert_close(weights.sum(-1), torch.ones(1, len(target) + 1))
         with pytest.raises(UsageError, match="no encoder self-attention") as error:
             maps.panels("encoder")
-        assert error.value.hint == "it has --kind cross"
+        assert error.value.hint == "use --kind cross"
 
 
-def test_a_model_without_attention(tokenizer: Any) -> None:
+def test_model_without_attention_raises_usage_error(tokenizer: Any) -> None:
     model = RNNEncoderDecoder(40, 40, d_model=8, encoder_layers=1, decoder_layers=1).eval()
     [maps] = attention_maps(model, tokenizer, PAIRS[:1])
     with pytest.raises(UsageError, match="no encoder-decoder attention") as error:
         maps.panels("cross")
-    assert error.value.hint == "it has no attention at all"
+    assert error.value.hint == "use a model with attention"
 
 
 class Stepwise(nn.Module):
-    """Calls `watch` once a position."""
+    """Model that calls `watch` once per target position."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,12 +172,12 @@ class Stepwise(nn.Module):
         return target
 
 
-def test_attention_that_runs_position_by_position(tokenizer: Any) -> None:
+def test_stepwise_attention_gives_one_map(tokenizer: Any) -> None:
     [maps] = attention_maps(Stepwise(), tokenizer, [([5, 6, 7], [8, 9, 10])])  # type: ignore[arg-type]
     assert torch.equal(maps.cross[0], torch.eye(4)[None])
 
 
-def test_the_sharpest_layer() -> None:
+def test_sharpest_returns_the_most_concentrated_layer() -> None:
     flat, sharp = torch.full((2, 3, 4), 0.25), torch.eye(4)[:3].expand(2, 3, 4)
     maps = AttentionMaps(list("abcd"), list("xyz"), [], [], [flat, sharp, flat])
     assert maps.sharpest("cross") == 2

@@ -1,4 +1,4 @@
-"""Files and terminal text of attention maps."""
+"""Images, pages and terminal text of attention maps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def maps() -> AttentionMaps:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_images(maps: AttentionMaps, one: bool) -> None:
+def test_heat_maps_are_png_and_reproducible_svg(maps: AttentionMaps, one: bool) -> None:
     pytest.importorskip("matplotlib")
     panels = maps.panels("cross", *((1, 1) if one else (None, None)))
     png = heat_maps(panels, *maps.labels("cross"), "title $", "png")
@@ -49,7 +49,7 @@ def test_images(maps: AttentionMaps, one: bool) -> None:
     assert svg == heat_maps(panels, *maps.labels("cross"), "title $", "svg")
 
 
-def test_without_matplotlib_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_matplotlib_error_has_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="matplotlib") as error:
         require_matplotlib()
@@ -57,7 +57,7 @@ def test_without_matplotlib_the_hint_says_what_to_install(monkeypatch: pytest.Mo
 
 
 class Reader(HTMLParser):
-    """Collects elements and the text of each script."""
+    """Parser that collects the elements and the text of each script."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Reader(HTMLParser):
         self.in_script = False
 
 
-def test_page_holds_all_weights_and_escapes_everything(maps: AttentionMaps) -> None:
+def test_page_contains_all_weights_and_escapes_labels(maps: AttentionMaps) -> None:
     page = attention_page(maps, "cross", 2, 1)
     reader = Reader()
     reader.feed(page)
@@ -97,16 +97,16 @@ def test_page_holds_all_weights_and_escapes_everything(maps: AttentionMaps) -> N
             assert ((units == 0) == (weights.numpy() < 0.5 / 65535)).all()
 
 
-def test_page_asks_nothing_of_any_other_place(maps: AttentionMaps) -> None:
+def test_page_loads_no_external_resources(maps: AttentionMaps) -> None:
     page = attention_page(maps)
     assert "default-src 'none'" in page
-    page = re.sub(r'"[A-Za-z0-9+/=]{16,}"', "", page)  # packed weights
+    page = re.sub(r'"[A-Za-z0-9+/=]{16,}"', "", page)  # without the packed weights
     addresses = set(re.findall(r"(?:https?:)?//[\w.]+[^\s\"']*", page))
-    assert addresses == {"http://www.w3.org/2000/svg"}  # the name of SVG, never fetched
+    assert addresses == {"http://www.w3.org/2000/svg"}  # the namespace of SVG is never fetched
     assert not re.search(r"\b(src|href|import|fetch|XMLHttpRequest|eval|innerHTML)\b *[=(]", page)
 
 
-def test_terminal_map_by_eye() -> None:
+def test_terminal_map_equals_expected_text() -> None:
     weights = torch.tensor([[0.9, 0.06, 0.04], [0.3, 0.5, 0.0]])
     assert text_map(["Ein", "Hund"], ["A", "dog", "</s>"], weights, Style()) == (
         "     A  dog </s>\nEin  ██ ░░  ··\nHund ▒▒ ▓▓"
@@ -117,7 +117,7 @@ def test_terminal_map_by_eye() -> None:
 
 @pytest.mark.parametrize("width", [80, 40, 20])
 @pytest.mark.parametrize("count", [1, 12, 30, 90])
-def test_terminal_map_keeps_to_the_width(width: int, count: int) -> None:
+def test_terminal_map_fits_the_width(width: int, count: int) -> None:
     columns = [f"▁word{i}" for i in range(count)]
     weights = torch.full((2, count), 0.5)
     text = text_map(["▁some", "▁exceptionally-long-label" * 3], columns, weights, Style(width))
@@ -125,28 +125,28 @@ def test_terminal_map_keeps_to_the_width(width: int, count: int) -> None:
     assert text.count("▓") >= 2 * count
 
 
-def test_labels_on_end_read_downwards() -> None:
+def test_vertical_labels_read_downwards() -> None:
     columns = ["abc", "de", "日本"] * 10
     lines = text_map(["x"], columns, torch.full((1, 30), 0.5), Style(70)).splitlines()
     assert [line[2:7] for line in lines[:3]] == ["a    ", "b d 日", "c e 本"]
     assert lines[3].startswith("x ▓ ▓ ▓ ")
 
 
-def test_blocks_are_about_as_wide() -> None:
+def test_blocks_have_nearly_equal_widths() -> None:
     text = text_map(["row"], ["key"] * 19, torch.full((1, 19), 0.5), Style(40))
     assert [block.count("▓") for block in text.split("\n\n")] == [10, 9]
 
 
-def test_colour_only_when_asked_and_nothing_else_escapes() -> None:
+def test_color_is_optional_and_labels_are_escaped() -> None:
     weights = torch.tensor([[0.5, 0.5]])
     labels = ["\x1b[31mred", "\x07"]
     plain = text_map(["x"], labels, weights, Style())
     assert "\x1b" not in plain
     assert "\x07" not in plain
-    coloured = text_map(["x"], labels, weights, Style(colour=True))
-    assert re.sub(r"\x1b\[(38;5;\d+|0)m", "", coloured) == plain
+    colored = text_map(["x"], labels, weights, Style(colour=True))
+    assert re.sub(r"\x1b\[(38;5;\d+|0)m", "", colored) == plain
 
 
-def test_legend() -> None:
+def test_legend_shows_the_thresholds() -> None:
     assert Style().legend() == "· <0.05  ░ 0.05+  ▒ 0.2+  ▓ 0.4+  █ 0.7+  (blank: masked)"
     assert Style(ascii_only=True).legend().isascii()

@@ -1,4 +1,4 @@
-"""Dropout's statistics, scale and gradient."""
+"""Statistics, scale and gradient of dropout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nmt.kernels.dropout import FastDropout
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_share_of_zeros_and_scale(p: float, dtype: torch.dtype) -> None:
+def test_dropout_has_the_expected_share_of_zeros_and_scale(p: float, dtype: torch.dtype) -> None:
     x = torch.ones(997, 211, dtype=dtype)
     result = FastDropout(p)(x)
     assert result.shape == x.shape
@@ -21,13 +21,13 @@ def test_share_of_zeros_and_scale(p: float, dtype: torch.dtype) -> None:
     assert result.float().mean().item() == pytest.approx(1.0, abs=0.01)
 
 
-def test_neighbours_and_calls_are_independent() -> None:
+def test_neighbors_and_calls_are_independent() -> None:
     first, second = (FastDropout(0.5)(torch.ones(40000)) == 0 for _ in range(2))
     for other in (second, first.roll(1), first.roll(2), first.roll(4)):
         assert abs((first & other).float().mean().item() - 0.25) < 0.011
 
 
-def test_gradient_passes_where_values_pass() -> None:
+def test_gradient_uses_the_mask_of_the_forward_pass() -> None:
     x = torch.randn(50, 7, requires_grad=True)
     result = FastDropout(0.4)(x)
     upstream = torch.randn_like(result)
@@ -35,7 +35,7 @@ def test_gradient_passes_where_values_pass() -> None:
     torch.testing.assert_close(grad, upstream * result.detach() / x.detach())
 
 
-def test_same_seed_same_mask() -> None:
+def test_same_seed_gives_the_same_mask() -> None:
     x = torch.ones(101)
     torch.manual_seed(5)
     first = FastDropout(0.5)(x)
@@ -45,13 +45,13 @@ def test_same_seed_same_mask() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (3, 0, 2), (2, 3)])
-def test_any_shape_and_layout(shape: tuple[int, ...]) -> None:
+def test_dropout_keeps_any_shape(shape: tuple[int, ...]) -> None:
     assert FastDropout(0.5)(torch.ones(shape)).shape == shape
-    turned = torch.ones(3, 4).T
-    assert FastDropout(0.5)(turned).shape == (4, 3)
+    transposed = torch.ones(3, 4).T
+    assert FastDropout(0.5)(transposed).shape == (4, 3)
 
 
-def test_off_is_the_identity() -> None:
+def test_dropout_is_the_identity_when_off() -> None:
     x = torch.randn(5)
     assert torch.equal(FastDropout(0.0)(x), x)
     assert torch.equal(FastDropout(0.5).eval()(x), x)

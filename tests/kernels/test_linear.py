@@ -1,4 +1,4 @@
-"""Linear layers for inference give nearly the same as plain ones."""
+"""Linear layers for inference give nearly the same results as torch's linear layer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nmt.kernels.linear import (
 
 CPU = torch.device("cpu")
 needs_fp32 = pytest.mark.skipif(not can_pack(CPU, "fp32"), reason="torch without oneDNN")
-needs_bf16 = pytest.mark.skipif(not can_pack(CPU, "bf16"), reason="no bf16 products here")
+needs_bf16 = pytest.mark.skipif(not can_pack(CPU, "bf16"), reason="no bf16 products on this CPU")
 needs_fp16 = pytest.mark.skipif(not can_pack(CPU, "fp16"), reason="torch without FBGEMM")
 needs_int8 = pytest.mark.skipif(not can_pack(CPU, "int8"), reason="torch without FBGEMM")
 
 
 def random_linear(bias: bool, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Weight (24, 16), bias or None, and input of the shape."""
+    """Return a weight (24, 16), a bias (24,) or None, and an input of the given shape."""
     torch.manual_seed(0)
     linear = nn.Linear(16, 24, bias=bias)
     offset = linear.bias.detach() if bias else None
@@ -43,7 +43,7 @@ def random_linear(bias: bool, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | 
         pytest.param(Int8Linear, 0.05, marks=needs_int8),
     ],
 )
-def test_product_is_the_same(
+def test_linear_layers_are_close_to_torch(
     kind: type[PackedLinear | Fp16Linear | Bf16Linear | Int8Linear],
     tolerance: float,
     bias: bool,
@@ -58,7 +58,7 @@ def test_product_is_the_same(
 
 @needs_fp32
 @pytest.mark.parametrize("rows", [1, PackedLinear.FEW_ROWS, PackedLinear.FEW_ROWS + 1])
-def test_a_large_weight_gives_the_same_for_few_rows_and_many(rows: int) -> None:
+def test_large_packed_weight_is_close_to_torch_for_any_row_count(rows: int) -> None:
     weight, x = torch.randn(PackedLinear.LARGE_WEIGHT // 64, 64), torch.randn(rows, 64)
     with torch.inference_mode():
         packed = PackedLinear(weight, None)
@@ -68,8 +68,8 @@ def test_a_large_weight_gives_the_same_for_few_rows_and_many(rows: int) -> None:
 
 @needs_fp16
 @pytest.mark.parametrize("rows", [1, 5, 16, 17, 320])
-def test_fp16_rounds_the_weights_and_nothing_else(rows: int) -> None:
-    """So a sentence translates the same whatever the size of its batch."""
+def test_fp16_rounds_only_the_weights(rows: int) -> None:
+    """The translation of a sentence therefore does not depend on the size of its batch."""
     torch.manual_seed(0)
     weight, bias, x = torch.randn(300, 64), torch.randn(300), torch.randn(rows, 64)
     with torch.inference_mode():
@@ -79,7 +79,7 @@ def test_fp16_rounds_the_weights_and_nothing_else(rows: int) -> None:
 
 @needs_fp16
 @pytest.mark.parametrize("value", [1e5, -1e5, torch.nan, torch.inf])
-def test_fp16_keeps_weights_that_it_cannot_represent(value: float) -> None:
+def test_fp16_falls_back_to_fp32_for_unrepresentable_weights(value: float) -> None:
     weight, bias, x = random_linear(True, (4, 16))
     assert isinstance(make_linear(weight, bias, "fp16"), Fp16Linear)
     weight[3, 5] = value
@@ -91,9 +91,7 @@ def test_fp16_keeps_weights_that_it_cannot_represent(value: float) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_float32_product_rounds_the_operands_and_nothing_else(
-    device: str, dtype: torch.dtype
-) -> None:
+def test_float32_product_rounds_only_the_operands(device: str, dtype: torch.dtype) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     weight, _, x = random_linear(False, (3, 5, 16))
@@ -122,7 +120,7 @@ def test_float32_weight_is_the_weight_of_the_product() -> None:
 
 
 @needs_int8
-def test_int8_rows_do_not_change_each_other() -> None:
+def test_int8_rows_are_independent() -> None:
     weight, bias, x = random_linear(True, (8, 16))
     linear = Int8Linear(weight, bias)
     scaled = x * torch.tensor([1e-3, 1.0, 1e3, 0.0, 1.0, 1.0, 1.0, 1.0])[:, None]
@@ -135,7 +133,7 @@ def test_int8_rows_do_not_change_each_other() -> None:
 
 
 @needs_int8
-def test_int8_keeps_what_is_no_number() -> None:
+def test_int8_propagates_nan() -> None:
     weight, bias, x = random_linear(True, (2, 16))
     linear = Int8Linear(weight, bias)
     x[0, 3] = torch.nan

@@ -26,12 +26,12 @@ def value_and_gradients(
 
 @pytest.mark.parametrize("tokens", [1, 7, 512, 1027])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_equals_torchs(tokens: int, smoothing: float) -> None:
+def test_cross_entropy_equals_torch(tokens: int, smoothing: float) -> None:
     torch.manual_seed(tokens)
     inputs = [torch.randn(n, 8, requires_grad=True) for n in (tokens, 20)]
     target = torch.randint(0, 20, (tokens,))
 
-    def torchs(hidden: Tensor, weight: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+    def by_torch(hidden: Tensor, weight: Tensor, *_: object) -> tuple[Tensor, Tensor]:
         losses = [
             nn.functional.cross_entropy(
                 hidden @ weight.T, target, label_smoothing=s, reduction="sum"
@@ -40,11 +40,11 @@ def test_cross_entropy_equals_torchs(tokens: int, smoothing: float) -> None:
         ]
         return losses[0], losses[1].detach()
 
-    expected = value_and_gradients(torchs, inputs)
+    expected = value_and_gradients(by_torch, inputs)
     for loss in (linear_cross_entropy, cross_entropy):
         found = value_and_gradients(loss, inputs, target, smoothing)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    with torch.no_grad():  # no gradients are made: another branch
+    with torch.no_grad():  # another branch runs without gradients
         evaluated = linear_cross_entropy(*inputs, target, smoothing)
     torch.testing.assert_close(list(evaluated), expected[:2])
 
@@ -59,9 +59,8 @@ def test_r_drop_equals_its_formula(smoothing: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def learned(passes: int) -> tuple[list[Tensor], Tensor]:
-    """Hidden states that predict every target almost surely: 1 - p is below the resolution of
-    16-bit numbers near 1."""
+def confident_inputs(passes: int) -> tuple[list[Tensor], Tensor]:
+    """Return inputs and targets: 1 - p(target) is below the resolution of 16-bit numbers at 1."""
     torch.manual_seed(0)
     weight = torch.linalg.qr(torch.randn(64, 64)).Q.contiguous()
     target = torch.randint(0, 64, (600,))
@@ -74,7 +73,7 @@ def learned(passes: int) -> tuple[list[Tensor], Tensor]:
 def test_bf16_is_close_to_fp32_in_value_and_gradient(
     loss: Loss, passes: int, smoothing: float
 ) -> None:
-    inputs, target = learned(passes)
+    inputs, target = confident_inputs(passes)
     rest = (target, smoothing, *([2.0] if passes == 2 else []))
     exact = value_and_gradients(loss, inputs, *rest)
     assert exact[1] / 600 < 1e-3

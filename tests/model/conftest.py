@@ -1,4 +1,4 @@
-"""Small random models of every shape, and batches with padding."""
+"""Small random Transformers of every kind, and batches with padding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeTransformer = Callable[..., Transformer]
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    """Every test draws the same numbers, on one thread."""
+    """Seed torch and use one thread in every test."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -30,7 +30,7 @@ def seeded() -> Iterator[None]:
 
 @pytest.fixture
 def make_transformer() -> MakeTransformer:
-    """A tiny Transformer in evaluation mode whose parameters are all random, biases too."""
+    """Return a function that makes a tiny Transformer in evaluation mode with random biases."""
 
     def make(**settings: object) -> Transformer:
         defaults: dict[str, object] = {
@@ -58,14 +58,14 @@ def make_transformer() -> MakeTransformer:
 def any_transformer(
     request: pytest.FixtureRequest, make_transformer: MakeTransformer
 ) -> Transformer:
-    """A Transformer of every combination of positions, norm and window."""
+    """Return a Transformer of every combination of positions, norm and window."""
     positions, norm, window = request.param
     return make_transformer(positions=positions, norm=norm, attention_window=window)
 
 
 @pytest.fixture
 def sources() -> Tokens:
-    """Sentences of 7, 4 and 5 tokens, padded with 0: (3, 7)."""
+    """Return sentences of 7, 4 and 5 tokens, padded with 0: (3, 7)."""
     ids = torch.randint(4, VOCAB, (3, 7))
     mask = torch.arange(7) < torch.tensor([7, 4, 5])[:, None]
     return Tokens.padded(ids.masked_fill(~mask, 0), mask)
@@ -73,5 +73,5 @@ def sources() -> Tokens:
 
 @pytest.fixture
 def targets() -> Tokens:
-    """Sentences of 6 tokens each: (3, 6)."""
+    """Return sentences of 6 tokens each: (3, 6)."""
     return unpadded(torch.randint(4, VOCAB, (3, 6)))

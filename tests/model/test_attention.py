@@ -1,4 +1,4 @@
-"""The formula, torch's kernel and torch's own multi-head attention must agree."""
+"""Attention by the formula, by torch's kernel and by nn.MultiheadAttention agrees."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def heads(length: int, dtype: torch.dtype = torch.float32, d_k: int = 8) -> Tens
 
 
 def masking(kind: Masking) -> tuple[Tensor | None, Tensor | None]:
-    """A mask and a bias for 5 queries and 5 keys."""
+    """Return a mask and a bias for 5 queries and 5 keys."""
     causal = torch.arange(5)[:, None] >= torch.arange(5)
     padding = (torch.arange(5) < torch.tensor([5, 3])[:, None])[:, None, None, :]
     bias = torch.randn(3, 5, 5)
@@ -56,14 +56,14 @@ def test_formula_equals_fused_and_torch(kind: Masking, dtype: torch.dtype) -> No
         attn_mask = attn_mask.to(dtype)
     reference = nn.functional.scaled_dot_product_attention(*inputs, attn_mask=attn_mask)
     expected = [reference, *torch.autograd.grad(reference, inputs, upstream)]
-    for ours, fused, torchs in zip(*map(run, KINDS), expected, strict=True):
-        for other in (fused, torchs):
+    for ours, fused, by_torch in zip(*map(run, KINDS), expected, strict=True):
+        for other in (fused, by_torch):
             assert ours.dtype == other.dtype == dtype
             torch.testing.assert_close(ours, other, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_bias_gets_the_same_gradient(kind: type[MultiHeadAttention]) -> None:
+def test_bias_gradient_equals_the_formula(kind: type[MultiHeadAttention]) -> None:
     q, k, v = heads(4), heads(5), heads(5)
     bias = torch.randn(3, 4, 5, requires_grad=True)
     result = attention(kind).scaled_dot_product_attention(q, k, v, None, bias)
@@ -73,12 +73,12 @@ def test_the_bias_gets_the_same_gradient(kind: type[MultiHeadAttention]) -> None
     torch.testing.assert_close(grad, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_weights_by_hand() -> None:
+def test_weights_equal_hand_computed_values() -> None:
     query = torch.tensor([[[[2.0, 0.0, 0.0, 0.0]]]])
     key = torch.tensor([[[[1.0, 0, 0, 0], [0.0, 0, 0, 0], [-1.0, 0, 0, 0]]]])
     mask = torch.tensor([True, True, False])
     weights = attention_weights(query, key, mask)[0, 0, 0]
-    expected = math.exp(1) / (math.exp(1) + 1)  # scores 2/sqrt(4), 0, forbidden
+    expected = math.exp(1) / (math.exp(1) + 1)  # scores 2/sqrt(4), 0, masked
     torch.testing.assert_close(weights, torch.tensor([expected, 1 - expected, 0.0]))
 
 
@@ -100,7 +100,7 @@ def test_dropout_on_weights_keeps_the_mean(kind: type[MultiHeadAttention]) -> No
 
 
 def copied(attention: MultiHeadAttention) -> nn.MultiheadAttention:
-    """torch's layer with the weights of ours."""
+    """Return torch's layer with the weights of an nmt layer."""
     theirs = nn.MultiheadAttention(16, attention.heads, batch_first=True)
     parts = (attention.w_q, attention.w_k, attention.w_v)
     with torch.no_grad():
@@ -113,7 +113,7 @@ def copied(attention: MultiHeadAttention) -> nn.MultiheadAttention:
 
 @pytest.mark.parametrize("kind", [MultiHeadAttention, FusedAttention, FastAttention])
 @pytest.mark.parametrize("training", [True, False])
-def test_multi_head_attention_equals_torchs(kind: type[MultiHeadAttention], training: bool) -> None:
+def test_multi_head_attention_equals_torch(kind: type[MultiHeadAttention], training: bool) -> None:
     ours = attention(kind).train(training)
     theirs = copied(ours)
     query = torch.randn(2, 4, 16, requires_grad=True)
@@ -136,7 +136,7 @@ def test_multi_head_attention_equals_torchs(kind: type[MultiHeadAttention], trai
         torch.testing.assert_close(ours_grad, theirs_grad, atol=1e-5, rtol=1e-5)
 
 
-def test_watching_changes_nothing() -> None:
+def test_watching_does_not_change_the_output() -> None:
     plain = attention(MultiHeadAttention)
     query, memory = torch.randn(2, 4, 16), torch.randn(2, 6, 16)
     before = plain(query, memory)
@@ -144,7 +144,7 @@ def test_watching_changes_nothing() -> None:
     assert torch.equal(plain(query, memory), before)
 
 
-def test_heads_split_and_concatenate() -> None:
+def test_concatenating_split_heads_restores_the_input() -> None:
     layer = attention(MultiHeadAttention)
     x = torch.randn(2, 5, 16)
     split = layer.split_heads(x)

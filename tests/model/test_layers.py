@@ -1,4 +1,4 @@
-"""Word dropout: whole tokens are hidden in training."""
+"""Word dropout hides whole tokens during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nmt.model.rnn import RNNEncoderDecoder
 from nmt.model.transformer import Transformer
 
 
-def test_word_dropout_hides_whole_tokens_and_leaves_the_others() -> None:
+def test_word_dropout_zeros_whole_tokens_only() -> None:
     embeddings = torch.randn(100, 200, 8)
     layer = WordDropout(0.2)
     result = layer(embeddings)
@@ -25,7 +25,7 @@ def test_word_dropout_hides_whole_tokens_and_leaves_the_others() -> None:
 
 
 @pytest.mark.parametrize("architecture", ["transformer", "rnn"])
-def test_model_that_hides_every_word_sees_only_the_length(architecture: str) -> None:
+def test_model_with_full_word_dropout_sees_only_the_length(architecture: str) -> None:
     sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1}
     rates = {"dropout": 0.0, "word_dropout": 0.999999}
     model: EncoderDecoder

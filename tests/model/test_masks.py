@@ -1,4 +1,4 @@
-"""Masks from segments, cell by cell."""
+"""Attention masks made from segments, compared cell by cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW = [1, 1, 1, 2, 2, 0]
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 1])
-def test_self_attention_mask_cell_by_cell(causal: bool, window: int | None) -> None:
+def test_self_attention_mask_equals_its_definition(causal: bool, window: int | None) -> None:
     mask = self_attention_mask(torch.tensor([ROW, [1] * 6]), causal=causal, window=window)
     assert mask.shape == (2, 1, 6, 6)
     for row, segments in enumerate((ROW, [1] * 6)):
@@ -23,8 +23,8 @@ def test_self_attention_mask_cell_by_cell(causal: bool, window: int | None) -> N
                 assert mask[row, 0, q, k].item() == allowed
 
 
-def test_memory_mask_joins_sentences_of_one_number() -> None:
+def test_memory_mask_allows_only_the_same_segment() -> None:
     mask = memory_mask(torch.tensor([ROW]), torch.tensor([[1, 2, 2, 0]]))[0, 0].tolist()
     assert mask[0] == mask[1] == mask[2] == [True, False, False, False]
     assert mask[3] == mask[4] == [False, True, True, False]
-    assert mask[5] == [True] * 4  # padding: its result is never used
+    assert mask[5] == [True] * 4  # results at padding positions are never used

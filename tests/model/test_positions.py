@@ -1,4 +1,4 @@
-"""Positional encodings against their formulas."""
+"""Positional encodings equal their formulas."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_sinusoids_equal_the_formula() -> None:
             assert math.isclose(table[position, 2 * i + 1].item(), math.cos(angle), abs_tol=1e-6)
 
 
-def test_sinusoids_of_a_shift_are_a_linear_map() -> None:
+def test_shifted_sinusoids_are_a_linear_map() -> None:
     # Section 3.5 of the paper: PE(pos + k) is one linear function of PE(pos) for all pos.
     table = SinusoidalPositions(8)(torch.arange(50)).double()
     shift = torch.linalg.lstsq(table[:-3], table[3:]).solution
     torch.testing.assert_close(table[:-3] @ shift, table[3:], atol=1e-5, rtol=0)
 
 
-def test_sinusoids_of_a_batch_follow_its_positions() -> None:
+def test_sinusoids_of_a_batch_use_its_positions() -> None:
     positions = torch.tensor([[0, 1, 2, 0, 1], [0, 1, 700, 701, 702]])
     result = SinusoidalPositions(8)(positions)
     assert result.shape == (2, 5, 8)
@@ -52,7 +52,7 @@ def test_learned_positions_are_rows_of_the_table() -> None:
         positions(torch.tensor([[5]]))
 
 
-def turned(x: torch.Tensor, position: int) -> torch.Tensor:
+def rotated(x: torch.Tensor, position: int) -> torch.Tensor:
     """Return x (1, 1, 1, d_k) rotated to a position."""
     rotation = RotaryPositions(x.shape[-1])(torch.tensor([[position]]))
     plain, fast = (
@@ -67,7 +67,7 @@ def test_rotary_products_depend_on_distance_only() -> None:
     query, key = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
 
     def product(query_position: int, key_position: int) -> float:
-        return float((turned(query, query_position) * turned(key, key_position)).sum())
+        return float((rotated(query, query_position) * rotated(key, key_position)).sum())
 
     assert math.isclose(product(3, 1), product(103, 101), abs_tol=1e-4)
     assert math.isclose(product(0, 5), product(40, 45), abs_tol=1e-4)
@@ -75,9 +75,9 @@ def test_rotary_products_depend_on_distance_only() -> None:
     assert math.isclose(product(9, 9), float((query * key).sum()), abs_tol=1e-5)
 
 
-def test_rotary_turns_pairs_by_the_formula() -> None:
+def test_rotary_rotates_pairs_by_the_formula() -> None:
     x = torch.randn(1, 1, 1, 6)
-    result = turned(x, 5)[0, 0, 0]
+    result = rotated(x, 5)[0, 0, 0]
     for i in range(3):
         a, b = x[0, 0, 0, 2 * i].item(), x[0, 0, 0, 2 * i + 1].item()
         z = complex(a, b) * complex(math.cos(t := 5 / 10000 ** (2 * i / 6)), math.sin(t))
@@ -85,7 +85,7 @@ def test_rotary_turns_pairs_by_the_formula() -> None:
         assert math.isclose(result[2 * i + 1].item(), z.imag, abs_tol=1e-5)
 
 
-def test_relative_buckets_are_exact_near_and_widen_far_away() -> None:
+def test_relative_buckets_are_exact_near_and_wider_far_away() -> None:
     rule = RelativePositions(heads=2, buckets=32, reach=128)
     with torch.no_grad():
         rule.weight.copy_(torch.arange(32.0)[:, None].expand(32, 2))

@@ -1,4 +1,4 @@
-"""The recurrent encoder-decoder against its formulas, and what must never change its result."""
+"""The recurrent encoder-decoder equals its formulas, and padding does not change its results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ATTENTIONS: list[Attention] = ["none", "additive"]
 
 
 def make_rnn(**settings: Any) -> RNNEncoderDecoder:
-    """A tiny model in evaluation mode whose biases are random too."""
+    """Return a tiny model in evaluation mode with random biases."""
     defaults = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.0}
     model = RNNEncoderDecoder(VOCAB, VOCAB, **(defaults | settings))
     for parameter in model.parameters():
@@ -39,7 +39,7 @@ def make_rnn(**settings: Any) -> RNNEncoderDecoder:
     params=list(itertools.product(ATTENTIONS, (1, 2))), ids=lambda p: f"{p[0]}-{p[1]} layers"
 )
 def any_rnn(request: pytest.FixtureRequest) -> RNNEncoderDecoder:
-    """With and without attention, of one layer and of two."""
+    """Return models with and without attention, with one layer and with two."""
     attention, layers = request.param
     return make_rnn(attention=attention, encoder_layers=layers, decoder_layers=layers)
 
@@ -51,7 +51,7 @@ def all_logits(model: RNNEncoderDecoder, source: Tokens, target: Tokens) -> Tens
 
 
 def gru_by_formula(x: Tensor, h: Tensor, gru: nn.GRU | nn.GRUCell) -> Tensor:
-    """One step of Cho et al. (2014), equations 5-8, with r inside the product as in torch."""
+    """Compute a step of Cho et al. (2014), equations 5-8, with r inside the product as in torch."""
     suffix = "_l0" if isinstance(gru, nn.GRU) else ""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     w, u, b, c = (getattr(gru, name + suffix) for name in names)
@@ -63,12 +63,12 @@ def gru_by_formula(x: Tensor, h: Tensor, gru: nn.GRU | nn.GRUCell) -> Tensor:
     return (1 - z) * n + z * h
 
 
-def test_mirror() -> None:
+def test_mirrored_positions_reverse_the_real_tokens() -> None:
     mask = torch.tensor([[True] * 4, [True, True, False, False], [False] * 4])
     assert mirrored_positions(mask).tolist() == [[3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 2, 3]]
 
 
-def test_the_encoder_layer_by_its_formula() -> None:
+def test_encoder_layer_equals_its_formula() -> None:
     layer = BidirectionalGRU(8)
     x = torch.randn(1, 5, 8)
     result = layer(x, mirrored_positions(torch.ones(1, 5, dtype=torch.bool)))
@@ -87,7 +87,7 @@ def make_source() -> Source:
     return Source(torch.randn(2, 8), keys, states, torch.tensor([[True] * 3, [True, True, False]]))
 
 
-def test_the_fixed_context_layer_by_its_formula() -> None:
+def test_fixed_context_layer_equals_its_formula() -> None:
     layer = FixedContextGRU(8)
     source = make_source()
     x, h = torch.randn(2, 1, 4, 8), torch.randn(2, 1, 8)
@@ -98,7 +98,7 @@ def test_the_fixed_context_layer_by_its_formula() -> None:
         assert torch.equal(contexts[:, 0, t], source.summary)
 
 
-def test_the_attentive_layer_by_its_formula() -> None:
+def test_attentive_layer_equals_its_formula() -> None:
     layer = AttentiveGRU(8, nn.Dropout(0.0))
     source = make_source()
     x, start = torch.randn(2, 1, 4, 8), torch.randn(2, 1, 8)
@@ -116,7 +116,7 @@ def test_the_attentive_layer_by_its_formula() -> None:
             torch.testing.assert_close(states[i, 0, t], s)
 
 
-def test_tying() -> None:
+def test_embeddings_are_tied_as_configured() -> None:
     untied = make_rnn(tie_output=False)
     assert untied.output_weight is not untied.target_embedding.weight
     tied = make_rnn(tie_output=True)
@@ -126,7 +126,7 @@ def test_tying() -> None:
     assert shared.source_embedding.weight is shared.output_weight
 
 
-def test_padding_never_changes_a_result(
+def test_padding_does_not_change_results(
     any_rnn: RNNEncoderDecoder, sources: Tokens, targets: Tokens
 ) -> None:
     mask = sources.segments > 0
@@ -152,7 +152,7 @@ def test_padding_gets_no_gradient(any_rnn: RNNEncoderDecoder, sources: Tokens) -
     assert bool((grad[ids[mask]] != 0).any(dim=-1).all())
 
 
-def test_several_sentences_in_a_row_are_refused(any_rnn: RNNEncoderDecoder) -> None:
+def test_packed_sentences_raise_value_error(any_rnn: RNNEncoderDecoder) -> None:
     ids = torch.tensor([[5, 3, 6, 3]])
     row = Tokens(ids, torch.tensor([[1, 1, 2, 2]]), torch.tensor([[0, 1, 0, 1]]))
     with pytest.raises(ValueError, match="one sentence per row"):
@@ -200,7 +200,7 @@ def test_bf16_stays_near_fp32(any_rnn: RNNEncoderDecoder, sources: Tokens, targe
     assert (result.float() - expected).norm() / expected.norm() < 2e-2
 
 
-def test_bf16_trains(any_rnn: RNNEncoderDecoder, sources: Tokens) -> None:
+def test_bf16_gives_finite_gradients(any_rnn: RNNEncoderDecoder, sources: Tokens) -> None:
     target = unpadded(torch.full((3, 4), 5))
     with torch.autocast("cpu", torch.bfloat16):
         all_logits(any_rnn, sources, target).float().logsumexp(-1).sum().backward()
@@ -209,7 +209,7 @@ def test_bf16_trains(any_rnn: RNNEncoderDecoder, sources: Tokens) -> None:
         assert parameter.grad.isfinite().all()
 
 
-def test_same_seed_same_weights() -> None:
+def test_same_seed_gives_the_same_weights() -> None:
     def weights(seed: int) -> list[Tensor]:
         torch.manual_seed(seed)
         return list(make_rnn().parameters())
@@ -219,7 +219,7 @@ def test_same_seed_same_weights() -> None:
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
-def test_learns_to_copy(attention: Attention) -> None:
+def test_rnn_learns_to_copy(attention: Attention) -> None:
     model = RNNEncoderDecoder(
         VOCAB,
         VOCAB,
@@ -233,7 +233,7 @@ def test_learns_to_copy(attention: Attention) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     def batch() -> tuple[Tokens, Tokens]:
-        """Digits with eos, and the same after bos."""
+        """Return digits followed by eos, and the same digits after bos."""
         lengths = torch.randint(1, 4, (64, 1))
         ids = torch.randint(4, VOCAB, (64, 4))
         positions = torch.arange(4)

@@ -1,4 +1,4 @@
-"""The Transformer against torch's layers, and what must never change its result."""
+"""The Transformer equals torch's layers; padding and packing do not change its results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def copy_attention(theirs: nn.MultiheadAttention, ours: MultiHeadAttention) -> N
     theirs.out_proj.load_state_dict(ours.w_o.state_dict())
 
 
-def randomised(layer: nn.Module) -> None:
+def randomize_biases(layer: nn.Module) -> None:
     for parameter in layer.parameters():
         if parameter.dim() == 1:
             parameter.data.add_(torch.randn_like(parameter) * 0.3)
@@ -59,9 +59,9 @@ def assert_same_value_and_gradient(ours: Tensor, theirs: Tensor, inputs: list[Te
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_encoder_layer_equals_torchs(norm: Norm) -> None:
+def test_encoder_layer_equals_torch(norm: Norm) -> None:
     ours = EncoderLayer(attention(), feed_forward(), add_norms(2, norm))
-    randomised(ours)
+    randomize_biases(ours)
     theirs = nn.TransformerEncoderLayer(
         D_MODEL, HEADS, INNER, dropout=0.0, batch_first=True, norm_first=norm == "pre"
     )
@@ -79,9 +79,9 @@ def test_encoder_layer_equals_torchs(norm: Norm) -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_decoder_layer_equals_torchs(norm: Norm) -> None:
+def test_decoder_layer_equals_torch(norm: Norm) -> None:
     ours = DecoderLayer(attention(), attention(), feed_forward(), add_norms(3, norm))
-    randomised(ours)
+    randomize_biases(ours)
     theirs = nn.TransformerDecoderLayer(
         D_MODEL, HEADS, INNER, dropout=0.0, batch_first=True, norm_first=norm == "pre"
     )
@@ -105,7 +105,7 @@ def test_decoder_layer_equals_torchs(norm: Norm) -> None:
     assert_same_value_and_gradient(result, expected, [x, memory])
 
 
-def test_activations() -> None:
+def test_activations_equal_their_formulas() -> None:
     x = torch.randn(3, D_MODEL)
     for activation, function in (
         ("relu", lambda y: y.clamp(min=0)),
@@ -128,7 +128,7 @@ def test_embedding_is_scaled_and_positions_added(
     assert not torch.allclose(embedded[0, 1], expected[1])
 
 
-def test_tying(make_transformer: Callable[..., Transformer]) -> None:
+def test_embeddings_are_tied_as_configured(make_transformer: Callable[..., Transformer]) -> None:
     def weights(**settings: bool) -> tuple[Tensor, Tensor, Tensor]:
         model = make_transformer(**settings)
         return model.source_embedding.weight, model.target_embedding.weight, model.output_weight
@@ -148,7 +148,7 @@ def all_logits(model: Transformer, source: Tokens, target: Tokens) -> Tensor:
     return result
 
 
-def test_padding_never_changes_a_result(
+def test_padding_does_not_change_results(
     any_transformer: Transformer, sources: Tokens, targets: Tokens
 ) -> None:
     mask = sources.segments > 0
@@ -163,14 +163,14 @@ def test_padding_never_changes_a_result(
 
 
 def packed(rows: list[list[int]]) -> Tokens:
-    """Return several sentences in one row, followed by two places of padding."""
+    """Return several sentences in one row, followed by two positions of padding."""
     ids = [i for row in rows for i in row]
     segments = [n for n, row in enumerate(rows, 1) for _ in row]
     positions = [t for row in rows for t in range(len(row))]
     return Tokens(*(torch.tensor([[*x, 0, 0]]) for x in (ids, segments, positions)))
 
 
-def test_sentences_packed_into_a_row_give_the_logits_of_each_alone(
+def test_packed_sentences_have_the_logits_of_separate_sentences(
     any_transformer: Transformer,
 ) -> None:
     pairs = [([5, 6, 7, 3], [2, 8, 9]), ([9, 4, 8, 10, 12, 3], [2, 5, 6, 7, 11]), ([3], [2, 4])]
@@ -218,7 +218,7 @@ def test_no_gradient_reaches_the_future(any_transformer: Transformer) -> None:
     assert bool((grad[0, 2] != 0).any())
 
 
-def test_a_window_limits_the_reach(make_transformer: Callable[..., Transformer]) -> None:
+def test_attention_window_limits_the_distance(make_transformer: Callable[..., Transformer]) -> None:
     model = make_transformer(attention_window=2, encoder_layers=1, positions="rotary")
     source = torch.randint(4, VOCAB, (1, 9))
     changed = source.clone()
@@ -230,14 +230,14 @@ def test_a_window_limits_the_reach(make_transformer: Callable[..., Transformer])
 
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_fast_attention_gives_the_same_model(
+def test_fast_attention_equals_plain_attention(
     make_transformer: Callable[..., Transformer],
     sources: Tokens,
     targets: Tokens,
     norm: Norm,
     positions: Positions,
 ) -> None:
-    """In training mode, where the projections of one input are one product."""
+    """Compare in training mode, where the projections of one input are one matrix product."""
     kinds: list[type[MultiHeadAttention]] = [MultiHeadAttention, FusedAttention]
     models = [make_transformer(norm=norm, positions=positions, attention=kind) for kind in kinds]
     models[1].load_state_dict(models[0].state_dict())
@@ -262,7 +262,7 @@ def test_bf16_stays_near_fp32(
     assert error < 2e-2
 
 
-def test_same_seed_same_weights(make_transformer: Callable[..., Transformer]) -> None:
+def test_same_seed_gives_the_same_weights(make_transformer: Callable[..., Transformer]) -> None:
     def weights(seed: int) -> list[Tensor]:
         torch.manual_seed(seed)
         return list(make_transformer().parameters())

@@ -1,4 +1,4 @@
-"""The built-in corpus: its promises, and its German."""
+"""The built-in corpus: sizes, splits, alignment and German grammar."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def corpus() -> dict[Split, list[Example]]:
     return {split: list(generate(split)) for split in SPLITS}
 
 
-def test_counts_and_distinctness(corpus: dict[Split, list[Example]]) -> None:
+def test_splits_have_fixed_sizes_and_distinct_sources(corpus: dict[Split, list[Example]]) -> None:
     assert {split: len(pairs) for split, pairs in corpus.items()} == {
         "train": TRAIN_SIZE,
         "valid": HELD_OUT_SIZE,
@@ -73,14 +73,14 @@ def test_counts_and_distinctness(corpus: dict[Split, list[Example]]) -> None:
     assert len(set(sources)) == len(sources)
 
 
-def test_vocabulary_size(corpus: dict[Split, list[Example]]) -> None:
+def test_both_languages_have_1000_frequent_words(corpus: dict[Split, list[Example]]) -> None:
     sides = zip(*((pair.source, pair.target) for pair in corpus["train"]), strict=True)
     for side in sides:
         counts = Counter(word for text in side for word in words(text.lower()))
         assert sum(count >= 20 for count in counts.values()) >= 1000
 
 
-def test_same_in_every_process(corpus: dict[Split, list[Example]]) -> None:
+def test_corpus_is_the_same_in_every_process(corpus: dict[Split, list[Example]]) -> None:
     digest = hashlib.sha256()
     for split in SPLITS:
         for pair in corpus[split]:
@@ -91,13 +91,13 @@ def test_same_in_every_process(corpus: dict[Split, list[Example]]) -> None:
     assert run.stdout.strip() == digest.hexdigest()
 
 
-def test_seeds_differ() -> None:
+def test_different_seeds_give_different_sentences() -> None:
     first, second = (statement(Sampler(Random(seed))) for seed in (1, 2))
     assert example(first) != example(second)
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_held_out_combinations(corpus: dict[Split, list[Example]], split: Split) -> None:
+def test_held_out_text_has_new_word_pairs(corpus: dict[Split, list[Example]], split: Split) -> None:
     trained = {
         pair
         for text in (known.source for known in corpus["train"])
@@ -107,7 +107,7 @@ def test_held_out_combinations(corpus: dict[Split, list[Example]], split: Split)
         assert set(combinations(sorted(content_words(text)), 2)) - trained, text
 
 
-def test_every_word_is_known(corpus: dict[Split, list[Example]]) -> None:
+def test_every_word_is_frequent_in_the_training_set(corpus: dict[Split, list[Example]]) -> None:
     counts = Counter(lemma for pair in corpus["train"] for lemma in content_words(pair.source))
     rare = {lemma for lemma in lexicon.content_lemmas().values() if counts[lemma] < 20}
     assert not rare
@@ -121,7 +121,7 @@ def vocabulary(pair: Example) -> set[tuple[str, str]]:
     return {(side, word) for side, text in texts.items() for word in words(text)}
 
 
-def test_alignment(corpus: dict[Split, list[Example]]) -> None:
+def test_alignment_links_all_words_except_commas(corpus: dict[Split, list[Example]]) -> None:
     for pairs in corpus.values():
         for source, target, alignment in pairs:
             en, de = words(source), words(target)
@@ -194,7 +194,7 @@ def text_of(np: NP, case: Case) -> str:
         ("the", "tired", "boy", False, 0, "gen", "des müden Jungen"),
     ],
 )
-def test_noun_phrases(
+def test_noun_phrases_are_declined(
     determiner: str, adjective_: str, noun_: str, plural: bool, degree: int, case: Case,
     expected: str,
 ) -> None:  # fmt: skip
@@ -224,7 +224,9 @@ def test_noun_phrases(
         ("auf|räumen", "räumst", "räumt", "räumte", "aufgeräumt", "räum"),
     ],
 )
-def test_verb_forms(verb: str, du: str, er: str, past: str, participle: str, command: str) -> None:
+def test_verbs_are_conjugated(
+    verb: str, du: str, er: str, past: str, participle: str, command: str
+) -> None:
     forms = parse_verb(verb)
     assert (forms.present[1], forms.present[2]) == (du, er)
     assert (forms.preterite[2], forms.participle, forms.imperative) == (past, participle, command)
@@ -234,7 +236,7 @@ SOMEBODY = {"Anna": name("Anna", "f"), "Mr Weber": name("Weber", "m", ("Mr", "He
 
 
 def somebody(key: str) -> NP:
-    """A pronoun key, a name of SOMEBODY, or "determiner [adjective] noun"."""
+    """Return the noun phrase of a pronoun, a name or "determiner [adjective] noun"."""
     if key == "you two":
         return you_plural("two", {"nom": "beiden", "acc": "beide", "dat": "beiden"})
     if key in SOMEBODY:
@@ -251,7 +253,7 @@ def clause(
     who: str, base: str, tense: Tense = "present", accusative: str = "", dative: str = "",
     about: str = "", *, deny: bool = False, german: str = "",
 ) -> Clause:  # fmt: skip
-    """A clause of words named by their English; ``about``: "class np" of the verb's preposition."""
+    """Return a clause of words given in English; `about` follows the verb's preposition."""
     verbs = [verb for verb in lexicon.main_verbs() if verb.en.base == base]
     wanted = [v for v in verbs if german in ("", v.de.infinitive)]
     if about:
@@ -277,17 +279,17 @@ def clause(
     return made
 
 
-def shown(whole: Phrase, end: str = ".") -> tuple[str, str]:
+def texts(whole: Phrase, end: str = ".") -> tuple[str, str]:
     pair = example(whole + phrase(end, end))
     return pair.source, pair.target
 
 
-def said(made: Clause) -> tuple[str, str]:
-    return shown(Phrase(english_statement(made), german_second(made)))
+def statement_texts(made: Clause) -> tuple[str, str]:
+    return texts(Phrase(english_statement(made), german_second(made)))
 
 
-def asked(made: Clause) -> tuple[str, str]:
-    return shown(Phrase(english_question(made), german_second(made, [], question=True)), "?")
+def question_texts(made: Clause) -> tuple[str, str]:
+    return texts(Phrase(english_question(made), german_second(made, [], question=True)), "?")
 
 
 @pytest.mark.parametrize(
@@ -323,8 +325,8 @@ def asked(made: Clause) -> tuple[str, str]:
          "I knew the teacher.", "Ich kannte den Lehrer."),
     ],
 )  # fmt: skip
-def test_statements(made: Clause, en: str, de: str) -> None:
-    assert said(made) == (en, de)
+def test_statements_have_the_expected_texts(made: Clause, en: str, de: str) -> None:
+    assert statement_texts(made) == (en, de)
 
 
 @pytest.mark.parametrize(
@@ -343,9 +345,9 @@ def test_statements(made: Clause, en: str, de: str) -> None:
         (LIKE, clause("they", "dance"), "They like to dance.", "Sie tanzen gern."),
     ],
 )  # fmt: skip
-def test_modal_verbs(modal: object, made: Clause, en: str, de: str) -> None:
+def test_modal_verbs_have_the_expected_texts(modal: object, made: Clause, en: str, de: str) -> None:
     made.modal = modal  # type: ignore[assignment]
-    assert said(made) == (en, de)
+    assert statement_texts(made) == (en, de)
 
 
 @pytest.mark.parametrize(
@@ -360,11 +362,11 @@ def test_modal_verbs(modal: object, made: Clause, en: str, de: str) -> None:
          "Doesn't he eat the soup?", "Isst er die Suppe nicht?"),
     ],
 )  # fmt: skip
-def test_questions(made: Clause, en: str, de: str) -> None:
-    assert asked(made) == (en, de)
+def test_questions_have_the_expected_texts(made: Clause, en: str, de: str) -> None:
+    assert question_texts(made) == (en, de)
 
 
-def test_subordinate_clauses() -> None:
+def test_subordinate_clauses_end_with_the_verb() -> None:
     made = clause("the bus", "arrive", "past")
     assert [word for word, _ in german_last(made)] == ["der", "Bus", "ankam"]
     made = clause("he", "take", "perfect", about="the course", german="teilnehmen")
@@ -383,12 +385,12 @@ def test_subordinate_clauses() -> None:
         ("Sie", "Do not sit down!", "Setzen Sie sich nicht!"),
     ],
 )
-def test_commands(who: str, en: str, de: str) -> None:
+def test_commands_have_the_expected_texts(who: str, en: str, de: str) -> None:
     made = clause(who, "sit", german="setzen", deny=True)
-    assert shown(imperative(made), "!") == (en, de)
+    assert texts(imperative(made), "!") == (en, de)
 
 
-def test_possession_and_places() -> None:
+def test_possessives_and_prepositional_phrases_are_declined() -> None:
     car = possessed(somebody("my brother"), noun("car"))
     assert text_of(car, "acc") == "das Auto meines Bruders"
     assert " ".join(word for word, _ in car.object) == "my brother's car"
@@ -407,7 +409,7 @@ def test_possession_and_places() -> None:
         assert " ".join(word for word, _ in german) == expected
 
 
-def test_numbers_and_times() -> None:
+def test_numbers_and_times_have_the_expected_texts() -> None:
     assert (english_number(21), german_number(21)) == ("twenty-one", "einundzwanzig")
     assert (english_number(67), german_number(67)) == ("sixty-seven", "siebenundsechzig")
     assert german_number(16) == "sechzehn"
@@ -420,15 +422,15 @@ def test_numbers_and_times() -> None:
         (date(3, 4, True), "On the third of May.", "Am dritten Mai."),
         (date(21, 11, False), "The twenty-first of December.", "Der einundzwanzigste Dezember."),
     ):
-        assert shown(made) == (en, de)
+        assert texts(made) == (en, de)
 
 
-def test_words() -> None:
+def test_words_separates_punctuation() -> None:
     assert words("Don't go, it's twenty-one o'clock!") == [
         "Don't", "go", ",", "it's", "twenty-one", "o'clock", "!",
     ]  # fmt: skip
 
 
-def test_template_alignment() -> None:
+def test_template_labels_become_the_alignment() -> None:
     pair = example(phrase("how:h are:a you:b ?", "wie:h geht:a es:a dir:b ?"))
     assert pair == ("How are you?", "Wie geht es dir?", ((0, 0), (1, 1), (1, 2), (2, 3), (3, 4)))

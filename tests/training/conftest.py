@@ -1,3 +1,5 @@
+"""Fixtures of the training tests: a tiny corpus and a finished run on it."""
+
 from __future__ import annotations
 
 import os
@@ -13,13 +15,14 @@ from nmt.training.pipeline import run_training
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests do not cut the power; one counts the calls."""
+def _skip_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip fsync to save time. No test cuts the power; the test of syncing counts the calls."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(autouse=True)
-def _same_threads_afterwards() -> Iterator[None]:
+def _restore_threads() -> Iterator[None]:
+    """Reset the number of threads, because a training run changes it."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -27,7 +30,7 @@ def _same_threads_afterwards() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of tiny parallel text. Tests that change it make a copy."""
+    """Return a folder with a tiny parallel corpus. Tests that change it must copy it first."""
     folder = tmp_path_factory.mktemp("digits")
     write_digits(folder)
     return folder
@@ -35,5 +38,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Run:
-    """A finished run with checkpoints at steps 4, 8 and 10. Tests that change it make a copy."""
+    """Return a finished run with checkpoints at steps 4, 8 and 10.
+
+    A test that changes the run must copy it first.
+    """
     return run_training(text_config(digits), tmp_path_factory.mktemp("trained") / "run")

@@ -1,4 +1,4 @@
-"""Saving survives death and errors at any of its file operations."""
+"""A save that is killed or fails at any file operation leaves a valid checkpoint."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nmt.errors import StorageError
 from nmt.runs import Run
 from nmt.training import checkpoint
 from nmt.training.optimizer import build_optimizer
-from nmt.training.state import TrainState
+from nmt.training.state import TrainState, Validated
 
 
 class Saver:
-    """Saves and prunes as training does, keeping two checkpoints."""
+    """Helper that saves and prunes as training does, keeping two checkpoints."""
 
     def __init__(self, path: Path) -> None:
         config = tiny_config()
@@ -33,7 +33,7 @@ class Saver:
         self.optimizer.step()
 
     def save(self, step: int, validated: bool = True) -> None:
-        scores = [(s, float(-s)) for s in range(100, step + 1, 100)]
+        scores = [Validated(s, float(-s)) for s in range(100, step + 1, 100)]
         state = TrainState(
             step=step, validated=step if validated else 0, scores=scores, best_step=100
         )
@@ -57,7 +57,7 @@ def test_pruning_keeps_the_newest_and_the_best(saver: Saver) -> None:
     assert steps(saver.run) == ["step-00000400", "step-00000300", "step-00000100"]
 
 
-def test_a_stopped_checkpoint_goes_with_the_next_validation(saver: Saver) -> None:
+def test_stopped_checkpoint_is_removed_after_the_next_validation(saver: Saver) -> None:
     saver.save(100)
     saver.save(150, validated=False)
     assert steps(saver.run) == ["step-00000150-stopped", "step-00000100"]
@@ -65,7 +65,7 @@ def test_a_stopped_checkpoint_goes_with_the_next_validation(saver: Saver) -> Non
     assert steps(saver.run) == ["step-00000200", "step-00000100"]
 
 
-def test_pruning_never_counts_a_damaged_newer_one(saver: Saver) -> None:
+def test_pruning_ignores_a_damaged_newer_checkpoint(saver: Saver) -> None:
     for step in (100, 200, 300):
         saver.save(step)
     (saver.run.checkpoints()[0] / "state.json").write_text("{}")
@@ -80,7 +80,7 @@ def test_pruning_never_counts_a_damaged_newer_one(saver: Saver) -> None:
     assert "state.json" in warnings[0]
 
 
-def test_the_optimizer_comes_back(saver: Saver) -> None:
+def test_optimizer_state_is_restored(saver: Saver) -> None:
     saver.save(100)
     fresh = Saver(saver.run.path)
     for state in fresh.optimizer.state.values():
@@ -99,12 +99,11 @@ SAVES = {"first": (), "second": (100,), "rotating": (100, 200, 300)}
 
 
 @pytest.mark.parametrize("before", SAVES.values(), ids=SAVES)
-@pytest.mark.parametrize("really", [False, pytest.param(True, marks=pytest.mark.faults)])
-def test_dying_at_any_operation_leaves_the_old_or_the_new_state(
-    tmp_path: Path, before: tuple[int, ...], really: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.faults)])
+def test_process_death_leaves_the_old_or_the_new_checkpoint(
+    tmp_path: Path, before: tuple[int, ...], real: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Death at the n-th file operation, for n = 1, 2, ..., by SIGKILL in a forked child or, much
-    faster, by an exception after which nothing is cleaned up."""
+    """End the save at its n-th operation by SIGKILL or, much faster, by an exception."""
     saver = Saver(tmp_path / "run")
     for step in before:
         saver.save(step)
@@ -115,10 +114,10 @@ def test_dying_at_any_operation_leaves_the_old_or_the_new_state(
         if before:
             shutil.copytree(tmp_path / "run", work)
         saver.run = run = Run(work)
-        if really:
-            completed = _die_in_child(saver, new, number)
+        if real:
+            completed = _kill_in_child(saver, new, number)
         else:
-            completed = _seem_to_die(saver, new, number, monkeypatch)
+            completed = _simulate_kill(saver, new, number, monkeypatch)
         storage.remove_leftovers(run.checkpoints_folder)
         found = checkpoint.newest_valid(run, pytest.fail)
         seen.add(found and found[1]["step"])
@@ -136,7 +135,7 @@ class Died(BaseException):
     pass
 
 
-def _seem_to_die(saver: Saver, step: int, number: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+def _simulate_kill(saver: Saver, step: int, number: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     left = number
     remove_tree = shutil.rmtree
 
@@ -160,8 +159,8 @@ def _seem_to_die(saver: Saver, step: int, number: int, monkeypatch: pytest.Monke
     return True
 
 
-def _die_in_child(saver: Saver, step: int, number: int) -> bool:
-    """Whether the child lived to the end of the save."""
+def _kill_in_child(saver: Saver, step: int, number: int) -> bool:
+    """Return whether the child completed the save."""
     child = os.fork()
     if child == 0:
         left = number
@@ -183,7 +182,7 @@ def _die_in_child(saver: Saver, step: int, number: int) -> bool:
     return os.WIFEXITED(status)
 
 
-def test_an_error_at_any_operation_leaves_the_old_or_the_new_state(
+def test_file_error_leaves_the_old_or_the_new_checkpoint(
     saver: Saver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saver.save(100)
@@ -213,7 +212,7 @@ def test_an_error_at_any_operation_leaves_the_old_or_the_new_state(
 
 
 @pytest.mark.parametrize("missing", ["optimizer.safetensors", "state.json"])
-def test_a_checkpoint_of_another_model_is_refused(
+def test_incomplete_checkpoint_raises_storage_error(
     saver: Saver, missing: str, tmp_path: Any
 ) -> None:
     saver.save(100)

@@ -1,4 +1,4 @@
-"""Run folders from a stranger: no code runs, nothing outside is touched, one clear error."""
+"""Untrusted run folders: no code runs, no other file is changed, and the error is clear."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500")) // 25
 
 
 class Bomb:
-    """Unpickling it creates the canary."""
+    """Object that creates the canary when it is unpickled."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary
@@ -43,7 +43,7 @@ class Bomb:
 
 @pytest.fixture
 def hostile(trained: Run, tmp_path: Path) -> Run:
-    """A copy of a run; the tests put something into it, with a manifest that fits."""
+    """Return a copy of a run; the tests change it and write a matching manifest."""
     shutil.copytree(trained.path, tmp_path / "hostile")
     return Run(tmp_path / "hostile")
 
@@ -81,7 +81,7 @@ def test_pickles_are_never_loaded(hostile: Run, digits: Path, tmp_path: Path) ->
     storage.write_folder(hostile.tokenizer_folder, {"shared.model": bomb}, {})
     facts = {"tokenizer": tokenizer_digest(hostile.tokenizer_folder)}
     storage.write_folder(hostile.model_folder, {"model.safetensors": b""}, facts)
-    with pytest.raises(StorageError, match=r"shared\.model is no tokenizer"):
+    with pytest.raises(StorageError, match=r"shared\.model is not an nmt tokenizer"):
         _ = Run(hostile.path).tokenizer
     assert not canary.exists()
     pickle.loads(bomb)
@@ -94,7 +94,7 @@ def header(text: str, values: bytes = b"") -> bytes:
 
 
 def changed_header(trained: Run, what: str) -> bytes:
-    """The final weights with another header."""
+    """Return the final weights with a changed header."""
     raw = (trained.model_folder / "model.safetensors").read_bytes()
     size = int.from_bytes(raw[:8], "little")
     tensors = json.loads(raw[8 : 8 + size])
@@ -116,7 +116,7 @@ def changed_header(trained: Run, what: str) -> bytes:
 @pytest.mark.parametrize(
     "what", ["shape", "dtype", "name", "overlap", "huge", "none", "long", "deep", "empty"]
 )
-def test_a_strange_header_is_refused(hostile: Run, what: str) -> None:
+def test_invalid_header_raises_storage_error(hostile: Run, what: str) -> None:
     if what == "none":
         weights = b""
     elif what == "long":
@@ -128,10 +128,10 @@ def test_a_strange_header_is_refused(hostile: Run, what: str) -> None:
     else:
         weights = changed_header(hostile, what)
     replace_weights(hostile, weights)
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(StorageError, match=r"model\.safetensors"):
         load_model(hostile, torch.device("cpu"))
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - start < 2
 
 
 def test_nan_weights_raise_diverged_error(hostile: Run) -> None:
@@ -139,7 +139,7 @@ def test_nan_weights_raise_diverged_error(hostile: Run) -> None:
     for tensor in weights.values():
         tensor.fill_(torch.nan)
     replace_weights(hostile, weights)
-    with pytest.raises(DivergedError, match="not a number"):
+    with pytest.raises(DivergedError, match="output is NaN"):
         Translator.load(hostile, "cpu").translate(["one two"])
 
 
@@ -155,12 +155,12 @@ def test_nan_weights_raise_diverged_error(hostile: Run) -> None:
     ],
     ids=["alias", "deep", "code", "empty", "number", "large"],
 )
-def test_a_strange_config_is_refused(hostile: Run, text: str) -> None:
+def test_invalid_config_raises_storage_error(hostile: Run, text: str) -> None:
     hostile.config_file.write_text(text)
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(StorageError, match="damaged config of a run"):
         load_model(hostile, torch.device("cpu"))
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - start < 2
     assert not Path("canary").exists()
 
 
@@ -168,8 +168,10 @@ def test_a_strange_config_is_refused(hostile: Run, text: str) -> None:
 @pytest.mark.parametrize(
     "name", ["lock", "train.log", "metrics.jsonl", "model", "fingerprints.json"]
 )
-def test_what_is_no_file_is_refused(hostile: Run, digits: Path, name: str, kind: str) -> None:
-    """Opening it could wait for ever, reading it never end."""
+def test_special_file_raises_storage_error(
+    hostile: Run, digits: Path, name: str, kind: str
+) -> None:
+    """Opening a FIFO may block forever, and reading a device may never end."""
     part = hostile.path / name
     shutil.rmtree(part) if part.is_dir() else part.unlink()
     if kind == "fifo":
@@ -185,8 +187,8 @@ def test_what_is_no_file_is_refused(hostile: Run, digits: Path, name: str, kind:
 
 
 @pytest.mark.parametrize("name", ["optimizer.safetensors", "metrics.jsonl", "state.json"])
-def test_what_a_manifest_hides_is_not_waited_for(hostile: Run, digits: Path, name: str) -> None:
-    """A checkpoint whose manifest leaves a file out, which then is a FIFO."""
+def test_fifo_outside_manifest_raises_storage_error(hostile: Run, digits: Path, name: str) -> None:
+    """Omit a file from the manifest of a checkpoint and replace it with a FIFO."""
     newest = hostile.checkpoints()[0]
     facts = storage.read_manifest(newest)
     contents = {n: (newest / n).read_bytes() for n in facts["files"] if n != name}
@@ -203,35 +205,35 @@ JUNK: list[Any] = [
 ]  # fmt: skip
 
 
-def spoilt(value: Any, rng: random.Random) -> Any:
-    """A JSON value with something in it replaced, left out or added."""
+def damaged(value: Any, rng: random.Random) -> Any:
+    """Return a JSON value with a part replaced, removed or added."""
     if isinstance(value, dict) and value and rng.random() < 0.9:
         key = rng.choice(sorted(value))
         if rng.random() < 0.2:
             return {k: v for k, v in value.items() if k != key} | {rng.choice(["x", key]): 1}
-        return {**value, key: spoilt(value[key], rng)}
+        return {**value, key: damaged(value[key], rng)}
     if isinstance(value, list) and value and rng.random() < 0.9:
-        place = rng.randrange(len(value))
-        return [*value[:place], spoilt(value[place], rng), *value[place + 1 :]]
+        index = rng.randrange(len(value))
+        return [*value[:index], damaged(value[index], rng), *value[index + 1 :]]
     return rng.choice(JUNK)
 
 
-def spoil(run: Run, rng: random.Random) -> str:
-    """Change one file of a run as no fault of a disk could: its checksum holds. Says which."""
+def damage_run(run: Run, rng: random.Random) -> str:
+    """Change one file of a run, keep its checksum valid, and return which file it was."""
     newest = run.checkpoints()[0]
     kind = rng.choice(["metrics", "fingerprints", "cache", "state", "facts", "model facts"])
     if kind == "metrics":
         lines = run.metrics_file.read_text().splitlines()
-        place = rng.randrange(len(lines))
-        lines[place] = rng.choice(
-            [json.dumps(spoilt(json.loads(lines[place]), rng)), "[" * 100_000, lines[place][:9]]
+        index = rng.randrange(len(lines))
+        lines[index] = rng.choice(
+            [json.dumps(damaged(json.loads(lines[index]), rng)), "[" * 100_000, lines[index][:9]]
         )
         run.metrics_file.write_text("\n".join(lines))
     elif kind in ("fingerprints", "cache"):
         path = {"fingerprints": run.fingerprints_file, "cache": run.data_folder / "cache.json"}[
             kind
         ]
-        values = spoilt(json.loads(path.read_text()), rng)
+        values = damaged(json.loads(path.read_text()), rng)
         path.write_text("[" * 100_000 if rng.random() < 0.1 else json.dumps(values))
     else:
         folder = run.model_folder if kind == "model facts" else newest
@@ -240,25 +242,25 @@ def spoil(run: Run, rng: random.Random) -> str:
         own = {key: value for key, value in facts.items() if key not in ("name", "files")}
         if kind == "state":
             contents["state.json"] = json.dumps(
-                spoilt(json.loads(contents["state.json"]), rng)
+                damaged(json.loads(contents["state.json"]), rng)
             ).encode()
             if rng.random() < 0.1:
                 contents["state.json"] = b"[" * 100_000
         else:
-            own = spoilt(own, rng)
+            own = damaged(own, rng)
         storage.write_folder(folder, contents, own if isinstance(own, dict) else {})
     return kind
 
 
 def test_fuzz_values(trained: Run, digits: Path, tmp_path: Path) -> None:
-    """Whatever values the files of a run hold: each command does its work or says why not."""
+    """Each command succeeds or raises NmtError, whatever values the files of a run contain."""
     seed = random.randrange(1 << 30)
     rng = random.Random(seed)
     for number in range(FUZZ_CASES):
         run = Run(tmp_path / f"run-{number}")
         shutil.copytree(trained.path, run.path)
         unfinished = rng.random() < 0.5
-        kind = spoil(run, rng)
+        kind = damage_run(run, rng)
         if unfinished and kind != "model facts":
             shutil.rmtree(run.model_folder)
         for command in (
@@ -280,7 +282,7 @@ def test_fuzz_values(trained: Run, digits: Path, tmp_path: Path) -> None:
 
 
 class Watch:
-    """Notes what the interpreter does while `watching`; an audit hook cannot be removed."""
+    """Audit hook that records events while `watching`; an audit hook cannot be removed."""
 
     def __init__(self) -> None:
         self.watching = False
@@ -303,7 +305,7 @@ def watch() -> Iterator[Watch]:
     watch.watching = False
 
 
-def test_translating_reads_the_run_folder_and_nothing_else(
+def test_translation_reads_only_the_run_folder(
     hostile: Run, trained: Run, tmp_path: Path, watch: Watch
 ) -> None:
     """The data that the config names is not opened, nothing is written and no code is run."""
@@ -329,7 +331,7 @@ def test_translating_reads_the_run_folder_and_nothing_else(
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("name", ["lock", "train.log", "config.yaml", "checkpoints", "tensorboard"])
-def test_links_out_of_a_run_are_not_written_through(
+def test_links_in_run_folder_raise_storage_error(
     hostile: Run, digits: Path, tmp_path: Path, name: str, restart: bool
 ) -> None:
     part = hostile.path / name
@@ -344,7 +346,7 @@ def test_links_out_of_a_run_are_not_written_through(
 def test_links_in_place_of_temporary_files_are_removed(
     hostile: Run, digits: Path, tmp_path: Path
 ) -> None:
-    """Their names are known beforehand, so a stranger could have put links there."""
+    """The names of temporary files are predictable, so an attacker could create links there."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine").write_text("mine")

@@ -1,4 +1,4 @@
-"""Muon: its update against the singular value decomposition, torch's Muon and torch's AdamW."""
+"""Muon's update, compared with singular values, torch's Muon and torch's AdamW."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nmt.training.muon import Muon, orthogonalize
 from nmt.training.optimizer import build_optimizer
 
 
-def test_orthogonalized_keeps_singular_vectors_and_levels_singular_values() -> None:
+def test_orthogonalize_keeps_singular_vectors_and_evens_out_singular_values() -> None:
     torch.manual_seed(0)
     matrices = torch.randn(3, 24, 40) * torch.tensor([1e-6, 1.0, 1e6])[:, None, None]
     left, _, right = torch.linalg.svd(matrices, full_matrices=False)
@@ -22,7 +22,7 @@ def test_orthogonalized_keeps_singular_vectors_and_levels_singular_values() -> N
     torch.testing.assert_close(in_their_basis, torch.diag_embed(values), atol=1e-4, rtol=0)
 
 
-def test_orthogonalizing_commutes_with_transposing_and_knows_no_neighbours() -> None:
+def test_orthogonalize_commutes_with_transpose_and_treats_matrices_separately() -> None:
     torch.manual_seed(0)
     matrices = torch.randn(4, 16, 8)
     together = orthogonalize(matrices)
@@ -40,7 +40,7 @@ def trained(optimizer: torch.optim.Optimizer, parameter: Tensor, steps: int = 4)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (48, 16), (16, 48)])
-def test_matrices_move_as_with_torchs_muon(shape: tuple[int, int]) -> None:
+def test_update_of_matrices_is_close_to_torch_muon(shape: tuple[int, int]) -> None:
     begin = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     ours, theirs = nn.Parameter(begin.clone()), nn.Parameter(begin.clone())
     mine = trained(Muon([ours], [], 0.01, (0.9, 0.98), weight_decay=0.1), ours)
@@ -48,12 +48,12 @@ def test_matrices_move_as_with_torchs_muon(shape: tuple[int, int]) -> None:
         [theirs], 0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
     )
     other = trained(reference, theirs)
-    # torch orthogonalizes in bfloat16, good for two digits of the way that was moved.
+    # torch orthogonalizes in bfloat16, so only two digits of its update are exact.
     assert (mine - other).norm() < 0.03 * (other - begin).norm()
 
 
 @pytest.mark.parametrize("shape", [(20, 8), (8,)])
-def test_the_others_move_exactly_as_with_torchs_adamw(shape: tuple[int, ...]) -> None:
+def test_update_of_other_parameters_equals_torch_adamw(shape: tuple[int, ...]) -> None:
     begin = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     ours, theirs = nn.Parameter(begin.clone()), nn.Parameter(begin.clone())
     mine = trained(Muon([], [ours], 0.01, (0.9, 0.98), weight_decay=0.1), ours)
@@ -66,7 +66,7 @@ def test_the_others_move_exactly_as_with_torchs_adamw(shape: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("architecture", ["transformer", "rnn"])
 @pytest.mark.parametrize("tied", [True, False])
-def test_the_rows_of_words_are_not_orthogonalized(architecture: str, tied: bool) -> None:
+def test_embeddings_are_not_orthogonalized(architecture: str, tied: bool) -> None:
     model = build_model(
         ModelConfig.model_validate(
             {

@@ -1,4 +1,4 @@
-"""The objective: from a batch to its loss."""
+"""The training objective computes the loss of a batch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tiny(dropout: float = 0.0, positions: Positions = "sinusoidal") -> Transform
     )
 
 
-def test_loss_is_the_cross_entropy_of_the_models_logits() -> None:
+def test_loss_equals_the_cross_entropy_of_the_logits() -> None:
     model = tiny()
     sums = TrainingObjective(model, 0.1)(BATCH)
     logits = model(BATCH.source, BATCH.target).flatten(0, 1)[BATCH.predictions]
@@ -49,7 +49,7 @@ def test_loss_is_the_cross_entropy_of_the_models_logits() -> None:
     assert BATCH.references.tolist() == [8, 9, 3, 9, 10, 11, 12, 3]
 
 
-def test_padding_counts_for_nothing() -> None:
+def test_padding_does_not_change_the_loss() -> None:
     objective = TrainingObjective(tiny(), 0.1)
     together = objective(BATCH)
     apart = [objective(part) for part in BATCH.split()]
@@ -57,14 +57,14 @@ def test_padding_counts_for_nothing() -> None:
     torch.testing.assert_close(together.nll, sum(part.nll for part in apart))
 
 
-def test_r_drop_without_dropout_is_the_plain_loss() -> None:
+def test_r_drop_without_dropout_equals_the_plain_loss() -> None:
     objective = TrainingObjective(tiny(), 0.1)
     plain = objective(BATCH).objective
     objective.alpha = 5.0
     torch.testing.assert_close(objective(BATCH).objective, plain)
 
 
-def test_r_drop_equals_the_papers_formula() -> None:
+def test_r_drop_equals_the_paper_formula() -> None:
     model = tiny(dropout=0.3)
     objective = TrainingObjective(model, 0.1)
     objective.alpha = 2.0
@@ -91,7 +91,7 @@ def test_r_drop_equals_the_papers_formula() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.0, 2.0])
-def test_chunked_losses_give_the_formulas_values_and_gradients(alpha: float) -> None:
+def test_chunked_losses_equal_the_formulas_in_value_and_gradient(alpha: float) -> None:
     results = []
     for losses in ((), (cross_entropy, r_drop)):
         model = tiny(dropout=0.3)

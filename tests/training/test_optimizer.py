@@ -1,4 +1,4 @@
-"""Learning-rate schedules at their landmarks; weight decay spares biases and norms."""
+"""Learning-rate schedules at selected steps; weight decay excludes biases and norms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_warmup_is_linear_to_the_peak(schedule: str) -> None:
     assert learning_rate(1, config(schedule, warmup=0)) == pytest.approx(0.002, rel=1e-3)
 
 
-def test_after_warmup() -> None:
+def test_schedules_after_warmup_equal_their_formulas() -> None:
     assert learning_rate(400, config("inverse_sqrt")) == pytest.approx(0.001)
     assert learning_rate(600, config("cosine")) == pytest.approx(0.001)
     assert learning_rate(1100, config("cosine")) == pytest.approx(0.0)

@@ -78,38 +78,36 @@ def without_times(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
-    path = tmp_path_factory.mktemp("through") / "run"
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    path = tmp_path_factory.mktemp("reference") / "run"
     start_or_resume(path)
     return outcome(path)
 
 
 @pytest.mark.parametrize("step", range(1, 12))
-def test_stopping_at_any_step_changes_nothing(
-    tmp_path: Path, through: tuple[Any, ...], step: int
+def test_resume_after_any_step_is_exact(
+    tmp_path: Path, reference: tuple[Any, ...], step: int
 ) -> None:
     path = tmp_path / "run"
     start_or_resume(path, stop_after=step)
     assert Run(path).checkpoints()[0].name.startswith(f"step-{step:08d}")
     start_or_resume(path)
-    assert outcome(path) == through
+    assert outcome(path) == reference
 
 
-def test_stopping_after_every_step_changes_nothing(
-    tmp_path: Path, through: tuple[Any, ...]
-) -> None:
+def test_resume_after_every_step_is_exact(tmp_path: Path, reference: tuple[Any, ...]) -> None:
     path = tmp_path / "run"
     for _ in range(11):
         start_or_resume(path, stop_after=1)
     start_or_resume(path)
-    assert outcome(path) == through
+    assert outcome(path) == reference
 
 
-def test_moved_run_resumes_exactly(tmp_path: Path, through: tuple[Any, ...]) -> None:
+def test_moved_run_resumes_exactly(tmp_path: Path, reference: tuple[Any, ...]) -> None:
     start_or_resume(tmp_path / "run", stop_after=7)
     (tmp_path / "run").rename(tmp_path / "moved")
     start_or_resume(tmp_path / "moved")
-    assert outcome(tmp_path / "moved") == through
+    assert outcome(tmp_path / "moved") == reference
 
 
 @pytest.mark.parametrize(
@@ -126,9 +124,9 @@ def test_moved_run_resumes_exactly(tmp_path: Path, through: tuple[Any, ...]) -> 
     ],
     ids=lambda variant: "-".join(variant),
 )
-def test_resume_is_exact_with(tmp_path: Path, variant: dict[str, Any]) -> None:
-    start_or_resume(tmp_path / "through", **variant)
-    expected = outcome(tmp_path / "through")
+def test_resume_is_exact_with_training_options(tmp_path: Path, variant: dict[str, Any]) -> None:
+    start_or_resume(tmp_path / "reference", **variant)
+    expected = outcome(tmp_path / "reference")
     for step in (1, 2):
         path = tmp_path / f"stopped-{step}"
         start_or_resume(path, stop_after=step, **variant)
@@ -136,11 +134,11 @@ def test_resume_is_exact_with(tmp_path: Path, variant: dict[str, Any]) -> None:
         assert outcome(path) == expected
 
 
-def test_stop_between_batches_repeats_the_update(
+def test_stop_between_batches_repeats_the_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An update of many batches may take longer than a machine waits after SIGTERM."""
-    start_or_resume(tmp_path / "through", accumulate=3)
+    """A step of many batches may take longer than the time between SIGTERM and SIGKILL."""
+    start_or_resume(tmp_path / "reference", accumulate=3)
     path = tmp_path / "run"
     path.mkdir()
     config = tiny_config(accumulate=3)
@@ -150,7 +148,7 @@ def test_stop_between_batches_repeats_the_update(
     def counted(objective: TrainingObjective, batch: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 6:  # Updates have 3, 1, 3, 1, ... batches: stop in the third update.
+        if calls == 6:  # Steps have 3, 1, 3, 1, ... batches: stop in the third step.
             stop.received = signal.SIGTERM
         return forward(objective, batch)
 
@@ -160,10 +158,10 @@ def test_stop_between_batches_repeats_the_update(
             train(objective, tiny_setting(path, objective, config, stop=stop), None)
     assert calls == 6
     start_or_resume(path, accumulate=3)
-    assert outcome(path) == outcome(tmp_path / "through")
+    assert outcome(path) == outcome(tmp_path / "reference")
 
 
-def test_a_stop_during_validation_validates_again(tmp_path: Path, through: tuple[Any, ...]) -> None:
+def test_stop_in_validation_repeats_validation(tmp_path: Path, reference: tuple[Any, ...]) -> None:
     path = tmp_path / "run"
     path.mkdir()
     config = tiny_config()
@@ -181,24 +179,24 @@ def test_a_stop_during_validation_validates_again(tmp_path: Path, through: tuple
     assert "step 5" in error.value.message
     assert [p.name for p in Run(path).checkpoints()] == ["step-00000005-stopped"]
     start_or_resume(path)
-    assert outcome(path) == through
+    assert outcome(path) == reference
 
 
-def test_a_longer_training_equals_an_extended_one(tmp_path: Path) -> None:
-    for path, steps in (("extended", 10), ("extended", 15), ("through", 15)):
+def test_extended_run_equals_a_longer_run(tmp_path: Path) -> None:
+    for path, steps in (("extended", 10), ("extended", 15), ("reference", 15)):
         start_or_resume(tmp_path / path, max_steps=steps)
-    assert outcome(tmp_path / "extended") == outcome(tmp_path / "through")
+    assert outcome(tmp_path / "extended") == outcome(tmp_path / "reference")
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
+def test_only_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         start_or_resume(tmp_path / name, seed=seed, max_steps=3)
     assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
     assert outcome(tmp_path / "a")[1] != outcome(tmp_path / "c")[1]
 
 
-def test_an_update_of_many_batches_is_that_of_their_union(tmp_path: Path) -> None:
-    """The mean is over all tokens of the update, not over the means of its batches."""
+def test_accumulated_step_equals_a_step_with_one_large_batch(tmp_path: Path) -> None:
+    """The loss is the mean over all tokens of the step, not the mean over batch means."""
     corpus = DigitCorpus(24, seed=3)
     weights = []
     for name, training in (
@@ -215,16 +213,16 @@ def test_an_update_of_many_batches_is_that_of_their_union(tmp_path: Path) -> Non
             objective, tiny_setting(tmp_path / name, objective, dropless, corpus=corpus), None
         )
         assert state.step == 1
-        # After one step of Adam weights only tell the sign of the gradient, so compare moments.
+        # After one step of Adam, weights only show the sign of the gradient: compare moments.
         folder = Run(tmp_path / name).checkpoints()[0]
         weights.append(storage.read_tensors(folder / "optimizer.safetensors"))
     for key in weights[0]:
         torch.testing.assert_close(weights[0][key], weights[1][key], rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.slow  # threads that wait for a busy core wait long
-def test_two_threads_give_the_same_weights_twice(tmp_path: Path) -> None:
-    """(But not always those of one thread.)"""
+@pytest.mark.slow  # two threads are slow on a busy machine
+def test_two_threads_give_repeatable_weights(tmp_path: Path) -> None:
+    """The weights may differ from those of a run with one thread."""
     torch.set_num_threads(2)
     for name in ("a", "b"):
         start_or_resume(tmp_path / name, max_steps=4)

@@ -28,9 +28,9 @@ def test_resume_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attent
         return tiny_config(**training).model_copy(update={"model": model})
 
     monkeypatch.setattr(test_resume, "tiny_config", rnn_config)
-    start_or_resume(tmp_path / "through")
+    start_or_resume(tmp_path / "reference")
     for step in (1, 7):
         path = tmp_path / f"stopped-{step}"
         start_or_resume(path, stop_after=step)
         start_or_resume(path)
-        assert outcome(path) == outcome(tmp_path / "through")
+        assert outcome(path) == outcome(tmp_path / "reference")

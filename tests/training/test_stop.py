@@ -1,4 +1,4 @@
-"""Signals become a flag; a second Ctrl-C leaves."""
+"""Signals set a flag that training checks; a second Ctrl-C exits immediately."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_ignored() -> Iterator[None]:
-    """As nohup would have it for the whole test run."""
+def _no_signal_is_ignored() -> Iterator[None]:
+    """Set handlers for all signals, even if the tests run under nohup, which ignores SIGHUP."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
@@ -44,7 +44,7 @@ def _nothing_is_ignored() -> Iterator[None]:
         (signal.SIGUSR1, 128 + signal.SIGUSR1),
     ],
 )
-def test_a_signal_is_noticed_at_the_next_look(number: int, code: int) -> None:
+def test_signal_raises_stopped_at_the_next_check(number: int, code: int) -> None:
     with StopSignal() as stop:
         stop.check()
         os.kill(os.getpid(), number)
@@ -61,8 +61,8 @@ def test_handlers_are_restored() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
-def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
-    """nohup ignores SIGHUP, a shell Ctrl-C for its jobs in the background."""
+def test_ignored_signal_stays_ignored(number: signal.Signals) -> None:
+    """Programs ignore SIGHUP under nohup, and Ctrl-C as background jobs of a shell."""
     signal.signal(number, signal.SIG_IGN)
     with StopSignal() as stop:
         os.kill(os.getpid(), number)
@@ -73,13 +73,13 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
     assert signal.getsignal(number) is signal.SIG_IGN
 
 
-def test_a_search_stops_at_the_next_token() -> None:
-    looks = 0
+def test_search_stops_at_the_next_token() -> None:
+    checks = 0
 
     def check_stop() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 4:
+        nonlocal checks
+        checks += 1
+        if checks == 4:
             raise Stopped(15, "stopped")
 
     program = build_program(tiny_model(tiny_config()), "fp32", torch.device("cpu"))
@@ -89,10 +89,10 @@ def test_a_search_stops_at_the_next_token() -> None:
     assert beam_search(InterruptibleProgram(program, lambda: None), source, limits) == expected
     with pytest.raises(Stopped):
         beam_search(InterruptibleProgram(program, check_stop), source, limits)
-    assert looks == 4
+    assert checks == 4
 
 
-def test_a_second_ctrl_c_leaves_at_once() -> None:
+def test_second_ctrl_c_exits_immediately() -> None:
     script = "from nmt.training.stop import *; import time\n"
     script += "with StopSignal(): print(flush=True); time.sleep(9); time.sleep(9)"
     child = subprocess.Popen(
@@ -103,23 +103,23 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
     child.send_signal(signal.SIGINT)
     time.sleep(0.2)
     assert child.poll() is None
-    begun = time.monotonic()
+    start = time.monotonic()
     child.send_signal(signal.SIGINT)
     assert child.wait() == 130
-    assert time.monotonic() - begun < 1
-    _, told = child.communicate()
-    assert b"saving the state" in told
+    assert time.monotonic() - start < 1
+    _, stderr = child.communicate()
+    assert b"saving the state" in stderr
 
 
 @pytest.mark.slow
-def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
-    """The state is saved, the exit code says so, no process stays, and the command goes on."""
+def test_ctrl_c_saves_the_state_and_the_run_resumes(tmp_path: Path) -> None:
+    """Ctrl-C exits with code 130 and leaves no process, and the same command resumes."""
     write_digits(tmp_path)
     config = tmp_path / "digits.yaml"
     config.write_text(dump_config(text_config(tmp_path, max_steps=100_000)))
     program = "from nmt.cli import main; main()"
     command = [sys.executable, "-c", program, "train", "--config", str(config)]
-    for go_on in (False, True):
+    for resumed in (False, True):
         child = subprocess.Popen(
             [*command, "--run-dir", str(tmp_path / "run")],
             stderr=subprocess.PIPE,
@@ -127,20 +127,20 @@ def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
             start_new_session=True,
         )
         assert child.stderr is not None
-        told = []
+        stderr = []
         for line in child.stderr:
-            told.append(line)
+            stderr.append(line)
             if line.startswith("step "):
                 break
         child.send_signal(signal.SIGINT)
-        told += child.stderr.readlines()
+        stderr += child.stderr.readlines()
         assert child.wait(10) == 130
-        text = "".join(told)
+        text = "".join(stderr)
         assert "\nstopped at step" in text
         assert "error" not in text
         assert "the state is saved" in text
-        assert "the same command goes on" in text
-        assert ("going on from step" in text) == go_on
+        assert "run the same command again to resume" in text
+        assert ("resuming from step" in text) == resumed
         assert "\r" not in text
         assert "\x1b" not in text
         with pytest.raises(ProcessLookupError):

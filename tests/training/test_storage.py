@@ -1,4 +1,4 @@
-"""Folders on disk: whole or not there, damage found, errors of the disk told."""
+"""Atomic writes of folders, detection of damage, and errors of the disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_is_written_is_a_safetensors_file(folder: Path) -> None:
+def test_written_tensors_are_a_safetensors_file(folder: Path) -> None:
     found = load_file(folder / "model.safetensors")
     assert found.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
@@ -42,7 +42,7 @@ def test_what_is_written_is_a_safetensors_file(folder: Path) -> None:
     assert storage.tensor_shapes(folder / "model.safetensors")["weight"] == (5, 12)
 
 
-def test_a_transposed_tensor_is_written_as_it_reads(tmp_path: Path) -> None:
+def test_transposed_tensor_keeps_its_values(tmp_path: Path) -> None:
     storage.write_folder(tmp_path / "x", {"t.safetensors": {"t": TENSORS["weight"].T}}, {})
     assert torch.equal(load_file(tmp_path / "x" / "t.safetensors")["t"], TENSORS["weight"].T)
 
@@ -52,30 +52,30 @@ def test_every_flipped_bit_is_detected(folder: Path) -> None:
     files = [path for path in sorted(folder.iterdir()) if path.stat().st_size]
     for _ in range(1000):
         path = rng.choice(files)
-        whole = path.read_bytes()
-        place = rng.randrange(len(whole))
+        intact = path.read_bytes()
+        index = rng.randrange(len(intact))
         path.write_bytes(
-            whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :]
+            intact[:index] + bytes([intact[index] ^ 1 << rng.randrange(8)]) + intact[index + 1 :]
         )
         with pytest.raises(StorageError, match=path.name):
             storage.verify(folder)
-        path.write_bytes(whole)
+        path.write_bytes(intact)
     storage.verify(folder)
 
 
 def test_every_truncation_is_detected(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
-        whole = path.read_bytes()
-        for length in range(0, len(whole), max(1, len(whole) // 200)):
-            path.write_bytes(whole[:length])
+        intact = path.read_bytes()
+        for length in range(0, len(intact), max(1, len(intact) // 200)):
+            path.write_bytes(intact[:length])
             with pytest.raises(StorageError, match=path.name):
                 storage.verify(folder)
-        path.write_bytes(whole)
+        path.write_bytes(intact)
     storage.verify(folder)
 
 
-def test_what_the_manifest_does_not_name_is_not_read(folder: Path) -> None:
-    """A stray file does no harm, and one with a name that means something is not trusted."""
+def test_files_missing_from_manifest_are_ignored(folder: Path) -> None:
+    """Unknown files are allowed, and a file with a known name is not used."""
     (folder / ".DS_Store").write_bytes(b"stray")
     shutil.copy(folder / "model.safetensors", folder / "ema.safetensors")
     storage.verify(folder)
@@ -101,10 +101,10 @@ def test_missing_and_foreign_parts_are_detected(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "dangling", "device"])
-def test_what_is_no_file_is_not_read(folder: Path, kind: str) -> None:
+def test_special_files_raise_storage_error(folder: Path, kind: str) -> None:
     for name in ("model.safetensors", "manifest.json"):
         path = folder / name
-        whole = path.read_bytes()
+        intact = path.read_bytes()
         path.unlink()
         if kind == "fifo":
             os.mkfifo(path)
@@ -117,7 +117,7 @@ def test_what_is_no_file_is_not_read(folder: Path, kind: str) -> None:
         with pytest.raises(StorageError, match=name):
             storage.file_sha256(path)
         path.rmdir() if kind == "folder" else path.unlink()
-        path.write_bytes(whole)
+        path.write_bytes(intact)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_what_is_no_file_is_not_read(folder: Path, kind: str) -> None:
         "\xff",
     ],
 )
-def test_a_strange_manifest_is_refused(folder: Path, text: str) -> None:
+def test_invalid_manifest_raises_storage_error(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text, encoding="latin-1")
     with pytest.raises(StorageError, match=r"manifest\.json"):
         storage.verify(folder)
 
 
-def test_a_manifest_cannot_name_files_outside(folder: Path) -> None:
+def test_manifest_with_outside_path_raises_storage_error(folder: Path) -> None:
     manifest = {"name": folder.name, "files": {"../x": {"size": 1, "sha256": "0"}}}
     (folder / "manifest.json").write_bytes(storage._manifest_bytes(manifest))
     with pytest.raises(StorageError):
@@ -147,7 +147,7 @@ def test_a_manifest_cannot_name_files_outside(folder: Path) -> None:
 
 
 class FailAt:
-    """Raise at the n-th change on disk."""
+    """Hook that raises OSError at the n-th change on disk."""
 
     def __init__(self, number: int, code: int) -> None:
         self.left, self.code, self.fired = number, code, False
@@ -160,7 +160,7 @@ class FailAt:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES])
-def test_a_failing_disk_leaves_what_was_there(
+def test_disk_error_keeps_the_existing_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """The n-th operation fails, for n = 1, 2, ... until the save completes."""
@@ -186,21 +186,21 @@ def test_a_failing_disk_leaves_what_was_there(
     assert new.exists()
 
 
-def test_a_file_size_limit_is_one_clear_error(folder: Path) -> None:
-    """RLIMIT_FSIZE as a real full disk: in a child, for the limit cannot be raised again."""
+def test_file_size_limit_raises_storage_error(folder: Path) -> None:
+    """Use RLIMIT_FSIZE like a full disk, in a child because the limit cannot be raised again."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         import resource
 
-        told: dict[str, Any] = {"error": None}
+        result: dict[str, Any] = {"error": None}
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
             storage.write_folder(folder.with_name("step-00000002"), {"big": b"x" * 5000}, {})
         except StorageError as error:
-            told["error"] = error.message
+            result["error"] = error.message
         finally:
-            os.write(writer, json.dumps(told).encode())
+            os.write(writer, json.dumps(result).encode())
             os._exit(0)
     os.waitpid(child, 0)
     os.close(writer)
@@ -211,9 +211,7 @@ def test_a_file_size_limit_is_one_clear_error(folder: Path) -> None:
     storage.verify(folder)
 
 
-def test_a_save_syncs_every_file_and_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_save_syncs_every_file_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
     monkeypatch.setattr(
         os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
@@ -225,10 +223,50 @@ def test_a_save_syncs_every_file_and_folder(
     assert names[-1] == "a"
 
 
-def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_leftovers_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".tmp-step-1").mkdir()
     (tmp_path / ".tmp-step-1" / "x").write_text("")
     (tmp_path / ".tmp-file").write_text("")
     (tmp_path / "mine").write_text("")
     storage.remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("in_one_step", [True, False], ids=["exchange", "two renames"])
+def test_replaced_folder_is_there_at_every_moment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
+) -> None:
+    """The old folder is usable during the whole write, also before its new version has its name."""
+    if not in_one_step:
+        monkeypatch.setattr(storage, "_renamed_in_one_step", lambda new, old: False)
+    steps = []
+    monkeypatch.setattr(
+        storage, "operation", lambda name, path: steps.append(storage.verify(folder)["step"])
+    )
+    storage.write_folder(folder, {"model.safetensors": TENSORS}, {"step": 2})
+    assert steps == sorted(steps)
+    assert set(steps) == {1, 2}
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_folder_gets_its_name_back_after_death_between_two_renames(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system without an exchange of two names has a moment in which the name is missing."""
+    rename, calls = Path.rename, []
+
+    def die_at_the_second(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(storage, "_renamed_in_one_step", lambda new, old: False)
+    with monkeypatch.context() as patches:
+        patches.setattr(Path, "rename", die_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            storage.write_folder(folder, {"model.safetensors": TENSORS}, {"step": 2})
+    assert not folder.exists()
+    storage.remove_leftovers(folder.parent)
+    assert storage.verify(folder)["step"] == 1
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

@@ -1,11 +1,13 @@
-"""A training run that takes a second: digit strings to copy or to reverse.
+"""A training run that takes a second: copying or reversing strings of digits.
 
-Text and tokenizer are in memory, so these tests need neither files nor SentencePiece.
+The corpus and the tokenizer are in memory and need neither files nor SentencePiece.
+`write_digits` and `text_config` give the same kind of training run on text files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ VOCABULARY = 14  # pad, unk, bos, eos and ten digits
 
 
 class DigitCorpus:
-    """Pairs (digits, the same digits) or (digits, reversed); the interface of nmt.data.corpus."""
+    """A corpus of pairs (digits, the same or reversed digits), with the interface of `Corpus`."""
 
     def __init__(self, count: int, seed: int, reverse: bool = False, longest: int = 8) -> None:
         rng = random.Random(seed)
@@ -43,7 +45,10 @@ class DigitCorpus:
         return len(self.pairs)
 
     def read(self, indices: Any, sampling_seed: int | None = None) -> list[Any]:
-        """With a seed the last digit of the source is doubled at random: `sampled subwords`."""
+        """Return pairs of token ids; with a seed, double the last source digit at random.
+
+        The doubled digit stands for sampled subwords.
+        """
         pairs = [self.pairs[i] for i in indices]
         if sampling_seed is None:
             return pairs
@@ -78,7 +83,7 @@ def _text(ids: Any) -> str:
 
 
 def tiny_config(**training: Any) -> Config:
-    """A model of about 10,000 parameters, and by default 12 updates over two epochs."""
+    """Return a config with about 10,000 parameters and, by default, 12 steps in two epochs."""
     return Config.model_validate(
         {
             "data": {
@@ -119,7 +124,7 @@ def tiny_objective(config: Config) -> TrainingObjective:
 
 
 class NoBoard(progress_module.Progress):
-    """Without TensorBoard, whose import alone takes longer than these training runs."""
+    """Progress without TensorBoard, whose import takes longer than these training runs."""
 
     def _open_board(self, step: int) -> None:
         pass
@@ -142,6 +147,7 @@ def tiny_setting(path: Path, objective: Any, config: Config, **changes: Any) -> 
         "corpus": corpus,
         "sampling": False,
         "validate": validate,
+        "validation_loss": lambda check_stop: math.inf,
         "progress": NoBoard(run),
         "stop": StopSignal(),
         "device": torch.device("cpu"),
@@ -152,7 +158,7 @@ def tiny_setting(path: Path, objective: Any, config: Config, **changes: Any) -> 
 
 
 def write_digits(folder: Path) -> None:
-    """Parallel text: English and German digits, 200 pairs to train on, 12 to validate and test."""
+    """Write number words to SPLIT.en and SPLIT.de: 200 pairs for train, 12 for valid and test."""
     rng = random.Random(1)
     english = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     german = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
@@ -164,9 +170,10 @@ def write_digits(folder: Path) -> None:
 
 
 def text_config(folder: Path, *, sampling: float = 0.0, **training: Any) -> Config:
-    """Training on the files of write_digits: 10 updates, a validation after every fourth.
+    """Return a config for the files of `write_digits`: 10 steps, a validation every 4 steps.
 
-    sampling: strength of subword sampling."""
+    sampling: strength of subword sampling; 0 is off.
+    """
     config = tiny_config(
         **{"max_steps": 10, "valid_every": 4, "batch_tokens": 400, "average_checkpoints": 2}
         | training

@@ -1,6 +1,6 @@
-"""Where pairs come from: text files, TSV, CSV, JSON lines, Parquet, the hub, the built-in corpus.
+"""Sources of pairs: text files, TSV, CSV, JSON lines, Parquet, the hub, the built-in corpus.
 
-What counts as a line is the same for every kind, and every complaint names file and line.
+All kinds of files are split into lines in the same way. Every error names the file and the line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Split = Literal["train", "valid", "test"]
 
 
 class Pair(NamedTuple):
-    """A sentence and its translation, cleaned, and where they stand (line or record from 1)."""
+    """A cleaned sentence and its translation, with their file and line (or record) from 1."""
 
     source: str
     target: str
@@ -36,11 +36,11 @@ class Pair(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What reading changed: sentences repaired by kind, and places of pairs that it dropped."""
+    """The changes that reading makes: repaired sentences by kind, and dropped pairs."""
 
     repaired: Counter[str]
     dropped: Callable[[str, str], None]
-    """Called with reason and place."""
+    """Called with the reason and the location (file:line) of each dropped pair."""
 
 
 def read_pairs(
@@ -50,11 +50,11 @@ def read_pairs(
     bad_utf8: Literal["error", "skip"] = "error",
     counts: Counts | None = None,
 ) -> Iterator[Pair]:
-    """All pairs of the sources, in order, every line cleaned (nmt.text.clean_line).
+    """Yield all pairs of the sources in order, cleaned by `nmt.text.clean_line`.
 
-    With bad_utf8="skip" a training pair that is not UTF-8 is dropped; of valid and test pairs,
-    whose lines must keep their numbers, the wrong bytes become U+FFFD. Raises DataError naming
-    file and line for whatever cannot be read as pairs.
+    With bad_utf8="skip", a training pair that is not UTF-8 is dropped. In validation and test
+    pairs, which must keep their line numbers, the wrong bytes become U+FFFD. Raises DataError with
+    file and line for invalid content.
     """
     counts = counts or Counts(Counter(), lambda reason, place: None)
     mode: BadUtf8 = "error"
@@ -75,7 +75,7 @@ def read_pairs(
 
 
 def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
-    """JSON values that change when the content of the sources does. Raises DataError."""
+    """Return JSON values that change with the content of the sources. Raises DataError."""
     key: list[Any] = []
     for source in sources:
         values = source.model_dump()
@@ -96,24 +96,29 @@ def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
 def _records(
     source: DataSource, split: Split, bad_utf8: BadUtf8, repaired: Counter[str]
 ) -> tuple[str, Iterator[Record]]:
-    """The name to show for a source, and its records."""
+    """Return the name of a source for messages, and its records."""
     match source:
         case TextFiles():
             return source.source, text_records(source, bad_utf8, repaired)
         case PairFile():
             kind = Path(source.file.removesuffix(".gz")).suffix
             if kind == ".parquet":
-                return source.file, parquet_records(source)
-            readers = {".tsv": tsv_records, ".csv": csv_records, ".jsonl": jsonl_records}
-            if kind not in readers:
+                return source.file, parquet_records(source, repaired)
+            if kind not in (".tsv", ".csv", ".jsonl"):
+                is_folder = Path(source.file).is_dir()
                 raise DataError(
-                    f"{source.file}: a file of pairs ends in .tsv, .csv, .jsonl or .parquet",
-                    "two text files are given as {source: FILE, target: FILE}",
+                    f"{source.file} does not end in .tsv, .csv, .jsonl or .parquet",
+                    "give the folder of a dataset as {hub: FOLDER, source_column: NAME, "
+                    "target_column: NAME}"
+                    if is_folder
+                    else "give two text files as {source: FILE, target: FILE}",
                 )
             lines = read_lines(source.file, bad_utf8, repaired)
-            return source.file, readers[kind](source, lines)
+            if kind == ".jsonl":
+                return source.file, jsonl_records(source, lines, repaired)
+            return source.file, (tsv_records if kind == ".tsv" else csv_records)(source, lines)
         case HubDataset():
-            return f"{source.hub}[{source.split}]", hub_records(source)
+            return f"{source.hub}[{source.split}]", hub_records(source, repaired)
         case BuiltinCorpus():
             return source.builtin, _builtin_records(source, split)
 

@@ -1,86 +1,119 @@
-"""Records of columns: Parquet files and data sets of the hub."""
+"""Records of columnar data: Parquet files and datasets of the Hugging Face hub."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import HubDataset, PairFile
 from nmt.data.sources.lines import open_regular
-from nmt.data.sources.records import Record, column_names
+from nmt.data.sources.records import NamedColumns, Record
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow
 
 
-def parquet_records(source: PairFile) -> Iterator[Record]:
-    """Read in groups of rows. Raises DataError if it is no whole file or has no such columns."""
+def parquet_records(source: PairFile, repaired: Counter[str]) -> Iterator[Record]:
+    """Yield the records of a Parquet file. Raises DataError for damage or missing columns."""
     import pyarrow
     from pyarrow import parquet
 
-    names = column_names(source)
+    named = NamedColumns(source, repaired)
     with open_regular(source.file) as raw:
         try:
             file = parquet.ParquetFile(raw)
             schema = file.schema_arrow
-            columns = sorted({_column_path(schema, name, source.file)[0] for name in names})
+            columns = sorted({_column_path(schema, n, source.file)[0] for n in named.names})
             batches = file.iter_batches(batch_size=8192, columns=columns)
-            yield from _arrow_records(batches, names, source.file)
+            yield from _arrow_records(batches, named)
         except (pyarrow.ArrowException, OSError) as error:
-            raise DataError(f"{source.file}: not a whole Parquet file: {error}") from error
+            raise DataError(f"{source.file}: not a valid Parquet file: {error}") from error
 
 
-def hub_records(source: HubDataset) -> Iterator[Record]:
-    """The rows of the split, as they lie on disk. Raises DataError."""
+def hub_records(source: HubDataset, repaired: Counter[str]) -> Iterator[Record]:
+    """Return the records of a split of a dataset. Raises DataError."""
     dataset = load_hub(source).with_format("arrow")
-    return _arrow_records(dataset.iter(8192), column_names(source), source.hub)
+    return _arrow_records(dataset.iter(8192), NamedColumns(source, repaired))
 
 
 def load_hub(source: HubDataset) -> Any:
-    """The split as a `datasets.Dataset`, downloaded if need be. Raises DataError."""
-    from datasets import load_dataset
+    """Return the split as a `datasets.Dataset`, after a download if needed. Raises DataError.
 
+    The source may also be a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
+    """
+    from datasets import load_dataset, load_from_disk
+
+    # load_dataset reads the folder of a DatasetDict, but not that of a single Dataset.
+    is_saved = (Path(source.hub) / "state.json").is_file()
     try:
-        dataset = load_dataset(source.hub, source.config, split=source.split)
-    except Exception as error:  # whatever goes wrong in there, the user can only change the name
+        if is_saved:
+            dataset = load_from_disk(source.hub)
+        else:
+            dataset = load_dataset(source.hub, source.config, split=source.split)
+    except Exception as error:  # The library raises errors of many types.
         reason = str(error).strip().partition("\n")[0]
         config = f", config {source.config}" if source.config else ""
         raise DataError(
-            f"cannot load the data set {source.hub} (split {source.split}{config}): {reason}",
-            "check its name, the network, or give local files with --set data.train.source=... "
+            f"cannot load the dataset {source.hub} (split {source.split}{config}): {reason}",
+            "check the name and the network, or give local files with --set data.train.source=... "
             "--set data.train.target=...",
         ) from error
+    split = str(dataset.split or "train")
+    if is_saved and split != source.split:
+        raise DataError(
+            f"{source.hub} contains the split {split}, not {source.split}", f"set split: {split}"
+        )
     return dataset
 
 
 def _arrow_records(
-    batches: Iterator[pyarrow.RecordBatch | pyarrow.Table], names: tuple[str, str], path: str
+    batches: Iterator[pyarrow.RecordBatch | pyarrow.Table], named: NamedColumns
 ) -> Iterator[Record]:
     number = 0
     for batch in batches:
-        sides = [_arrow_column(batch, name, path) for name in names]
-        for source, target in zip(*sides, strict=True):
+        sides = [_arrow_column(batch, name, named.path) for name in named.names]
+        for values in zip(*sides, strict=True):
             number += 1
-            yield number, source or "", target or ""
+            yield named.record(number, values)
+    named.check_nulls()
 
 
 def _column_path(schema: pyarrow.Schema, name: str, path: str) -> list[str]:
-    """The steps to a column of text, whose dots may reach into nested fields."""
+    """Return the nested field names of a text column. Raises DataError otherwise."""
     import pyarrow
 
     steps = [name] if name in schema.names else name.split(".")
-    fields = {field.name: field for field in schema}
-    for step in steps:
+    kind: pyarrow.DataType = pyarrow.struct(list(schema))
+    for depth, step in enumerate(steps):
+        if not pyarrow.types.is_struct(kind):
+            outer = ".".join(steps[:depth])
+            raise DataError(f"{path}: no column {name!r}: {outer} is {_in_words(kind)}")
+        fields = {field.name: field.type for field in kind.fields}
         if step not in fields:
             raise DataError(f"{path}: no column {name!r} (columns: {', '.join(fields)[:300]})")
-        kind = fields[step].type
-        fields = {f.name: f for f in kind.fields} if pyarrow.types.is_struct(kind) else {}
+        kind = fields[step]
     if pyarrow.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
-        raise DataError(f"{path}: column {name!r} is {kind}, not text")
+    types = pyarrow.types
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
+        raise DataError(f"{path}: column {name!r} is {_in_words(kind)}, not text")
     return steps
+
+
+def _in_words(kind: pyarrow.DataType) -> str:
+    """Return what a column of this type contains, in the words of `records.kind_of`."""
+    from pyarrow import types
+
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return "a list"
+    if types.is_struct(kind) or types.is_map(kind):
+        return "a map"
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "a number"
+    return "true or false" if types.is_boolean(kind) else str(kind)
 
 
 def _arrow_column(batch: Any, name: str, path: str) -> list[str | None]:

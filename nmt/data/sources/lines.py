@@ -1,4 +1,4 @@
-"""Bytes to lines: files are split at \\n only, by this reader, whatever kind of text they hold."""
+"""Reading files as lines: this reader splits files of every kind at \\n only."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nmt.text import decode_line
 
 BAD_UTF8 = "invalid UTF-8"
 BadUtf8 = Literal["error", "drop", "replace"]
-"""What becomes of a line that is not UTF-8: an error, None, or U+FFFD for the wrong bytes."""
+"""Result of a line that is not UTF-8: an error, None, or U+FFFD for the wrong bytes."""
 
 LONGEST_LINE = 1 << 24
-"""Bytes; a file with a longer line is no text."""
+"""Maximum length of a line in bytes; a longer line is an error."""
 
 _BLOCK = 1 << 20
 _SIGNATURES = (
@@ -37,7 +37,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def open_regular(path: str) -> io.BufferedReader:
-    """A regular file opened for reading. Raises DataError."""
+    """Open a regular file for reading. Raises DataError."""
     if "://" in path:
         raise DataError(f"{path} is a URL", "download it and give the path of the file")
     try:
@@ -46,18 +46,18 @@ def open_regular(path: str) -> io.BufferedReader:
         return Path(path).expanduser().open("rb")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # a NUL in the path
+    except ValueError as error:  # The path contains a NUL.
         raise DataError(f"cannot read {path!r}: {error}") from error
 
 
 def sha256(path: str) -> str:
-    """SHA-256 of a regular file, in hexadecimal. Raises DataError."""
+    """Return the SHA-256 of a regular file, in hexadecimal. Raises DataError."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _blocks(path: str) -> Iterator[bytes]:
-    """The content of a plain or .gz file in pieces. Raises DataError."""
+    """Yield the content of a plain or .gz file in blocks. Raises DataError."""
     with open_regular(path) as raw:
         file: BinaryIO = raw
         if path.endswith(".gz"):
@@ -73,7 +73,7 @@ def _blocks(path: str) -> Iterator[bytes]:
                 yield block
         except EOFError as error:
             raise DataError(
-                f"{path} is truncated: the gzip stream breaks off at byte {raw.tell()}",
+                f"{path} is truncated: the gzip stream ends at byte {raw.tell()}",
                 "download or compress it again",
             ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
@@ -83,7 +83,7 @@ def _blocks(path: str) -> Iterator[bytes]:
 
 
 def read_lines(path: str, bad_utf8: BadUtf8, repaired: Counter[str]) -> Iterator[str | None]:
-    """The lines of a file, without \\n, as many as `wc -l` says (and an unfinished last one)."""
+    """Yield the lines of a file without \\n, including a last line without a line end."""
     number = 0
     rest = b""
     for block in _blocks(path):
@@ -94,7 +94,9 @@ def read_lines(path: str, bad_utf8: BadUtf8, repaired: Counter[str]) -> Iterator
         if not newline:
             rest += block
             if len(rest) > LONGEST_LINE:
-                raise DataError(f"{path}:{number + 1}: a line of more than 16 MB is no sentence")
+                raise DataError(
+                    f"{path}:{number + 1}: line is longer than 16 MB", "write one sentence per line"
+                )
             continue
         body = rest + body
         rest = tail
@@ -108,7 +110,7 @@ def read_lines(path: str, bad_utf8: BadUtf8, repaired: Counter[str]) -> Iterator
 def _decoded(
     body: bytes, path: str, before: int, bad_utf8: BadUtf8, repaired: Counter[str]
 ) -> list[str] | list[str | None]:
-    """The lines of `body`, which follow `before` lines of the file."""
+    """Return the lines of `body`, which follow `before` lines of the file."""
     try:
         return body.decode().split("\n")
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""The engine: a trained model made ready for decoding, with caches and prepared weights.
+"""The engine: trained models prepared for decoding, with caches and packed weights.
 
-`nmt.model` has the same computations as formulas; the results of both are equal up to rounding.
+The results are equal to the formulas in `nmt.model` up to rounding.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ __all__ = ["DecoderProgram", "build_program"]
 def build_program(
     model: EncoderDecoder, number_format: NumberFormat, device: torch.device
 ) -> DecoderProgram:
-    """Return the decoder program of a model with the weights that the model has now.
+    """Return the decoder program of a model with its current weights.
 
-    The model is not changed. Later changes of its weights in place may or may not reach the
-    program: build a new one. Raises ValueError if the device has no products of this format.
+    The model is not changed. After an in-place change of its weights, build a new program: the
+    old one may have shared or copied them. Raises ValueError if the device does not support
+    products in the number format.
     """
     if isinstance(model, RNNEncoderDecoder):
         return RNNProgram(model, number_format, device)

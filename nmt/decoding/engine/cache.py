@@ -1,4 +1,4 @@
-"""Keys and values of the tokens decoded so far, and which of them each hypothesis descends from."""
+"""Keys and values of the tokens decoded so far, and the entries of each hypothesis."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from nmt.decoding.search import IntArray
 class KeyValueCache:
     """Keys and values of one layer, shared by all hypotheses of a sentence.
 
-    Each step appends one entry per hypothesis. A bias (see `HypothesisTree`) tells which entries a
-    hypothesis descends from, so a beam search reorders a few numbers instead of copying the cache.
+    Each step appends one entry per hypothesis. The bias of `HypothesisTree` marks the entries that
+    a hypothesis descends from, so a search reorders a small bias instead of copying the cache.
     """
 
     def __init__(self, batch: int, heads: int, d_k: int, capacity: int, like: Tensor) -> None:
-        """capacity: entries per sentence; like: a tensor of the dtype and on the device."""
+        """Allocate `capacity` entries per sentence with the dtype and device of `like`."""
         self.entries = 0
         self._use(like.new_empty(2, batch, heads, capacity, d_k))
 
     def _use(self, keys_and_values: Tensor) -> None:
-        """Store into (2, batch, heads, capacity, d_k) from now on."""
+        """Use a tensor (2, batch, heads, capacity, d_k) as the memory of the cache."""
         self._both = keys_and_values
         self._keys, self._values = keys_and_values.flatten(1, 2).unbind(0)
 
     def append(self, keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (2, batch, heads, width, d_k); returns all keys and all values so far,
-        (batch * heads, entries, d_k) each."""
+        """Append keys and values (2, batch, heads, width, d_k).
+
+        Returns all keys and all values so far, each (batch * heads, entries, d_k).
+        """
         begin, width = self.entries, keys_and_values.shape[3]
         self.entries = end = begin + width
         self._both.narrow(3, begin, width).copy_(keys_and_values)
         return self._keys.narrow(1, 0, end), self._values.narrow(1, 0, end)
 
     def keep(self, entries: Tensor, capacity: int) -> None:
-        """Keep the entries (batch, kept) of each sentence, in that order, in a cache of the given
-        capacity."""
+        """Keep the entries (batch, kept) of each sentence, in that order, and set the capacity."""
         _, batch, heads, old_capacity, d_k = self._both.shape
         first = torch.arange(0, batch * heads * old_capacity, old_capacity, device=entries.device)
         rows = (first.view(batch, heads, 1) + entries[:, None]).flatten()
@@ -58,14 +59,14 @@ class KeyValueCache:
 
 
 class HypothesisTree:
-    """Which cache entries each hypothesis descends from.
+    """The cache entries that each hypothesis descends from.
 
-    bias: (batch, width, entries), 0 where the entry is on the path of the hypothesis, else -inf.
+    bias: (batch, width, entries), 0 for entries on the path of the hypothesis, otherwise -inf.
     positions: (batch, entries) int64, the target position of each entry; None unless requested.
     """
 
     def __init__(self, batch: int, like: Tensor, with_positions: bool) -> None:
-        """like: a tensor of the dtype and on the device."""
+        """Create a tree without entries; the bias has the dtype and device of `like`."""
         self.bias = like.new_zeros(batch, 1, 0)
         self.positions: Tensor | None = None
         if with_positions:
@@ -73,7 +74,7 @@ class HypothesisTree:
         self.length = 0
 
     def grow(self) -> None:
-        """Add one token per hypothesis: each descends from its own new entry."""
+        """Add one entry per hypothesis, from which only this hypothesis descends."""
         batch, width, _ = self.bias.shape
         own = _own_entries(width, self.bias.dtype, self.bias.device)
         self.bias = torch.cat([self.bias, own.expand(batch, width, width)], dim=2)
@@ -83,9 +84,9 @@ class HypothesisTree:
         self.length += 1
 
     def forget_dead(self) -> Tensor:
-        """Drop entries that no hypothesis descends from; returns those kept, (batch, kept) int64.
+        """Remove entries that no hypothesis descends from; return the others, (batch, kept) int64.
 
-        The sentence with most living entries decides how many; others keep some dead ones.
+        The sentence with the most used entries determines `kept`; others keep some unused entries.
         """
         alive = (self.bias == 0.0).any(dim=1)
         kept = int(alive.sum(dim=1).max())
@@ -97,7 +98,7 @@ class HypothesisTree:
         return entries
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
-        """Let new hypothesis (i, j) continue old (sentences[i], parents[i, j]).
+        """Let new hypothesis (i, j) continue old hypothesis (sentences[i], parents[i, j]).
 
         sentences: (new_batch,); parents: (new_batch, new_width).
         """
@@ -111,5 +112,5 @@ class HypothesisTree:
 
 @functools.cache
 def _own_entries(width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return 0 on the diagonal and -inf elsewhere, (width, width)."""
+    """Return a matrix (width, width) with 0 on the diagonal and -inf elsewhere."""
     return torch.full((width, width), -math.inf, dtype=dtype, device=device).fill_diagonal_(0.0)

@@ -1,10 +1,10 @@
-"""Steps of the decoder that are recorded once and played back, as CUDA graphs on a GPU.
+"""Decoding steps that are recorded once and replayed, as CUDA graphs on a GPU.
 
 A step computes so little that a GPU waits for Python to launch its hundred kernels. A recording
-launches all of them at once, but only for the shapes and the memory that were recorded. So here
-the shapes stay for many steps: the caches are read to their full capacity, with a bias of -inf
-where nothing is yet, and sentences that leave the batch keep their rows for a while. The results
-are those of `TransformerState`.
+launches all of them at once, but only for the recorded shapes and memory. Shapes are therefore
+constant for many steps: attention reads the caches to their full capacity, with a bias of -inf for
+unused entries, and finished sentences keep their rows for a while. The results are equal to
+`TransformerState`.
 """
 
 from __future__ import annotations
@@ -29,38 +29,39 @@ if TYPE_CHECKING:
     from nmt.model import Memory
 
 Record = Callable[[Callable[[], Tensor]], tuple[Tensor, Callable[[], None]]]
-"""Records a computation; returns the tensor that will hold its result and what plays it back."""
+"""Records a computation; returns the tensor for its result and a function that replays it."""
 
 
 class FixedCache(KeyValueCache):
-    """A cache whose length is its capacity, and whose next entries are named by a tensor."""
+    """A cache of constant length, with a tensor of indices for the next entries."""
 
     places: Tensor
-    """(width,) int64: where the next entries go. Set before the first step."""
+    """(width,) int64: indices of the next entries, set before the first step."""
 
     def __init__(self, batch: int, heads: int, d_k: int, capacity: int, like: Tensor) -> None:
-        """capacity: entries per sentence; like: a tensor of the dtype and on the device."""
+        """Allocate `capacity` entries per sentence with the dtype and device of `like`."""
         super().__init__(batch, heads, d_k, capacity, like)
-        self._both.zero_()  # entries that nothing attends to must be finite
+        self._both.zero_()  # A masked entry must be finite, because 0 times NaN is NaN.
 
     def append(self, keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (2, batch, heads, width, d_k); returns keys and values of the whole capacity, (batch
-        * heads, capacity, d_k) each."""
+        """Write keys and values (2, batch, heads, width, d_k).
+
+        Returns all keys and all values, each (batch * heads, capacity, d_k).
+        """
         self._both.index_copy_(3, self.places, keys_and_values)
         return self._keys, self._values
 
     def keep(self, entries: Tensor, capacity: int) -> None:
-        """Keep the entries (batch, kept) of each sentence, in that order, in a cache of the given
-        capacity."""
+        """Keep the entries (batch, kept) of each sentence, in that order, and set the capacity."""
         super().keep(entries, capacity)
         self._both[:, :, :, self.entries :] = 0.0
 
 
 class _Inputs:
-    """What changes from step to step, in memory that stays."""
+    """The inputs of a step, in memory that all steps use."""
 
     def __init__(self, x: Tensor, bias: Tensor, newest: Tensor | None, capacity: int) -> None:
-        """Reserve memory for the arguments of `TransformerState._compute` for a whole batch."""
+        """Allocate memory for the arguments of `TransformerState._compute` for a full batch."""
         width = bias.shape[1]
         self.x = torch.empty_like(x)
         self.bias = bias.new_full((len(bias), width, capacity), -math.inf)
@@ -68,7 +69,7 @@ class _Inputs:
         self.places = torch.empty(width, dtype=torch.int64, device=x.device)
 
     def fill(self, x: Tensor, bias: Tensor, newest: Tensor | None) -> None:
-        """Copy the arguments of a step, which are those of the batch's first sentences."""
+        """Copy the arguments of a step, which belong to the first sentences of the batch."""
         _, width, entries = bias.shape
         self.x[: len(x)] = x
         self.bias[: len(bias), :, :entries] = bias
@@ -78,11 +79,13 @@ class _Inputs:
 
 
 class RecordedState(TransformerState):
-    """A state whose steps are played back while neither the width nor the capacity changes and more
-    than a quarter of the sentences is left."""
+    """A state that replays recorded steps.
+
+    A new recording follows when width or capacity change or a quarter of the sentences is left.
+    """
 
     CAPACITY = 128
-    """Enough for 25 steps of a beam of 5: each new capacity needs a new recording."""
+    """Initial entries of each cache: 25 steps of a beam of 5 need one recording."""
     cache_type = FixedCache
 
     def __init__(
@@ -93,20 +96,19 @@ class RecordedState(TransformerState):
         width: int,
         record: Record,
     ) -> None:
-        """max_length: the largest number of steps; width: hypotheses per sentence after the first
-        step, which has one."""
+        """Start a search of max_length steps; width: hypotheses per sentence from step 2 on."""
         super().__init__(decoder, memory, max_length, width)
-        self.rows = len(memory.segments)  # sentences in memory, including those that have left
+        self.rows = len(memory.segments)  # sentences in memory, including finished ones
         self.record: Record | None = record
         self.inputs: _Inputs | None = None
         self.output: Tensor | None = None
         self.play: Callable[[], None] | None = None
 
     def _compute(self, x: Tensor, bias: Tensor, newest: Tensor | None) -> Tensor:
-        """Do the work of a step; bias: (batch * heads, width, entries); newest: (1,) int64.
+        """Compute a step; bias: (batch * heads, width, entries); newest: (1,) int64.
 
-        The first step of a shape runs as it is, so that everything that is made only once, such as
-        workspaces, exists when the second one is recorded.
+        The first step of a shape is not recorded, so that objects that are created once, such as
+        workspaces, exist when the second step is recorded.
         """
         inputs = self.inputs
         is_first = inputs is None
@@ -129,14 +131,14 @@ class RecordedState(TransformerState):
         return self.output[: len(x)]
 
     def _enlarge(self) -> None:
-        """Drop dead entries and enlarge the caches."""
+        """Remove unused entries and enlarge the caches."""
         self._forget_recording(np.arange(len(self.tree.bias)))
         super()._enlarge()
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
         """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
 
-        See `nmt.decoding.search.DecoderState.select`.
+        sentences: (new_batch,); parents: (new_batch, new_width).
         """
         old_batch, old_width, _ = self.tree.bias.shape
         live, width = parents.shape
@@ -147,22 +149,22 @@ class RecordedState(TransformerState):
         self.tree.select(sentences, parents)
 
     def _forget_recording(self, sentences: IntArray) -> None:
-        """Keep the sentences (new_batch,) only; the next steps have other shapes."""
+        """Keep only the sentences (new_batch,), because the next steps have different shapes."""
         self._select_sentences(sentences, len(sentences))
         self.rows = len(sentences)
         self.inputs = self.output = self.play = None
 
 
 class _CudaRecorder(threading.local):
-    """Records CUDA graphs. Those of a thread share memory, as one search follows the other."""
+    """Recorder of CUDA graphs that share memory in a thread, whose searches do not overlap."""
 
     def __init__(self) -> None:
         self.stream: torch.cuda.Stream | None = None
-        self.latest: torch.cuda.CUDAGraph | None = None  # keeps the memory from being given back
+        self.latest: torch.cuda.CUDAGraph | None = None  # keeps the shared memory allocated
 
     def __call__(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        """Record as `Record` says. `torch.cuda.graph` would wait for the device and empty the
-        allocator's cache each time."""
+        """Record a computation, as `Record` describes."""
+        # torch.cuda.graph would wait for the device and empty the allocator's cache each time.
         if self.stream is None:
             self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         current = torch.cuda.current_stream()

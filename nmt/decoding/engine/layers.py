@@ -1,7 +1,7 @@
-"""The decoder's layers at one position: the newest token of each hypothesis.
+"""The decoder's layers at one position, the newest token of each hypothesis.
 
-A step computes little. Calling modules would take longer than what they compute, so the layers are
-taken apart once per program, and each step makes as few calls as it can.
+In a step, calling modules takes longer than their computations. The layers are therefore split into
+functions once per program.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ class LayerStep:
     """`DecoderLayer.forward` at the newest position of each hypothesis."""
 
     def __init__(self, layer: DecoderLayer, w_qkv: Callable[[Tensor], Tensor]) -> None:
-        """layer: the layer in the program's number format; w_qkv: W^Q, W^K and W^V of its
-        self-attention as one product, (..., d_model) to (..., 3 * d_model)."""
+        """Split a layer; w_qkv: W^Q, W^K, W^V joined, (..., d_model) to (..., 3 * d_model)."""
         self.heads = layer.self_attention.heads
         self.rotate = layer.self_attention.rotate
         self.memory_attention = MemoryAttention(layer.cross_attention)
@@ -48,10 +47,10 @@ class LayerStep:
         rotation: Tensor | None,
         memory: PlainMemory | FoldedMemory,
     ) -> Tensor:
-        """Compute the layer for x (batch * width, d_model); returns the same shape.
+        """Map x (batch * width, d_model) to the same shape.
 
-        bias: (batch * heads, width, entries), -inf where an entry of the cache is not on the path
-        of the hypothesis; rotation: of the newest position, see `RotaryPositions`.
+        bias: (batch * heads, width, entries), -inf for cache entries that are not on the path of
+        the hypothesis; rotation: (1, 1, 1, d_k/2, 2), of the newest position.
         """
         norm_1, norm_2, norm_3 = self.norms
         if self.norm_first:
@@ -89,7 +88,7 @@ class DecoderStep:
     """All layers of the decoder and the output projection at the newest position."""
 
     def __init__(self, model: Transformer, layers: Sequence[LayerStep]) -> None:
-        """model: the model in the program's number format; layers: the steps of its layers."""
+        """Use a model in the program's number format and the steps of its layers."""
         self.layers = layers
         self.norm = model.decoder_norm.forward
         self.logits = model.output_projection.forward
@@ -99,10 +98,10 @@ class DecoderStep:
         self.encoding = model.target_positions
 
     def position_terms(self, length: int, like: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Return what depends on the position alone, for positions below `length`.
+        """Return the encodings and the rotations of positions below `length`.
 
-        The first is added to the embeddings, (length, d_model) in the dtype of `like`; the second
-        turns queries and keys, (1, 1, length, d_k/2, 2) float32. Both are None if there is none.
+        Encodings are added to the embeddings, (length, d_model) in the dtype of `like`; rotations
+        of queries and keys are (1, 1, length, d_k/2, 2) float32. Each is None if not used.
         """
         positions = torch.arange(length, device=like.device)[None]
         encodings = None if self.encoding is None else self.encoding(positions)[0].to(like.dtype)
@@ -120,7 +119,8 @@ class DecoderStep:
         """Return the logits (batch * width, target_vocab) float32 of the next token.
 
         x: (batch * width, d_model), the embeddings of the newest tokens; bias: (batch * heads,
-        width, entries), -inf where an entry is not on the path of the hypothesis.
+        width, entries), -inf for cache entries that are not on the path of the hypothesis;
+        rotation: (1, 1, 1, d_k/2, 2), of the newest position.
         """
         for layer, cache, memory in zip(self.layers, caches, memories, strict=True):
             x = layer(x, cache, bias, rotation, memory)

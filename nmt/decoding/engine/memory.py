@@ -1,4 +1,4 @@
-"""Encoder-decoder attention of a step: keys and values are made once per search."""
+"""Encoder-decoder attention of decoding steps; keys and values are computed once per search."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-    """Return softmax(QK^T / sqrt(d_k) + bias) V; for few queries faster than torch's fused kernel.
+    """Return softmax(QK^T / sqrt(d_k) + bias) V, (batch * width, heads * d_k).
 
     q: (batch, heads, width, d_k); keys, values: (batch * heads, entries, d_k); bias: (batch *
-    heads, width or 1, entries), -inf where a query may not attend. Returns (batch * width,
-    heads * d_k).
+    heads, width or 1, entries), -inf where a query may not attend. Faster than torch's fused kernel
+    for few queries.
     """
     batch, heads, width, d_k = q.shape
     queries = q.reshape(batch * heads, width, d_k)
@@ -31,21 +31,21 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
 
 
 class MemoryAttention:
-    """Encoder-decoder attention of one layer, before a source is known."""
+    """Encoder-decoder attention of one layer, without a source."""
 
     LARGEST_FOLDED = 1 << 18
-    """Numbers in one folded matrix of the whole batch, at most."""
+    """Maximum number of elements of a folded matrix."""
 
     def __init__(self, attention: MultiHeadAttention) -> None:
-        """attention: the layer in the program's number format."""
+        """Use an attention layer in the program's number format."""
         self.attention = attention
         self.folding = Folding.of(attention)
 
     def read(self, states: Tensor, padding: Tensor) -> PlainMemory | FoldedMemory:
-        """Return what the steps of a search attend to.
+        """Return the keys and values of a search.
 
         states: (batch, source_len, d_model), the encoder's output; padding: (batch, 1, 1,
-        source_len), -inf where a position is padding, else 0.
+        source_len), -inf at padding positions, otherwise 0.
         """
         attention = self.attention
         keys, values = attention.w_k.forward(states), attention.w_v.forward(states)
@@ -56,7 +56,7 @@ class MemoryAttention:
 
 
 class _Memory:
-    """What a decoder layer attends to of each sentence: keys, values and a bias, batch first."""
+    """Keys, values and bias of the source sentences for one decoder layer, batch first."""
 
     keys: Tensor
     values: Tensor
@@ -75,14 +75,16 @@ class PlainMemory(_Memory):
     def __init__(
         self, attention: MultiHeadAttention, keys: Tensor, values: Tensor, padding: Tensor
     ) -> None:
-        """keys, values: (batch, heads, source_len, d_k); padding: (batch, 1, 1, source_len), -inf
-        where a position is padding, else 0."""
+        """Store the keys and values, (batch, heads, source_len, d_k).
+
+        padding: (batch, 1, 1, source_len), -inf at padding positions, otherwise 0.
+        """
         self.w_q, self.w_o = attention.w_q.forward, attention.w_o.forward
         self.keys, self.values = keys.contiguous(), values.contiguous()
         self.bias = padding.repeat(1, attention.heads, 1, 1)
 
     def attend(self, x: Tensor) -> Tensor:
-        """Attend from hypotheses (batch * width, d_model); returns the same shape."""
+        """Attend from hypotheses x (batch * width, d_model); return the same shape."""
         batch, heads, _, d_k = self.keys.shape
         q = self.w_q(x).view(batch, -1, heads, d_k).transpose(1, 2)
         keys, values = self.keys.flatten(0, 1), self.values.flatten(0, 1)
@@ -96,7 +98,7 @@ class Folding:
     def __init__(
         self, heads: int, w_q: Tensor, b_q: Tensor, w_o: Tensor, output_bias: Tensor
     ) -> None:
-        """w_q, w_o: (d_model, d_model); b_q, output_bias: (d_model,); all float32."""
+        """Split w_q and w_o (d_model, d_model) by head; biases: (d_model,); all float32."""
         d_model = len(w_q)
         self.heads = heads
         self.w_q = w_q.view(heads, d_model // heads, d_model)
@@ -106,8 +108,10 @@ class Folding:
 
     @classmethod
     def of(cls, attention: MultiHeadAttention) -> Folding | None:
-        """Return the matrices, rounded as the layer rounds them; None if products are in 16 or 8
-        bits: folding would round other numbers than the layer, and only in small batches."""
+        """Return the matrices of a layer, or None if its products are in 16 or 8 bits.
+
+        Folding would then round other values than the layer, and only in small batches.
+        """
         w_q, w_o = float32_weight(attention.w_q), float32_weight(attention.w_o)
         if w_q is None or w_o is None:
             return None
@@ -117,14 +121,16 @@ class Folding:
 class FoldedMemory(_Memory):
     """Keys with W^Q folded in and values with W^O folded in, for a few sentences.
 
-    The memory stays while the queries change: (x W^Q) K^T = x (W^Q K^T), and (A V) W^O =
-    A (V W^O). Two products with (d_model, heads * source_len) matrices of the sentence replace
-    four products; the matrices take `heads` times the memory of keys and values.
+    (x W^Q) K^T = x (W^Q K^T) and (A V) W^O = A (V W^O), where only x and A change in each step. Two
+    products with (d_model, heads * source_len) matrices of the sentence replace four products. The
+    matrices need `heads` times the memory of keys and values.
     """
 
     def __init__(self, folding: Folding, keys: Tensor, values: Tensor, padding: Tensor) -> None:
-        """keys, values: (batch, heads, source_len, d_k); padding: (batch, 1, 1, source_len), -inf
-        where a position is padding, else 0."""
+        """Fold the keys and values, (batch, heads, source_len, d_k).
+
+        padding: (batch, 1, 1, source_len), -inf at padding positions, otherwise 0.
+        """
         keys = keys / math.sqrt(keys.shape[-1])
         self.heads = folding.heads
         self.keys = self._fold(keys, folding.w_q).mT
@@ -135,15 +141,17 @@ class FoldedMemory(_Memory):
 
     @staticmethod
     def _fold(x: Tensor, weight: Tensor) -> Tensor:
-        """Multiply x (batch, heads, source_len, d_k) by weight (heads, d_k, d_model); returns
-        (batch, heads * source_len, d_model)."""
+        """Multiply x (batch, heads, source_len, d_k) by a weight (heads, d_k, d_model).
+
+        Returns (batch, heads * source_len, d_model).
+        """
         batch, heads, length, d_k = x.shape
         product = x.transpose(0, 1).reshape(heads, batch * length, d_k) @ weight
         by_sentence = product.view(heads, batch, length, -1).transpose(0, 1)
         return by_sentence.flatten(1, 2)
 
     def attend(self, x: Tensor) -> Tensor:
-        """Attend from hypotheses (batch * width, d_model); returns the same shape."""
+        """Attend from hypotheses x (batch * width, d_model); return the same shape."""
         batch, _, columns = self.keys.shape
         scores = torch.baddbmm(self.bias, x.view(batch, -1, x.shape[1]), self.keys)
         by_head = scores.view(batch, -1, self.heads, columns // self.heads)

@@ -1,4 +1,4 @@
-"""What every decoder program has in common."""
+"""The interface of decoder programs, which are models prepared for decoding."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
 
 
 class DecoderProgram(ABC):
-    """A trained model made ready for decoding, in one number format and on one device.
+    """A trained model prepared for decoding, in one number format and on one device.
 
-    Which weights and which number format a program uses never depends on the batch. All token ids
-    are int64, (batch, length), padded with PAD.
+    The weights and the number format do not depend on the batch. Source and target ids are
+    (batch, length) int64, padded with PAD.
     """
 
     def __init__(self, model: EncoderDecoder, device: torch.device) -> None:
         self.model = model
-        """The model for inference, in the program's number format and on its device."""
+        """The model for inference, in the number format and on the device of the program."""
         self.device = device
 
     def encode(self, source: Tensor) -> Memory:
-        """Read sources that end with eos, (batch, source_len)."""
+        """Return the encoder's output for source sentences (batch, source_len) with eos."""
         return self.model.encode(Tokens.padded(source, source != PAD))
 
     @abstractmethod
     def start(self, source: Tensor, max_length: int, width: int) -> Any:
-        """Return the state before the first token, which has one hypothesis per sentence.
+        """Return the state before the first decoding step, with one hypothesis per sentence.
 
-        source: (batch, source_len), each sentence ending with eos. max_length: the largest number
-        of steps; width: the number of hypotheses per sentence after the first step.
+        source: (batch, source_len), each sentence ending with eos. max_length: the maximum number
+        of decoding steps; width: the number of hypotheses per sentence after the first step.
         """
 
     @abstractmethod
     def step(self, tokens: Tensor, state: Any) -> Tensor:
         """Read one token per hypothesis, (batch, width), and update the state in place.
 
-        Returns the logits of the next token, (batch, width, target_vocab) float32.
+        Returns the logits of the next tokens, (batch, width, target_vocab) float32.
         """
 
     @torch.inference_mode()
     def target_log_probabilities(self, source: Tensor, target: Tensor) -> list[float]:
-        """Return log P(target, eos | source) of each given target, in nats.
+        """Return log P(target, eos | source) of each target, in nats.
 
         source: (batch, source_len), each sentence ending with eos; target: (batch, target_len),
-        each sentence between bos and eos. All positions are computed at once.
+        each sentence between bos and eos.
         """
         target_in, target_out = target[:, :-1], target[:, 1:]
         real = target_out != PAD

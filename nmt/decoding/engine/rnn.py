@@ -1,4 +1,4 @@
-"""The decoder program of the recurrent model, whose decoder works token by token anyway."""
+"""The decoder program of the recurrent model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RNNState:
-    """The source sentences and the states of the decoder's layers, (batch, width, d_model) each."""
+    """The source sentences and the states of the decoder's layers, each (batch, width, d_model)."""
 
     def __init__(self, source: Source, layers: list[Tensor]) -> None:
         self.source = source
@@ -28,7 +28,7 @@ class RNNState:
     def select(self, sentences: IntArray, parents: IntArray) -> None:
         """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
 
-        See `nmt.decoding.search.DecoderState.select`.
+        sentences: (new_batch,); parents: (new_batch, new_width).
         """
         device = self.source.mask.device
         rows, columns = to_tensor(sentences, device), to_tensor(parents, device)
@@ -38,33 +38,32 @@ class RNNState:
 
 
 class RNNProgram(DecoderProgram):
-    """Steps of `RNNEncoderDecoder`."""
+    """Decoding steps of `RNNEncoderDecoder`."""
 
     model: RNNEncoderDecoder
 
     def __init__(
         self, model: RNNEncoderDecoder, number_format: NumberFormat, device: torch.device
     ) -> None:
-        """model: the trained model, which is not changed. Raises ValueError if the device has no
-        products of this format."""
+        """Copy a model; raises ValueError if the device has no products in the format."""
         super().__init__(in_number_format(model, number_format, device), device)
         if number_format == "bf16" and device.type == "cuda":
-            # torch cannot arrange bf16 weights of a GRU as cuDNN needs them, and warns that they
-            # are copied at every call.
+            # torch cannot store bf16 weights of a GRU in the layout that cuDNN requires, and warns
+            # that each call copies them.
             warnings.filterwarnings("ignore", "RNN module weights are not part of single")
 
     def start(self, source: Tensor, max_length: int, width: int) -> RNNState:
-        """Return the state before the first token; its size depends on no length.
+        """Return the state before the first token, which has one hypothesis per sentence.
 
-        source: (batch, source_len), each sentence ending with eos. max_length: the largest number
-        of steps; width: the number of hypotheses per sentence after the first step.
+        source: (batch, source_len), each sentence ending with eos. The size of the state does not
+        depend on max_length or width.
         """
         return RNNState(*self.model.read(self.encode(source)))
 
     def step(self, tokens: Tensor, state: RNNState) -> Tensor:
         """Read one token per hypothesis, (batch, width), and update the state in place.
 
-        Returns the logits of the next token, (batch, width, target_vocab) float32.
+        Returns the logits of the next tokens, (batch, width, target_vocab) float32.
         """
         hidden, state.layers = self.model.advance(tokens[..., None], state.source, state.layers)
         return self.model.logits(hidden.squeeze(2))

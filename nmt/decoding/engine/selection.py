@@ -1,4 +1,4 @@
-"""Reordering the sentences of a batch: the search decides on the host, the tensors follow."""
+"""Reordering of the sentences of a batch on a device, as the search on the host decides."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ def to_tensor(array: IntArray, device: torch.device) -> Tensor:
 
 
 class Selection:
-    """The rows that stay in a batch. It is computed once and applied to many tensors."""
+    """The rows that stay in a batch, computed once and applied to many tensors."""
 
     def __init__(self, sentences: IntArray, size: int, device: torch.device) -> None:
-        """sentences: (live,), the old row that each of the first `live` new rows continues; size:
-        rows of the new batch, of which those from `live` on stay where they are."""
+        """Select `size` rows; the first continue old rows `sentences` (live,), others stay."""
         moved = np.flatnonzero(sentences != np.arange(len(sentences)))
         self.size = size
         self.moved: tuple[Tensor, Tensor] | None = None

@@ -1,4 +1,4 @@
-"""The state of a search with a Transformer: caches, memories and the tree of hypotheses."""
+"""State of a search with a Transformer: caches, memories and the tree of hypotheses."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 
 class TransformerState:
-    """What the decoder remembers of the hypotheses of a batch of sentences."""
+    """The decoder's state for the hypotheses of a batch of sentences."""
 
     CAPACITY = 32
-    """Entries of each cache at first, at most."""
+    """Maximum number of initial entries of each cache."""
     cache_type: type[KeyValueCache] = KeyValueCache
 
     def __init__(self, decoder: DecoderStep, memory: Memory, max_length: int, width: int) -> None:
-        """max_length: the largest number of steps; width: hypotheses per sentence after the first
-        step, which has one."""
+        """Start a search of max_length steps; width: hypotheses per sentence from step 2 on."""
         batch, _, d_model = memory.states.shape
         self.decoder = decoder
         self.encodings, self.rotations = decoder.position_terms(max_length, memory.states)
@@ -48,8 +47,8 @@ class TransformerState:
     def advance(self, x: Tensor) -> Tensor:
         """Compute all layers at the next position.
 
-        x: (batch * width, d_model), the embeddings of its tokens without positions. Returns the
-        logits of the next token, (batch * width, target_vocab) float32.
+        x: (batch * width, d_model), the embeddings of the tokens without positions. Returns the
+        logits of the next tokens, (batch * width, target_vocab) float32.
         """
         batch, width, entries = self.tree.bias.shape
         if self.encodings is not None:
@@ -63,23 +62,27 @@ class TransformerState:
         return self._compute(x, bias, newest)
 
     def _compute(self, x: Tensor, bias: Tensor, newest: Tensor | None) -> Tensor:
-        """Do the work of a step; bias: (batch * heads, width, entries); newest: (1,) int64, its
-        position, or None if the attention does not depend on positions."""
+        """Compute a step; bias: (batch * heads, width, entries).
+
+        newest: (1,) int64, the newest position, or None if attention does not depend on positions.
+        """
         rotation = None
         if newest is not None and self.rotations is not None:
             rotation = self.rotations.index_select(2, newest)
         return self.decoder(x, self.caches, bias, rotation, self.memories)
 
     def _enlarge(self) -> None:
-        """Drop dead entries and enlarge the caches."""
+        """Remove unused entries and enlarge the caches."""
         kept = self.tree.forget_dead()
         self.capacity = kept.shape[1] * 3 // 2 + 4 * self.tree.bias.shape[1]
         for cache in self.caches:
             cache.keep(kept, self.capacity)
 
     def _position_terms(self) -> tuple[Tensor, Tensor | None]:
-        """Return the bias of the cache's entries, (batch, heads or 1, width, entries), and the
-        newest position, (1,) int64, or None if the attention does not depend on positions."""
+        """Return the bias (batch, heads or 1, width, entries) and the newest position (1,) int64.
+
+        The position is None if attention does not depend on positions.
+        """
         bias, positions = self.tree.bias[:, None], self.tree.positions
         if positions is None:
             return bias, None
@@ -89,14 +92,14 @@ class TransformerState:
             bias = bias.masked_fill(far[:, None, None], -math.inf)
         if isinstance(self.decoder.rule, RelativePositions):
             by_distance = self.decoder.rule(newest[None], positions.view(1, -1))
-            # (1, heads, 1, batch * entries) to (batch, heads, 1, entries)
+            # Map (1, heads, 1, batch * entries) to (batch, heads, 1, entries).
             bias = bias + by_distance.view(-1, 1, *positions.shape).permute(2, 0, 1, 3)
         return bias, newest
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
         """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
 
-        See `nmt.decoding.search.DecoderState.select`.
+        sentences: (new_batch,); parents: (new_batch, new_width).
         """
         fewer = len(sentences) < len(self.tree.bias)
         self.tree.select(sentences, parents)
@@ -104,7 +107,7 @@ class TransformerState:
             self._select_sentences(sentences, len(sentences))
 
     def _select_sentences(self, sentences: IntArray, size: int) -> None:
-        """Keep `size` rows of caches and memories; the first ones continue old rows `sentences`."""
+        """Keep `size` rows of caches and memories; the first rows continue the old `sentences`."""
         selection = Selection(sentences, size, self.tree.bias.device)
         for part in (*self.caches, *self.memories):
             part.select(selection)

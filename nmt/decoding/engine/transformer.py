@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class TransformerProgram(DecoderProgram):
-    """Steps of the Transformer's decoder, with caches of keys and values.
+    """Decoding steps of the Transformer, with caches of keys and values.
 
-    The results equal those of `Transformer.decode` up to rounding.
+    The results are equal to the results of `Transformer.decode` up to rounding.
     """
 
     model: Transformer
@@ -34,8 +34,7 @@ class TransformerProgram(DecoderProgram):
     def __init__(
         self, model: Transformer, number_format: NumberFormat, device: torch.device
     ) -> None:
-        """model: the trained model, which is not changed. Raises ValueError if the device has no
-        products of this format."""
+        """Copy a model, or raise ValueError if the device does not support the number format."""
         copied = in_number_format(model, number_format, device)
         super().__init__(copied, device)
         layers = []
@@ -48,13 +47,13 @@ class TransformerProgram(DecoderProgram):
         self.decoder = DecoderStep(copied, layers)
         self.embedding, self.scale = copied.target_embedding.weight, math.sqrt(copied.d_model)
         self.record: Record | None = record_cuda_graph if device.type == "cuda" else None
-        """Records steps to play them back; None: every step runs as it is."""
+        """Function that records a decoding step for replay; with None, every step runs directly."""
 
     def start(self, source: Tensor, max_length: int, width: int) -> TransformerState:
-        """Return the state before the first token, which has one hypothesis per sentence.
+        """Return the state before the first decoding step, with one hypothesis per sentence.
 
-        source: (batch, source_len), each sentence ending with eos. max_length: the largest number
-        of steps; width: the number of hypotheses per sentence after the first step.
+        source: (batch, source_len), each sentence ending with eos. max_length: the maximum number
+        of decoding steps; width: the number of hypotheses per sentence after the first step.
         """
         memory = self.encode(source)
         if self.record is None:
@@ -64,7 +63,7 @@ class TransformerProgram(DecoderProgram):
     def step(self, tokens: Tensor, state: TransformerState) -> Tensor:
         """Read one token per hypothesis, (batch, width), and update the state in place.
 
-        Returns the logits of the next token, (batch, width, target_vocab) float32.
+        Returns the logits of the next tokens, (batch, width, target_vocab) float32.
         """
         words = nn.functional.embedding(tokens.flatten(), self.embedding)
         return state.advance(words * self.scale).view(*tokens.shape, -1)
@@ -76,8 +75,7 @@ def _joined(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Callable[[Tensor], Tensor]:
-    """Return W^Q, W^K and W^V as one product in the number format: (..., d_model) to (...,
-    3 * d_model)."""
+    """Return one linear map for W^Q, W^K and W^V, from (..., d_model) to (..., 3 * d_model)."""
     linears = (attention.w_q, attention.w_k, attention.w_v)
     weight = torch.cat([linear.weight.detach() for linear in linears])
     bias = torch.cat([linear.bias.detach() for linear in linears])

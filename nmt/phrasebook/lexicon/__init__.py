@@ -1,4 +1,4 @@
-"""The words: tables as plain text, one entry a line, and their readers."""
+"""Words of the corpus, as text tables with one entry per line, and their readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GENDERS: dict[str, Gender] = {"der": "m", "die": "f", "das": "n"}
 
 
 def rows(table: str) -> Iterator[list[str]]:
-    """The fields of each line that is not empty."""
+    """Return the fields of each line that is not empty."""
     for line in table.strip().split("\n"):
         if line.strip():
             yield [field.strip() for field in line.split(" |")]
@@ -55,7 +55,7 @@ def _adjective(en: str, de: str, classes: str) -> AdjectiveEntry:
 
 
 def verb(en: str, de: str, frame: str = "-", classes: str = "") -> Verb:
-    """Read the fields of a verb; see `verbs`."""
+    """Parse the fields of a verb, which `verbs` describes."""
     reflexive = de.startswith("sich ")
     return Verb(
         english.parse_verb(en.removeprefix("*")),
@@ -69,14 +69,14 @@ def verb(en: str, de: str, frame: str = "-", classes: str = "") -> Verb:
 
 @cache
 def all_nouns() -> tuple[NounEntry, ...]:
-    """All nouns except the places of a town."""
+    """Return all nouns except the places in town."""
     table = rows(nouns.NOUNS)
     return tuple(_noun(en, de, frozenset(classes.split())) for en, de, classes in table)
 
 
 @cache
 def nouns_of(*classes: str) -> tuple[NounEntry, ...]:
-    """The nouns that belong to at least one of the classes."""
+    """Return the nouns that belong to at least one of the classes."""
     found = tuple(noun for noun in all_nouns() if not noun.classes.isdisjoint(classes))
     if not found:
         raise KeyError(f"no noun of the classes {classes}")
@@ -85,38 +85,37 @@ def nouns_of(*classes: str) -> tuple[NounEntry, ...]:
 
 @cache
 def all_adjectives() -> tuple[AdjectiveEntry, ...]:
-    """All adjectives."""
     return tuple(_adjective(*row) for row in rows(adjectives.ADJECTIVES))
 
 
 @cache
 def adjectives_of(classes: frozenset[str], compared: bool = False) -> tuple[AdjectiveEntry, ...]:
-    """The adjectives that fit a noun of these classes; ``compared``: only those with degrees."""
+    """Return the adjectives for a noun of these classes, with degrees only if ``compared``."""
     return tuple(
         adjective
         for adjective in all_adjectives()
         if not adjective.classes.isdisjoint(classes)
         and (len(adjective.english) == 3 or not compared)
-        # What fits little is listed more than once, to be drawn as often as the others.
+        # Adjectives with few classes are repeated, so that they are drawn as often as others.
         for _ in range(max(1, 6 - len(adjective.classes)))
     )
 
 
 @cache
 def verbs_of(table: str) -> tuple[Verb, ...]:
-    """The verbs of one table."""
+    """Return the verbs of one table."""
     return tuple(verb(*row) for row in rows(table))
 
 
 @cache
 def main_verbs(frame: str = "") -> tuple[Verb, ...]:
-    """The verbs of one frame, or all."""
+    """Return the verbs of one frame, or all verbs."""
     return tuple(v for v in verbs_of(verbs.VERBS) if frame in ("", v.frame))
 
 
 @cache
 def placements(table: str) -> tuple[tuple[Verb, tuple[str, ...], tuple[str, ...]], ...]:
-    """(verb, classes of the place, (English preposition, German preposition))."""
+    """Return (verb, classes of the place, (English preposition, German preposition))."""
     result = []
     for en, de, things, where, prepositions in rows(table):
         result.append((verb(en, de, "", things), tuple(where.split()), tuple(prepositions.split())))
@@ -125,7 +124,7 @@ def placements(table: str) -> tuple[tuple[Verb, tuple[str, ...], tuple[str, ...]
 
 @cache
 def places() -> tuple[tuple[NounEntry, str, str, str], ...]:
-    """(noun, German preposition of going there, English and German preposition of being there)."""
+    """Return (noun, German preposition of direction, English and German ones of location)."""
     result = []
     for en, de, to, at in rows(nouns.PLACES):
         at_en, at_de = at.split()
@@ -135,13 +134,13 @@ def places() -> tuple[tuple[NounEntry, str, str, str], ...]:
 
 @cache
 def pairs(table: str) -> tuple[tuple[str, str], ...]:
-    """A table of two fields."""
+    """Return a table of two fields."""
     return tuple((en, de) for en, de in rows(table))
 
 
 @cache
 def first_names() -> tuple[tuple[str, Gender], ...]:
-    """First names with their gender."""
+    """Return first names with their gender."""
     return tuple(
         cast("tuple[str, Gender]", tuple(row[0].split())) for row in rows(nouns.FIRST_NAMES)
     )
@@ -149,9 +148,9 @@ def first_names() -> tuple[tuple[str, Gender], ...]:
 
 @cache
 def content_lemmas() -> dict[str, str]:
-    """Every English form of a noun, adjective or verb of the lexicon, with its lemma.
+    """Return the lemma of every English form of a noun, adjective or verb of the lexicon.
 
-    Where two entries share a form (the verb and the noun "play") they count as one lemma.
+    Entries that share a form, such as the verb and the noun "play", have one lemma.
     """
     table: dict[str, str] = {}
 

@@ -1,8 +1,8 @@
 # ruff: noqa: E501
 """Adjectives: English [comparative superlative] | German [comparative superlative] | noun classes.
 
-Comparatives are regular (English: -er, or "more" where the second field is ``more``; German: -er)
-unless given. ``-`` means no comparison.
+Without an entry, comparatives are regular (English: -er, or "more" if the second field is ``more``;
+German: -er). ``-`` means no comparison.
 """
 
 ADJECTIVES = """

@@ -1,8 +1,7 @@
 """Nouns: English | German article, singular, plural | classes.
 
-An irregular English plural follows a slash. ``-`` stands for no plural: a mass noun. A ``*`` after
-the article marks the German n-declension. Classes say what can be done with the thing; `adjectives`
-and `verbs` refer to them.
+An irregular English plural follows a slash. ``-`` marks a mass noun, which has no plural. A ``*``
+after the article marks the German n-declension. `adjectives` and `verbs` refer to the classes.
 """
 
 NOUNS = """

@@ -169,7 +169,7 @@ what does this word mean? | was bedeutet dieses Wort?
 how do you say that in German? | wie sagt man das auf Deutsch?
 """
 
-# These speak to somebody: familiar | polite.
+# Phrases that address somebody: familiar | polite.
 ADDRESSED = """
 how are you? | wie geht es dir? | wie geht es Ihnen?
 what is your name? | wie heißt du? | wie heißen Sie?

@@ -1,9 +1,9 @@
 # ruff: noqa: E501
 """Verbs: English | German | frame | arguments.
 
-English and German forms: see `english.parse_verb` and `german.parse_verb`. ``*`` before the English
-verb: it has no progressive ("I know", not "I am knowing"). ``sich`` before a German verb makes it
-reflexive. Frames:
+`english.parse_verb` and `german.parse_verb` describe the forms. ``*`` before the English verb marks
+a verb without progressive ("I know", not "I am knowing"). ``sich`` before the German verb marks a
+reflexive verb. Frames:
 
 ``-``          no object
 ``acc``        accusative object of one of the noun classes
@@ -12,7 +12,7 @@ reflexive. Frames:
 ``to``         direction: a place of the town, or a city
 ``EN DE CASE`` prepositional object of one of the noun classes; ``-``: no preposition on that side
 
-The arguments of frame ``-`` are the kinds of places where one does that.
+The arguments of frame ``-`` are the kinds of places for the action.
 """
 
 VERBS = """
@@ -150,8 +150,8 @@ write/wrote/written | schreiben schreibt schrieb geschrieben | to an acc | perso
 take/took/taken part | teil|nehmen nimmt nahm genommen | in an dat | work game
 """
 
-# Putting things somewhere (accusative) and things being there (dative); arguments: classes of the
-# thing | classes of the place | English preposition, German preposition.
+# Verbs of placement (accusative) and of position (dative); arguments: classes of the thing |
+# classes of the place | English preposition, German preposition.
 PLACEMENT = """
 put/put/put | legen | flat | surface | on auf
 put/put/put | legen | flat | surface seat | next_to neben
