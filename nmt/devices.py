@@ -36,7 +36,7 @@ def resolve_device(name: str) -> torch.device:
     device = torch.device("cuda" if name == "auto" else name)
     if device.index is not None and device.index >= (count := torch.cuda.device_count()):
         raise UsageError(
-            f"device {name} was asked for, but torch finds {count} CUDA devices",
+            f"device is {name}, but torch finds {count} CUDA devices",
             f"use a number from 0 to {count - 1}",
         )
     avoid_cudnn_attention()

@@ -23,7 +23,7 @@ ARROWS = {
     "tables text tokenizer training",
     "config": "errors storage text",
     "data": "config errors model phrasebook storage tables text tokenizer",
-    "decoding": "config devices errors kernels loading model runs text tokenizer",
+    "decoding": "config data devices errors kernels loading model runs text tokenizer",
     "devices": "errors",
     "errors": "",
     "evaluation": "errors tables text",

@@ -57,7 +57,7 @@ def evaluate(
     """Score translations of held-out data: BLEU, chrF++ and TER by sacrebleu.
 
     Each figure comes with its 95 % bootstrap interval and signature, then BLEU by source length.
-    Text is compared detokenized. The scores equal those of the sacrebleu command on the same files.
+    Text is compared detokenized. The sacrebleu command gives the same scores for the same files.
 
     Example: nmt evaluate --model runs/demo --worst 5
 

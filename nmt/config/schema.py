@@ -124,7 +124,7 @@ class DataConfig(Section):
     drop_leaked: bool = False
     """Drop training pairs whose source sentence also occurs in the validation or test set."""
     bad_utf8: Literal["error", "skip"] = "error"
-    """What to do with a line that is not valid UTF-8: stop with an error, or drop the pair."""
+    """A line that is not valid UTF-8 is an error, or its pair is dropped (`skip`)."""
 
     @model_validator(mode="before")
     @classmethod

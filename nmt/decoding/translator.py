@@ -9,17 +9,17 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.data.batching import pad
 from nmt.decoding.engine import build_program
 from nmt.decoding.search import Hypothesis, beam_search, normalized_score, sample
 from nmt.devices import gpu_has_native_bf16, keep_freed_memory, made_current, resolve_device
 from nmt.errors import ConfigError
 from nmt.kernels.linear import NumberFormat, can_pack
 from nmt.text import clean_line
-from nmt.tokenizer.ids import BOS, EOS, PAD
+from nmt.tokenizer.ids import BOS, EOS
 
 if TYPE_CHECKING:
     from nmt.config import DecodingConfig
@@ -254,11 +254,8 @@ class Translator:
 
     def _padded(self, sequences: list[list[int]]) -> Tensor:
         """Return the ids padded with PAD, (batch, longest) int64, on the program's device."""
-        lengths = np.array([len(ids) for ids in sequences])
-        mask = np.arange(lengths.max()) < lengths[:, None]
-        padded = np.full(mask.shape, PAD, dtype=np.int64)
-        padded[mask] = np.concatenate(sequences)
-        return torch.from_numpy(padded).to(self.program.device)
+        ids, _ = pad(sequences)
+        return ids.to(self.program.device)
 
 
 def _sentences(values: Iterable[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """BLEU, chrF++ and TER of detokenized text, computed by sacrebleu.
 
 Nothing is computed here that sacrebleu computes: its classes, its bootstrap (1,000 resamples,
-seed 12345 unless SACREBLEU_SEED says otherwise) and its paired tests give the figures, so they
-are those of the `sacrebleu` command on the same files.
+seed 12345 unless SACREBLEU_SEED is set) and its paired tests give the scores, so the `sacrebleu`
+command prints the same scores for the same files.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def compare(
 
     `bs`: paired bootstrap (Koehn, 2004), 1,000 resamples; `ar`: approximate randomization
     (Riezler and Maxwell, 2005), 10,000 trials, which gives no intervals. The metrics are those
-    of `corpus_scores`, lower-case BLEU once. The p-values are those of sacrebleu, except where the
+    of `corpus_scores`, lower-case BLEU once. The p-values equal sacrebleu's, except where the
     scores are equal in every resample (see `PairedScore`). Raises DataError for unequal counts or
     no sentences.
     """

@@ -20,7 +20,7 @@ MAX_BYTES = 1 << 28
 def read_lines(path: Path) -> list[str]:
     r"""Return the lines of a UTF-8 or .gz file, split at \n only, without trailing whitespace.
 
-    Nothing else is repaired or cleaned, so scores are those of the file. Raises DataError if the
+    Nothing else is repaired or cleaned, so scores belong to the file. Raises DataError if the
     file cannot be read, with the line that is not UTF-8.
     """
     try:

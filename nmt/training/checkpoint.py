@@ -107,7 +107,7 @@ def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str,
 
 
 def prune(run: Run, state: TrainState, keep: int, needed: Container[int]) -> None:
-    """Delete all checkpoints except the `keep` newest and those of the `needed` steps.
+    """Delete all checkpoints except the `keep` newest and the ones of the `needed` steps.
 
     The checkpoint of a stop between two validations is also kept, until the next save. Checkpoints
     of later steps than the state are not deleted: they are damaged, because otherwise training
