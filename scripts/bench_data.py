@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from nmt.config import Config
-from nmt.data.corpus import prepare_data
+from nmt.data.preparation import prepare_data
 
 SYLLABLES = ["ba", "ko", "ri", "tel", "um", "fa", "sen", "do", "gru", "li"]
 SYLLABLES += ["mar", "pe", "sta", "vo", "wen", "schi", "kna", "zu", "el", "in"]

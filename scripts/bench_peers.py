@@ -34,7 +34,7 @@ PEERS = ("fairseq", "opennmt", "eole", "marian", "joeynmt", "sockeye", "transfor
 
 def write_pieces(config: Config, folder: Path) -> None:
     """Write the corpus in pieces, one sentence per line, and the vocabulary in all formats."""
-    from nmt.data.corpus import prepare_data
+    from nmt.data.preparation import prepare_data
 
     data = prepare_data(config, folder, folder / "tokenizer", lambda _: None, lambda: None)
     vocabulary = data.tokenizer.target

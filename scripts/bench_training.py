@@ -47,7 +47,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from nmt.config import ModelConfig, TrainingConfig
 from nmt.config.loading import load_config
 from nmt.data.batching import Batch, plan, training_batches
-from nmt.data.corpus import prepare_data
+from nmt.data.preparation import prepare_data
 from nmt.devices import (
     Precision,
     autocast,

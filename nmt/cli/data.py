@@ -22,7 +22,7 @@ def check(
     Example: nmt data check --config configs/multi30k-en-de.yaml
     """
     from nmt.config.loading import load_config
-    from nmt.data.corpus import prepare_data
+    from nmt.data.preparation import prepare_data
 
     loaded = load_config(config, overrides or ())
 

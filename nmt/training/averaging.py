@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nmt import storage
-from nmt.data.corpus import read_corpus
+from nmt.data.preparation import read_corpus
 from nmt.devices import resolve_device, resolve_precision
 from nmt.errors import DataError, StorageError, UsageError
 from nmt.loading import load_model

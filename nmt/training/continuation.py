@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from nmt.data.corpus import Corpus, PreparedData
+    from nmt.data.corpus import Corpus
+    from nmt.data.preparation import PreparedData
     from nmt.runs import Run
     from nmt.training.progress import Progress
 

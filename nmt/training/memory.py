@@ -14,7 +14,8 @@ from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
     from nmt.config import Config, ModelConfig
-    from nmt.data.corpus import Corpus, PreparedData
+    from nmt.data.corpus import Corpus
+    from nmt.data.preparation import PreparedData
     from nmt.devices import Precision
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")

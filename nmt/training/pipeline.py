@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nmt.config import Config, DecodingConfig, TrainingConfig
-    from nmt.data.corpus import Corpus, PreparedData
+    from nmt.data.corpus import Corpus
+    from nmt.data.preparation import PreparedData
     from nmt.training.validation import Figures
 
 
@@ -130,7 +131,7 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
 
 def _prepare(run: Run, config: Config, progress: Progress, stop: StopSignal) -> PreparedData:
     """Read, clean and encode the data, after training a tokenizer if the run has none."""
-    from nmt.data.corpus import prepare_data
+    from nmt.data.preparation import prepare_data
 
     try:
         return prepare_data(config, run.data_folder, run.tokenizer_folder, progress.say, stop.check)

@@ -32,7 +32,7 @@ MEMORY = 8 << 30
 """Bytes of address space of a training run; torch itself takes about 2 GB."""
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["nmt.cli", "nmt.training.pipeline", "nmt.data.corpus", "nmt.decoding.translator",
+    ["nmt.cli", "nmt.training.pipeline", "nmt.data.preparation", "nmt.decoding.translator",
      "pandas", "sacrebleu.metrics", "torch._dynamo", "torch.utils.tensorboard"]
 )  # fmt: skip
 TINY = {

@@ -11,7 +11,7 @@ import pytest
 
 from nmt import storage
 from nmt.config import Config
-from nmt.data.corpus import PreparedData, prepare_data
+from nmt.data.preparation import PreparedData, prepare_data
 from nmt.errors import ConfigError, DataError, StorageError
 
 WORDS = ["red", "old", "small", "dog", "cat", "tree", "runs", "sees", "sleeps", "under", "by"]

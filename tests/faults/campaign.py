@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import torch
 from tiny import text_config, write_digits
 
-import nmt.data.corpus
+import nmt.data.preparation
 from nmt import storage
 from nmt.errors import NmtError
 from nmt.runs import Run
@@ -62,8 +62,8 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 PHASES = {
     "starting": None,
-    "tokenizer": (nmt.data.corpus, "train_tokenizer"),
-    "encoding": (nmt.data.corpus._Encoder, "write"),
+    "tokenizer": (nmt.data.preparation, "train_tokenizer"),
+    "encoding": (nmt.data.preparation._Encoder, "write"),
     "steps": (pipeline, "train"),
     "validation": (Validation, "__call__"),
     "saving": (storage, "write_folder"),

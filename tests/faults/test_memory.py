@@ -49,7 +49,7 @@ print(peak() - before)
 """
 LINE_TO_TRAIN_ON = """
 from nmt.config import Config
-from nmt.data.corpus import prepare_data
+from nmt.data.preparation import prepare_data
 from tiny import text_config, write_digits
 folder = Path.cwd()
 write_digits(folder)

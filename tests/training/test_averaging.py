@@ -16,7 +16,7 @@ from tiny import NoBoard, text_config
 from nmt import storage
 from nmt.cli.average import average
 from nmt.config import TrainingConfig
-from nmt.data.corpus import prepare_data
+from nmt.data.preparation import prepare_data
 from nmt.decoding.translator import Translator
 from nmt.runs import Run
 from nmt.training.averaging import write_final_model
