@@ -13,15 +13,7 @@ INSTALLED := .venv/.installed
 .PHONY: demo test test-cpus test-cpu-oldest test-cpu-avx2 test-cpu-native lint faults bench
 
 demo: $(INSTALLED)
-	$(BIN)/nmt train --config configs/demo.yaml
-	$(BIN)/nmt evaluate --model runs/demo
-	$(BIN)/nmt translate --model runs/demo \
-	  "The old man is reading a thick book." \
-	  "I bought a lamp. It is beautiful." \
-	  "Anna, did you call your brother yesterday?" \
-	  "Please open the window, Mrs Keller." \
-	  "I think that she is looking forward to the concert." \
-	  "The train to Vienna leaves at half past seven."
+	$(BIN)/nmt demo
 
 test: lint
 	$(BIN)/python -m pytest

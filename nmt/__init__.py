@@ -3,7 +3,7 @@
     import nmt
     nmt.load("runs/demo").translate(["A dog runs."])
 
-Importing `nmt` is fast, because torch is imported when the first translator is loaded.
+Importing `nmt` is fast: torch is imported when the first translator is loaded.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ __all__ = ["Config", "Translator", "__version__", "load"]
 
 
 def load(
-    path: str | Path,
-    device: str = "auto",
-    decoding: DecodingConfig | None = None,
+    path: str | Path, device: str = "auto", decoding: DecodingConfig | None = None
 ) -> Translator:
-    """Return the translator of a run folder; `decoding` replaces that section of its config.
+    """Return the translator of a run; `decoding` replaces the config section `decoding`.
 
-    device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N` for one of several GPUs.
-    Raises UsageError if there is no such run or GPU, StorageError if the run is damaged, and
-    ValueError if `device` is something else.
+    path: run folder or run name; device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
+    Raises UsageError if there is no such run or GPU, StorageError if the run is damaged, ValueError
+    for another device name, and TypeError or ConfigError for an unsuitable `decoding`.
     """
     from nmt.decoding.translator import Translator
     from nmt.runs import find_run
@@ -48,10 +46,7 @@ def __getattr__(name: str) -> Any:
 
         return Config
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from nmt.version import own_version
 
-        try:
-            return version("nmt")
-        except PackageNotFoundError:  # nmt runs from its source folder, without being installed.
-            return "0+source"
+        return own_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

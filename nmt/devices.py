@@ -1,4 +1,4 @@
-"""Device, number format and allocator of a computation."""
+"""Device, number format and allocator."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import torch
 
 from nmt.errors import UsageError
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device `cpu`, `cuda` or `cuda:N`; `auto` takes a CUDA device if there is one.
+    """Return the device `cpu`, `cuda` or `cuda:N`; `auto` prefers CUDA.
 
-    For a CUDA device, cuDNN attention is switched off (see `avoid_cudnn_attention`). Raises
-    ValueError for another name, and UsageError if torch does not find the CUDA device.
+    Raises ValueError for another name, and UsageError if there is no such CUDA device.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9]\d*))?", str(name), re.ASCII):
         raise ValueError(f"device is {name!r}; it must be 'auto', 'cpu', 'cuda' or 'cuda:N'")
@@ -36,44 +35,38 @@ def resolve_device(name: str) -> torch.device:
     device = torch.device("cuda" if name == "auto" else name)
     if device.index is not None and device.index >= (count := torch.cuda.device_count()):
         raise UsageError(
-            f"device is {name}, but torch finds {count} CUDA devices",
+            f"device is {name}, but torch finds {count} CUDA device{'' if count == 1 else 's'}",
             f"use a number from 0 to {count - 1}",
         )
-    avoid_cudnn_attention()
+    # On Hopper and newer GPUs, torch's scaled_dot_product_attention prefers cuDNN, which builds a
+    # plan on the CPU for every new shape, so the GPU would wait most of the time.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     return device
 
 
 def made_current(device: torch.device) -> AbstractContextManager[object]:
-    """Context in which a CUDA device is torch's current one, where CUDA graphs are recorded."""
+    """Context in which a CUDA device is torch's current one."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def avoid_cudnn_attention() -> None:
-    """Keep torch's scaled_dot_product_attention from choosing cuDNN, for the whole process.
+def resolve_precision(
+    name: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device
+) -> Precision:
+    """Return the number format of matrix products; `auto` is the fastest.
 
-    On Hopper and newer GPUs torch prefers cuDNN, which builds an execution plan on the CPU for
-    every new shape. The shapes of batches and of decoding steps vary, so the GPU would wait for
-    these plans most of the time. Flash attention and memory-efficient attention need no plan.
-    """
-    torch.backends.cuda.enable_cudnn_sdp(False)
-
-
-def resolve_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """Return the number format of matrix products; `auto` is bf16 where it is clearly faster.
-
-    bf16 is faster on a GPU with native bf16, and on a CPU if a short measurement finds it faster.
+    fp16 is for GPUs with tensor cores for fp16 but not for bf16, such as T4 and V100.
     """
     if name != "auto":
         return name
-    faster = gpu_has_native_bf16() if device.type == "cuda" else _cpu_multiplies_faster_in_bf16()
-    return "bf16" if faster else "fp32"
+    if device.type == "cuda":
+        if gpu_has_native_bf16():
+            return "bf16"
+        return "fp16" if torch.cuda.get_device_capability() >= (7, 0) else "fp32"
+    return "bf16" if _cpu_multiplies_faster_in_bf16() else "fp32"
 
 
 def gpu_has_native_bf16() -> bool:
-    """Return whether the current CUDA device has native bf16 products (Ampere and newer).
-
-    Older GPUs, such as T4 and V100, emulate bf16 in float32, which is slower than float32.
-    """
+    """Return whether the current CUDA device does not emulate bf16, which is slow."""
     native: bool = torch.cuda.is_bf16_supported(including_emulation=False)
     return native
 
@@ -82,9 +75,8 @@ def gpu_has_native_bf16() -> bool:
 def _cpu_multiplies_faster_in_bf16() -> bool:
     """Return whether bf16 makes a small product at least 1.3 times faster than float32.
 
-    Both formats are timed alternately on one thread, which takes a few milliseconds. With
-    AVX512-BF16 and AMX, bf16 is at least twice as fast; other CPUs emulate bf16, which is slower.
-    The fastest of many short runs is hardly affected by other work on the machine.
+    CPUs without AVX512-BF16 or AMX emulate bf16. Other work on the machine hardly affects the
+    fastest of many alternating runs on one thread.
     """
     operands = {
         dtype: (torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype))
@@ -105,18 +97,17 @@ def _cpu_multiplies_faster_in_bf16() -> bool:
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Return a context in which matrix products run in `precision`; weights stay float32."""
+    """Context in which matrix products run in `precision`; weights stay float32."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep large freed blocks instead of returning them to the kernel.
+    """Let glibc keep large freed blocks; return whether the C library supports this.
 
-    By default, glibc maps every block above 128 KiB again at each training step, with a page fault
-    per page. Call this function before the first large tensor is created. Returns whether the C
-    library accepts the settings; False if it has no mallopt.
+    By default, glibc maps blocks above 128 KiB again at each step. Call before the first large
+    tensor is created.
     """
     m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
     one_gib, two_gib_less_one = 1 << 30, (1 << 31) - 1
@@ -133,10 +124,9 @@ def keep_freed_memory() -> bool:
 
 
 def keep_compiled_kernels() -> None:
-    """Let oneDNN cache the code that it compiles for every shape of a matrix product in bfloat16.
+    """Let oneDNN cache the code that it compiles for every shape of a bf16 matrix product.
 
-    The default cache has 1,024 entries, but an epoch needs about 2,000, which the next epoch uses
-    again. Compiling at every use took a fifth of the time. An entry takes about 1 MB. Call this
-    function before the first product; a value set in the environment is kept.
+    An epoch needs about 2,000 entries of about 1 MB; with the default of 1,024, compiling took a
+    fifth of the time. Call before the first product; a value in the environment is kept.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")

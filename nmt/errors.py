@@ -1,14 +1,10 @@
-"""Errors that are shown to the user, with the exit code of the command.
-
-Exit codes: 0 done, 1 a bug in nmt, 2 usage or config, 3 training diverged, 4 data,
-5 checkpoint or disk, 130/143 stopped by Ctrl-C/SIGTERM with the state saved.
-"""
+"""Errors that are shown to the user, with the exit code of the command."""
 
 from __future__ import annotations
 
 
 class NmtError(Exception):
-    """Base class of errors shown to the user: a message and an optional hint how to fix it."""
+    """A message and an optional hint how to fix the error. Exit code 1 means a bug in nmt."""
 
     exit_code = 1
 
@@ -25,19 +21,19 @@ class UsageError(NmtError):
 
 
 class ConfigError(NmtError):
-    """A config file has an unknown key, a wrong value or values that contradict each other."""
+    """A config has an unknown key, a wrong value or values that contradict each other."""
 
     exit_code = 2
 
 
 class DivergedError(NmtError):
-    """Training produced non-finite losses or gradients too many times in a row."""
+    """Too many losses or gradients in a row were not finite."""
 
     exit_code = 3
 
 
 class DataError(NmtError):
-    """Parallel text is missing, unreadable, empty, or has sides of different lengths."""
+    """Parallel text is missing, unreadable, empty, or of unequal lengths."""
 
     exit_code = 4
 
@@ -48,8 +44,12 @@ class StorageError(NmtError):
     exit_code = 5
 
 
+class VersionError(StorageError):
+    """A newer version of nmt wrote the run."""
+
+
 class Stopped(NmtError):
-    """A signal (Ctrl-C: 2, SIGTERM: 15) stopped the command, and the state was saved."""
+    """A signal (Ctrl-C: 2, SIGTERM: 15) stopped the command; exit code 128 + signal."""
 
     def __init__(self, signal_number: int, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint)

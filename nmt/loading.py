@@ -30,11 +30,9 @@ _ATTENTION = {"formula": MultiHeadAttention, "fused": FusedAttention, "auto": Fa
 def build_model(
     config: ModelConfig, source_vocab: int, target_vocab: int, shared_vocab: bool
 ) -> EncoderDecoder:
-    """Return a model with random weights, drawn from torch's global generator.
+    """Return a model with random weights from torch's global generator.
 
-    source_vocab and target_vocab are numbers of tokens. If both languages use one vocabulary
-    (shared_vocab), `tie_embeddings` also joins the two embeddings. Dropout and, depending on
-    `attention_kernel`, attention are the fast versions of `nmt.kernels`.
+    source_vocab and target_vocab are numbers of tokens; shared_vocab: both are one vocabulary.
     """
     if config.architecture == "rnn":
         return RNNEncoderDecoder(
@@ -76,46 +74,30 @@ def build_model(
 
 
 def load_model(run: Run, device: torch.device) -> EncoderDecoder:
-    """Return the trained model of a run on `device`, in evaluation mode.
+    """Return the trained model of a run, in evaluation mode.
 
-    The weights are read from the file that `Run.weights` returns. Raises StorageError if a file is
-    missing or damaged, or if it does not contain the model that config.yaml describes.
+    Raises StorageError if a file is missing, is damaged or does not fit config.yaml.
     """
-    weights, tokenizer = run.weights(), run.tokenizer
+    config, weights, tokenizer = run.config.model, run.weights(), run.tokenizer
     source, target = len(tokenizer.source), len(tokenizer.target)
-    model = build_checked(run.config.model, source, target, tokenizer.shared, weights)
-    load_weights(model, weights)
-    model.to(device)
-    return model.eval()
-
-
-def build_checked(
-    config: ModelConfig, source_vocab: int, target_vocab: int, shared_vocab: bool, weights: Path
-) -> EncoderDecoder:
-    """Return a model without weights if the file `weights` has exactly its parameters.
-
-    Memory for parameters is allocated only if their shapes in the file agree with the config.
-    Raises StorageError if they do not.
-    """
     found = storage.tensor_shapes(weights)
     expected = {}
-    if _plausible(config, target_vocab, found):
+    if _plausible(config, target, found):  # Otherwise the config could demand all memory.
         with _WithoutStorage():
-            model = build_model(config, source_vocab, target_vocab, shared_vocab)
+            model = build_model(config, source, target, tokenizer.shared)
         expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
     if not expected or expected != found:
         wrong = sorted(set(expected.items()) ^ set(found.items()))
         name = f" (first difference: {wrong[0][0]})" if expected else ""
         raise StorageError(f"{weights} does not contain the model of config.yaml{name}")
     _give_storage(model)
-    return model
+    load_weights(model, weights)
+    model.to(device)
+    return model.eval()
 
 
 def _plausible(config: ModelConfig, target_vocab: int, found: dict[str, tuple[int, ...]]) -> bool:
-    """Return whether each size of the config that can make a model large occurs in the file.
-
-    Buffers need memory proportional to d_model, and modules need memory even without parameters.
-    """
+    """Return whether the sizes that make a model large are in the file."""
     sizes = {size for shape in found.values() for size in shape}
     fits = (target_vocab, config.d_model) in found.values()
     fits &= config.encoder_layers + config.decoder_layers <= len(found)
@@ -128,9 +110,8 @@ def _plausible(config: ModelConfig, target_vocab: int, found: dict[str, tuple[in
 class _WithoutStorage(TorchFunctionMode):
     """Context in which parameters are created on the device `meta`, and buffers as usual.
 
-    torch.nn creates a parameter with `torch.empty` and fills it. With `torch.device("meta")`
-    instead of this class, random fills and buffers would import torch's compiler, which takes
-    longer than a short translation.
+    torch.nn fills the result of `torch.empty`. Fills and buffers on `torch.device("meta")` would
+    import torch's compiler, which takes longer than a short translation.
     """
 
     def __torch_function__(
@@ -149,7 +130,7 @@ class _WithoutStorage(TorchFunctionMode):
 
 
 def _give_storage(model: nn.Module) -> None:
-    """Replace parameters on `meta` with uninitialized parameters; shared ones stay shared."""
+    """Replace parameters on `meta` with uninitialized ones; shared ones stay shared."""
     filled = {p: nn.Parameter(torch.empty(p.shape)) for p in model.parameters()}
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
@@ -157,10 +138,10 @@ def _give_storage(model: nn.Module) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Copy the tensors of a safetensors file into the parameters of the same names, in place.
+    """Copy the tensors of a safetensors file into the parameters of the same names.
 
-    Raises KeyError if a tensor is missing, RuntimeError if it has a different shape, and
-    StorageError if it has a different dtype, which copying would convert silently.
+    Raises KeyError if a tensor is missing, RuntimeError for another shape, and StorageError unless
+    it is float32.
     """
     tensors = storage.read_tensors(path)
     with torch.no_grad():

@@ -3,13 +3,14 @@
     config.yaml                  every key, resolved
     fingerprints.json            checksums of the data and the vocabulary
     tokenizer/                   SentencePiece models
+    statistics/                  lengths and words of the training sources
     data/                        token ids (a cache) and report.json
     checkpoints/step-00001000/   everything that resuming needs, with a manifest of checksums
     model/                       the final weights and their manifest
     metrics.jsonl  train.log  tensorboard/  lock
 
-No file contains the path of the run folder, so the folder can be moved. config.yaml, tokenizer/ and
-model/ are enough to translate on another machine.
+The folder can be moved. Translating needs only config.yaml, tokenizer/ and model/; statistics/ adds
+`split_sentences: auto` and the names of unknown words.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt import storage
-from nmt.errors import StorageError, UsageError
+from nmt.errors import StorageError, UsageError, VersionError
+from nmt.version import version_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +36,22 @@ if TYPE_CHECKING:
     from nmt.tokenizer import Tokenizer
 
 LATEST = "latest"
-"""Name of the link to the run that was trained last, in the folder that contains the runs."""
+"""Link to the run that was trained last, in the folder of the runs."""
+STOPPED = "-stopped"
+"""Suffix of a checkpoint between two validations."""
 
-_CHECKPOINT = re.compile(r"step-(\d{8,})(-stopped)?")
+_CHECKPOINT = re.compile(rf"step-(\d{{8,}})({STOPPED})?")
 
 
 class Run:
-    """A run folder. Files are read when they are used, and none of them has to exist yet."""
+    """A run folder. Files are read on use, and none has to exist yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.yaml"
         self.fingerprints_file = path / "fingerprints.json"
         self.tokenizer_folder = path / "tokenizer"
+        self.statistics_folder = path / "statistics"
         self.data_folder = path / "data"
         self.checkpoints_folder = path / "checkpoints"
         self.model_folder = path / "model"
@@ -57,30 +62,48 @@ class Run:
 
     @property
     def parts(self) -> list[Path]:
-        """The files and folders that nmt writes in a run folder, whether or not they exist."""
+        """The files and folders that nmt writes here, whether or not they exist."""
         return [
             path for path in vars(self).values() if isinstance(path, Path) and path != self.path
         ]
 
     @property
     def exists(self) -> bool:
-        """Whether the folder is that of a run, and not any folder that has a config.yaml."""
         started = self.finished or self.lock_file.exists() or bool(self.checkpoints())
         return started and self.config_file.is_file()
 
     @functools.cached_property
     def config(self) -> Config:
-        """The config with every key. Raises StorageError if config.yaml is missing or damaged."""
+        """The config with every key.
+
+        Raises StorageError if config.yaml is missing, damaged or of a newer version of nmt.
+        """
         from nmt.config.loading import load_run_config
 
-        return load_run_config(self.config_file)
+        manifests = list(self._manifests())
+        try:
+            return load_run_config(self.config_file)
+        except StorageError as error:
+            found = (version_error(self.path, m, readable=False) for m in manifests)
+            if newer := next(filter(None, found), None):
+                raise newer from error
+            raise
+
+    def _manifests(self) -> Iterator[dict[str, Any]]:
+        for folder in (self.model_folder, *self.checkpoints()):
+            try:
+                yield storage.read_manifest(folder)
+            except VersionError:
+                raise
+            except StorageError:
+                continue
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer. Raises StorageError if it is damaged or belongs to another model."""
         from nmt.tokenizer import Tokenizer
 
-        weights = self.model_folder if self.finished else self.weights().parent
+        weights = self.weights_folder
         expected = storage.read_manifest(weights).get("tokenizer")
         if expected != tokenizer_digest(self.tokenizer_folder):
             raise StorageError(
@@ -91,22 +114,29 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has its final model. An unfinished run has only checkpoints."""
+        """Whether the run has its final model."""
         return (self.model_folder / storage.MANIFEST).is_file()
 
+    def checkpoint(self, step: int, suffix: str = "") -> Path:
+        return self.checkpoints_folder / f"step-{step:08d}{suffix}"
+
     def checkpoints(self) -> list[Path]:
-        """Return the checkpoint folders, newest first, including damaged ones."""
+        """Return all checkpoint folders, newest first."""
         found = []
         for path in self.checkpoints_folder.glob("step-*"):
             if match := _CHECKPOINT.fullmatch(path.name):
                 found.append((int(match[1]), match[2] is None, path))
         return [path for _, _, path in sorted(found, reverse=True)]
 
-    def weights(self) -> Path:
-        """Return the verified weights file to translate with.
+    @property
+    def weights_folder(self) -> Path:
+        """The folder of the weights to translate with, or a StorageError."""
+        return self.model_folder if self.finished else self.weights().parent
 
-        The file belongs to the final model or, in an unfinished run, to the best checkpoint.
-        Raises StorageError if there are no weights or all of them are damaged.
+    def weights(self) -> Path:
+        """Return the verified weights of the final model or else of the best checkpoint.
+
+        Raises StorageError if all are missing or damaged.
         """
         if self.finished:
             storage.verify(self.model_folder)
@@ -116,7 +146,7 @@ class Run:
             try:
                 storage.verify(newest)
                 state = json.loads(storage.read_file(newest / "state.json"))
-                best = self.checkpoints_folder / f"step-{state['best_step']:08d}"
+                best = self.checkpoint(state["best_step"])
                 chosen = best if best.exists() else newest
                 storage.verify(chosen)
                 return validated_weights(chosen)
@@ -130,11 +160,12 @@ class Run:
         )
 
 
-def validated_weights(folder: Path) -> Path:
-    """Return the weights file that validation used: the moving average if there is one.
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])
 
-    The folder must have been verified. Raises StorageError if its manifest names no weights.
-    """
+
+def validated_weights(folder: Path) -> Path:
+    """Return the moving average or else the weights in a verified folder, or raise StorageError."""
     files = storage.read_manifest(folder)["files"]
     for name in ("ema.safetensors", "model.safetensors"):
         if name in files:
@@ -145,8 +176,8 @@ def validated_weights(folder: Path) -> Path:
 def find_run(name: str | Path | None) -> Run:
     """Return the run with this path or, in $NMT_RUNS (default ./runs), with this name.
 
-    None means the newest finished run in that folder. Raises UsageError if there is no such run,
-    StorageError for a file (only run folders are loaded, never pickled checkpoints).
+    None means the newest finished run. Raises UsageError if there is none, and StorageError for
+    anything but a run folder.
     """
     runs = runs_folder()
     if name is None:
@@ -156,9 +187,9 @@ def find_run(name: str | Path | None) -> Run:
             raise UsageError(
                 f"no finished run in {runs}", "train one with `nmt train --config FILE`"
             )
-        return max(finished, key=_finish_time)
+        return max(finished, key=lambda run: (run.model_folder / storage.MANIFEST).stat().st_mtime)
     path = Path(name)
-    if not path.exists() and not path.is_absolute() and (runs / path).exists():
+    if not Run(path).exists and Run(runs / path).exists:
         path = runs / path
     if path.is_file():
         raise StorageError(
@@ -177,10 +208,7 @@ def find_run(name: str | Path | None) -> Run:
 
 
 def run_that_owns(path: Path) -> Run | None:
-    """Return the run that a path is a part of, also through links; None for any other path.
-
-    The files that a user keeps in a run folder are not parts of the run.
-    """
+    """Return the run that a path is a part of, also through links, or None."""
     for place in (Path(os.path.realpath(path)), path.absolute()):
         for folder in place.parents:
             run = Run(folder)
@@ -190,24 +218,21 @@ def run_that_owns(path: Path) -> Run | None:
 
 
 def runs_folder() -> Path:
-    """Return the folder that contains the runs: $NMT_RUNS, or ./runs."""
     return Path(os.environ.get("NMT_RUNS") or "runs")
 
 
-def _finish_time(run: Run) -> float:
-    return (run.model_folder / storage.MANIFEST).stat().st_mtime
-
-
 def tokenizer_digest(folder: Path) -> str:
-    """Return a SHA-256 checksum, in hexadecimal, of the SentencePiece models in a folder."""
+    """Return a SHA-256 in hexadecimal of the models and rules in a tokenizer folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.model")):
         digest.update(f"{path.name} {storage.file_sha256(path)}\n".encode())
+    if rules := storage.read_manifest(folder).get("normalization"):
+        digest.update(json.dumps(rules, sort_keys=True).encode())
     return digest.hexdigest()
 
 
 def named(run: Run) -> str:
-    """Return the path of a run for a message, with the target if the path is a link."""
+    """Return the path of a run for a message, with the target of a link."""
     if not run.path.is_symlink():
         return str(run.path)
     return f"{run.path} (a link to {os.path.realpath(run.path)})"
@@ -217,8 +242,7 @@ def named(run: Run) -> str:
 def locked(run: Run) -> Iterator[None]:
     """Lock the run folder, so that only one process at a time trains in it.
 
-    The kernel releases the lock when the process ends for any reason. Raises StorageError with
-    the id of the process that has the lock, or if the folder cannot be created.
+    Raises StorageError, with the id of the process that has the lock if there is one.
     """
     with storage.storage_errors(f"cannot use {named(run)} as a run folder", run.path.parent):
         # The parent folders of a link's target are not created: their disk may not be mounted.

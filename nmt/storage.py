@@ -1,8 +1,4 @@
-"""Atomic writes: a folder is written under a temporary name, with checksums, and then renamed.
-
-The file formats do not detect a flipped bit. Every folder of weights therefore has a manifest
-with the size and SHA-256 of each file. The manifest is checked before a file is read.
-"""
+"""Atomic writes, and manifests with the size and SHA-256 of each file in a folder."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import StorageError
+from nmt.version import version_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,11 +36,9 @@ def operation(name: str, path: Path) -> None:
 def write_folder(
     folder: Path, contents: Mapping[str, bytes | Mapping[str, Tensor]], facts: Mapping[str, Any]
 ) -> None:
-    """Write `contents` (bytes as they are, tensors as safetensors) and a manifest to `folder`.
+    """Write `contents` (tensors as safetensors) and a manifest with checksums and `facts`.
 
-    After a crash at any moment, the folder is either complete or missing. An existing folder
-    stays usable until the new folder replaces it in one step. The manifest contains the
-    checksums and `facts`. If writing fails, removes the partial folder and raises StorageError.
+    After a crash, the folder is complete, or is missing or old as before. Raises StorageError.
     """
     temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
     with storage_errors(f"cannot write {folder}", folder.parent, _bytes_of(contents)):
@@ -71,7 +66,7 @@ def write_folder(
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a small file, which has either its old or its new content after a crash."""
+    """Write a small file, which has its old or its new content after a crash."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     with storage_errors(f"cannot write {path}", path.parent, len(content)):
         try:
@@ -86,7 +81,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder after renaming it, so that no reader finds a partly deleted folder."""
+    """Delete a folder; no reader finds a partly deleted one."""
     if not folder.exists():
         return
     doomed = folder
@@ -100,10 +95,9 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of interrupted writes.
+    """Delete temporary files; a folder that was about to be replaced gets its name back.
 
-    A folder that an interrupted write was about to replace gets its name back. The caller must hold
-    the lock of the run.
+    The caller must hold the lock of the run.
     """
     for path in folder.glob(f"{TEMPORARY}*"):
         original = folder / path.name.removeprefix(_REPLACED)
@@ -117,33 +111,35 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Check every file of a folder against its manifest, and return the manifest.
-
-    Raises StorageError with the name of a file that is missing or changed.
-    """
+    """Return the manifest of a folder, or raise StorageError if a file is missing or changed."""
     manifest = read_manifest(folder)
     for name, expected in manifest["files"].items():
         path = folder / name
         size = _regular_size(path)
         if size != expected["size"]:
-            raise StorageError(f"{path} is damaged: {size:,} bytes instead of {expected['size']:,}")
+            raise StorageError(f"{path} is damaged: {size:,} instead of {expected['size']:,} bytes")
         if file_sha256(path) != expected["sha256"]:
             raise StorageError(f"{path} is damaged: its checksum does not match the manifest")
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a folder; raise StorageError if the manifest has a wrong checksum."""
+    """Return the manifest of a folder.
+
+    Raises StorageError if it is damaged, VersionError if this version of nmt cannot read the run.
+    """
     path = folder / MANIFEST
     raw = read_file(path, _MANIFEST_LIMIT)
     try:
         manifest: dict[str, Any] = json.loads(raw)
         del manifest["checksum"]
-        files = manifest["files"].items()
-        plain = all(
-            Path(name).name == name and {"size", "sha256"} == set(about) for name, about in files
+        intact = _manifest_bytes(manifest) == raw
+        if intact and (error := version_error(folder, manifest, readable=True)):
+            raise error
+        intact &= manifest["name"] == folder.name and all(
+            Path(name).name == name and {"size", "sha256"} == set(about)
+            for name, about in manifest["files"].items()
         )
-        intact = plain and _manifest_bytes(manifest) == raw and manifest["name"] == folder.name
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         intact = False
     # Users may rename a run folder, but not the folders inside it: manifests contain their names.
@@ -156,50 +152,49 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
     """Return the content of a regular file of at most `limit` bytes, or raise StorageError."""
     size = _regular_size(path)
     if limit is not None and size > limit:
-        raise StorageError(f"{path} is damaged: {size:,} bytes instead of at most {limit:,}")
-    try:
+        raise StorageError(f"{path} is damaged: {size:,} instead of at most {limit:,} bytes")
+    with _reading(path):
         return path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, on the CPU, or raise StorageError."""
+    """Return the tensors of a safetensors file, or raise StorageError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    _regular_size(path)
-    try:
+    with _reading(path, SafetensorError, ValueError):
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return only the shapes (by name) in a safetensors file, or raise StorageError."""
+    """Return the shapes in a safetensors file, or raise StorageError."""
     from safetensors import SafetensorError, safe_open
 
-    _regular_size(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+    with _reading(path, SafetensorError, ValueError), safe_open(path, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a regular file, in hexadecimal, or raise StorageError."""
+    """Return the SHA-256 in hexadecimal, or raise StorageError."""
+    with _reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _reading(path: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Convert OSError and `errors` while reading a regular file to StorageError."""
     _regular_size(path)
+    converted: tuple[type[Exception], ...] = (OSError, *errors)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        yield
+    except converted as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"cannot read {path}: {reason}") from error
 
 
 @contextmanager
 def storage_errors(what: str, folder: Path, needed: int = 0) -> Iterator[None]:
-    """Convert an OSError to a StorageError, with the free space if `needed` (bytes) is not 0."""
+    """Convert OSError to StorageError, with the free space if `needed` (bytes) is not 0."""
     try:
         yield
     except OSError as error:
@@ -229,16 +224,12 @@ def _human(size: int) -> str:
 
 
 def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """Return the exact bytes of a manifest file, including its checksum."""
     checksum = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     return json.dumps({**manifest, "checksum": checksum}, indent=1, sort_keys=True).encode()
 
 
 def _safetensors(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a safetensors file in pieces, without a second copy of the weights.
-
-    Format: the length of the header (8 bytes, little-endian), a JSON header, and the values.
-    """
+    """Yield the bytes of a safetensors file without a second copy of the weights."""
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     header, end = {}, 0
     for name, array in arrays.items():
@@ -273,10 +264,9 @@ def _write(path: Path, chunks: Iterable[bytes | memoryview]) -> dict[str, Any]:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Exchange the names of two folders in one step, so that a reader always finds `old`.
+    """Exchange the names of two folders, so that a reader always finds `old`.
 
-    If the file system cannot do this (NFS, for example), `old` is renamed before `new` gets its
-    name; `remove_leftovers` restores `old` if the process dies between these two steps.
+    If the file system cannot do this in one step, `remove_leftovers` restores `old` after a crash.
     """
     if _renamed_in_one_step(new, old):
         return
@@ -292,10 +282,7 @@ def _exchange(new: Path, old: Path) -> None:
 
 
 def _renamed_in_one_step(new: Path, old: Path) -> bool:
-    """Exchange two names with renameat2 of Linux, or return False if it is not supported.
-
-    Raises OSError if the exchange fails, for example because of missing permissions.
-    """
+    """Exchange two names by renameat2; return whether it is supported."""
     current_folder, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of <fcntl.h>
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
@@ -325,7 +312,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _regular_size(path: Path) -> int:
-    """Return the size of a file; raise StorageError if it is not regular (a FIFO may never end)."""
+    """Return the size, or raise StorageError for other kinds: a FIFO may never end."""
     try:
         status = path.stat()
     except OSError as error:

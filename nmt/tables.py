@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 def table_lines(
     rows: Sequence[Sequence[str]], *, head: Sequence[str] | None = None, right: bool = True
 ) -> list[str]:
-    """Return one line per row, below the titles in `head`, each column as wide as its widest cell.
+    """Return one line per row, below the titles in `head`.
 
-    The first column is aligned to the left and the others to the right, or to the left without
-    `right`. Every row must have the same number of cells. Where standard output is a terminal that
-    is too narrow for these lines, each row becomes a block of lines (see `_block`).
+    The first column is aligned to the left, the others to the right or, without `right`, to the
+    left. On a terminal that is too narrow, each cell becomes a line.
     """
     table = [head, *rows] if head else rows
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -31,10 +30,6 @@ def table_lines(
 
 
 def _block(row: Sequence[str], head: Sequence[str] | None) -> Iterator[str]:
-    """Yield the first cell, with its title, and then each other cell that is not empty.
-
-    The other cells are indented, after their titles. Without titles they start at the left edge.
-    """
     titles = head or [""] * len(row)
     width = max(map(len, titles[1:]), default=0)
     yield f"{titles[0].strip()} {row[0].strip()}".strip()

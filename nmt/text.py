@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
-
-from nmt.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import Any
 
 # str.splitlines() splits at each of these characters; in a corpus, all but \n are odd spaces.
 _LINE_SEPARATORS = "\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+INVISIBLE = "\u00ad\u200b\u2060\ufeff"
+"""Soft hyphen, zero width space, word joiner and BOM: invisible in every language."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _REPAIRS = (
     ("CRLF line ends", re.compile(r"\r+\Z"), ""),
@@ -21,9 +18,18 @@ _REPAIRS = (
     ("line separators", re.compile(f"[{_LINE_SEPARATORS}]"), " "),
     ("tabs", re.compile(r"\t"), " "),
     ("byte order marks", re.compile("\ufeff"), ""),
+    ("invisible characters", re.compile(f"[{INVISIBLE}]"), ""),
     ("control characters", _CONTROLS, ""),
     ("lone surrogates", re.compile("[\ud800-\udfff]"), "\ufffd"),
 )
+# Unicode's default-ignorable code points, without U+FEFF, which `clean_line` removes, ZWNJ, ZWJ,
+# variation selectors and Hangul fillers.
+_IGNORABLE = (
+    "\u00ad\u034f\u061c\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+)
+# A flag such as that of Scotland is U+1F3F4, tags, and the end tag, which are kept together.
+_INVISIBLE = re.compile(f"(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|[{_IGNORABLE}]+")
 # Characters that JSON allows but that control a terminal, separate lines, or are invalid in YAML.
 _NOT_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -31,10 +37,8 @@ _NOT_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff
 def clean_line(line: str, repaired: Counter[str] | None = None) -> str:
     """Return a line without characters that do not belong in a sentence, and without outer spaces.
 
-    Carriage returns at the end, byte order marks and control characters are removed. Other carriage
-    returns, tabs and Unicode line separators become a space. Lone surrogates, which JSON can
-    contain, become U+FFFD. Unicode normalization is left to the tokenizer. `repaired` counts lines
-    by kind of repair.
+    Control characters and INVISIBLE are removed. Tabs, carriage returns in the line and Unicode
+    line separators become a space, and lone surrogates U+FFFD. `repaired` counts lines by repair.
     """
     if not line.isprintable():
         for kind, pattern, replacement in _REPAIRS:
@@ -44,23 +48,25 @@ def clean_line(line: str, repaired: Counter[str] | None = None) -> str:
     return line.strip()
 
 
-def decode_line(raw: bytes, path: Path | str, number: int) -> str:
-    """Decode line `number` (from 1). Raises DataError with the first byte that is not UTF-8."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}:{number}: not valid UTF-8 at byte {error.start + 1} of the line "
-            f"(0x{raw[error.start]:02x})",
-            "convert the file to UTF-8, or drop such pairs with --set data.bad_utf8=skip",
-        ) from error
+def clean_source(line: str, repaired: Counter[str] | None = None) -> str:
+    """Return a clean line without invisible characters, which a model would read as noise.
+
+    These are Unicode's default-ignorable code points except ZWJ, ZWNJ, variation selectors, Hangul
+    fillers and the tags of an emoji.
+    """
+    # This test is ten times as fast as the pattern; isprintable accepts three of its characters.
+    hidden = "\u034f" in line or "\u17b4" in line or "\u17b5" in line
+    if line.isprintable() and not hidden:
+        return line.strip()
+    if (visible := _INVISIBLE.sub(r"\1", line)) != line:
+        line = visible
+        if repaired is not None:
+            repaired["invisible characters"] += 1
+    return clean_line(line, repaired)
 
 
 def escape(text: str, keep: str = "") -> str:
-    r"""Return text for a message, with unprintable characters as escapes such as \x1b or \u2028.
-
-    The characters in `keep` are not changed.
-    """
+    r"""Return text with unprintable characters not in `keep` as escapes such as \x1b or \u2028."""
     return "".join(
         char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
         for char in text
@@ -70,8 +76,7 @@ def escape(text: str, keep: str = "") -> str:
 def escape_controls(text: str) -> str:
     r"""Return a sentence with control characters as escapes such as \x1b.
 
-    Other unprintable characters, such as no-break spaces and joiners, belong to the sentence and
-    are not changed.
+    Other unprintable characters, such as no-break spaces and joiners, belong to the sentence.
     """
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
@@ -82,21 +87,19 @@ def replace_unprintable(text: str) -> str:
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """Return text for a message, cut in the middle to `limit` characters and then escaped.
-
-    The end of a path is kept, because it is the most informative part.
-    """
+    """Return text for a message, cut in the middle to `limit` characters and then escaped."""
     if len(text) > limit:
-        half = (limit - 3) // 2
+        half = (limit - 3) // 2  # The end of a path is its most informative part.
         text = f"{text[:half]}...{text[-half:]}"
     return escape(text)
 
 
 def to_json(value: Any) -> str:
-    """Return a value as JSON on one line that is safe on a terminal and is also YAML 1.2.
-
-    Control characters, line separators and characters that are invalid in YAML are escaped; other
-    non-ASCII characters are not.
-    """
+    """Return a value as JSON on one line that is safe on a terminal and is also YAML 1.2."""
     text = json.dumps(value, ensure_ascii=False)
     return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 line` or `2,000 lines`; `plural` is needed where it is not the noun plus s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

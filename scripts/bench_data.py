@@ -2,11 +2,10 @@
 
     python scripts/bench_data.py --pairs 1000000 2000000 5000000 --output docs/images
 
-For each size, random pairs are written (--folder needs about 800 bytes per pair). A separate
-process reads, checks and cleans the pairs, trains the tokenizer, encodes the pairs and writes the
-corpus. A second process starts from the cache of the first. A line is a sentence of either side.
-The tokenizer is trained in a child process on at most --training-lines lines. The memory of this
-child is reported separately, and lines per second with and without the time of the child.
+For each size, random pairs are written (--folder needs about 800 bytes per pair). One process
+prepares them as `nmt train` does, and a second one starts from the cache of the first. A line is a
+sentence of either side. The tokenizer is trained in a child process. The memory of this child is
+reported separately, and lines per second with and without the time of the child.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ Results are medians over rounds; ratios are computed within a round. Times inclu
 Output tokens are the tokens of the output text tokenized again, plus one eos per sentence. Outputs
 are compared line by line; --differences shows different lines.
 
---against transformers measures MarianMT with the weights of the run. Its `generate` finishes a
-sentence when the number of finished hypotheses equals the beam size, as nmt does by default. The
-run must have post-norm, sinusoidal positions, ReLU and one tied vocabulary, which are the defaults.
+--against transformers measures MarianMT, whose `generate` ends a sentence as nmt does by default.
+The run must have post-norm, sinusoidal positions, ReLU and one tied vocabulary (the defaults).
 
 On a GPU, fp32-eager and bf16-eager decode without CUDA graphs:
 
@@ -223,7 +222,7 @@ def main() -> None:
         json.dump(measure(arguments), sys.stdout)
         return
 
-    from nmt.data.sources import read_pairs
+    from nmt.data.sources import read_split
     from nmt.runs import find_run
 
     systems = list(arguments.precision)
@@ -233,7 +232,7 @@ def main() -> None:
         lines = read_lines(arguments.source)
     else:
         data = run.config.data
-        lines = [pair.source for pair in read_pairs(data.test or data.valid, "test")]
+        lines = [pair.source for pair in read_split(data, "test" if data.test else "valid")]
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "model"
         source = Path(folder) / "source"

@@ -3,9 +3,9 @@
     python scripts/bench_peers.py --set ... \\
         --peer fairseq=/venvs/fairseq/bin/python --peer eole=/venvs/eole/bin/python
 
---peer names a toolkit and the Python of an environment in which it is installed, as described in
-docs/benchmarks.md. `peer_training.py` runs there. All systems get the same pairs, segmented by the
-tokenizer of the config. They run alternately over several rounds, each in a separate process.
+--peer names a toolkit and the Python of its environment (see `peer_environments.sh`), where
+`peer_training.py` runs. All systems get the same pairs, segmented by the tokenizer of the config.
+They run alternately over several rounds, each in a separate process.
 """
 
 from __future__ import annotations

@@ -8,16 +8,15 @@ made-up token ids with about the length and frequency distribution of Multi30k i
 measures MarianMT of Hugging Face transformers on the same batches and in the same number format,
 with fused AdamW, without cuDNN attention and with lengths padded to a multiple of 8.
 
-Tokens per second use the wall time of all measured steps, including the wait for batches, which a
-thread prepares. Target tokens include eos and exclude padding. The share of the limit
-is 6 x (encoder parameters x source tokens + (decoder + output parameters) x target tokens) FLOP
-per second, divided by the rate of one large matrix product of the same number format, measured in
-the same run. Absolute results drift on shared machines; the share, and ratios of two runs taken
+Tokens per second use the wall time of all measured steps, including the wait for batches. Target
+tokens include eos and exclude padding. The share of the limit is
+6 x (encoder parameters x source tokens + (decoder + output parameters) x target tokens) FLOP per
+second, divided by the rate of one large matrix product of the same number format, measured in the
+same run. Absolute results drift on shared machines; the share, and ratios of two runs taken
 alternately, do not.
 
-In bfloat16 on a CPU the first epoch is slower than later epochs, because oneDNN compiles the
-products of every new batch shape. To exclude this time, set --warmup to the number of batches per
-epoch.
+In bfloat16 on a CPU the first epoch is slower, because oneDNN compiles the products of every new
+batch shape. To exclude this time, set --warmup to the number of batches per epoch.
 """
 
 from __future__ import annotations
@@ -46,7 +45,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.config import ModelConfig, TrainingConfig
 from nmt.config.loading import load_config
-from nmt.data.batching import Batch, plan, training_batches
+from nmt.data.batching import Batch, Batches, PaddedBatches
+from nmt.data.packing import PackedBatches
 from nmt.data.preparation import prepare_data
 from nmt.devices import (
     Precision,
@@ -70,7 +70,14 @@ SIZES = {
     "big": (1024, 16, 6, 4096, 32_000, 12_500),
 }
 """d_model, heads, layers per side, feed-forward width, size of the vocabulary, tokens per batch."""
-SYSTEMS = ("nmt", "marianmt", "nmt-compiled", "marianmt-compiled")
+SYSTEMS = (
+    "nmt",
+    "marianmt",
+    "nmt-packed",
+    "nmt-packed-compiled",
+    "nmt-compiled",
+    "marianmt-compiled",
+)
 
 
 class MadeUpCorpus:
@@ -169,12 +176,12 @@ class System:
     """Whether each step waits for the norm of the gradient, as nmt's training loop does."""
 
 
-def nmt_system(work: Work, device: torch.device, compiled: bool) -> System:
+def nmt_system(work: Work, device: torch.device, compiled: bool, packed: bool) -> System:
     training = work.training
     model: Any = build_model(work.model, *work.vocabularies)
     objective = TrainingObjective(model, training.label_smoothing).to(device)
     objective.alpha = training.rdrop
-    called: Any = torch.compile(objective, dynamic=True) if compiled else objective
+    called: Any = torch.compile(objective, dynamic=not packed) if compiled else objective
 
     def loss(batch: Batch) -> Tensor:
         return called(batch).objective / batch.target_tokens
@@ -209,17 +216,13 @@ def build(system: str, work: Work, device: torch.device) -> System:
     torch.manual_seed(work.training.seed)
     compiled = system.endswith("compiled")
     if system.startswith("nmt"):
-        return nmt_system(work, device, compiled)
+        return nmt_system(work, device, compiled, "packed" in system)
     return marianmt_system(work, device, compiled)
 
 
-def planned(work: Work, count: int) -> list[np.ndarray]:
+def planned(batches: Batches, seed: int, count: int) -> list[np.ndarray]:
     """Return the pair indices of the first `count` batches, over as many epochs as necessary."""
-    lengths = (work.corpus.source_lengths, work.corpus.target_lengths)
-    training = work.training
-    epochs = (
-        plan(*lengths, training.batch_tokens, training.seed, epoch) for epoch in itertools.count(1)
-    )
+    epochs = (batches.plan(seed, epoch) for epoch in itertools.count(1))
     return list(itertools.islice(itertools.chain.from_iterable(epochs), count))
 
 
@@ -242,11 +245,14 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
         seconds[part] += time.perf_counter() - begin
 
     numbers = itertools.count(1)
-    batches = training_batches(work.corpus, planned(work, warmup + steps + PROFILED))
+    kind = PackedBatches if "packed" in name else PaddedBatches
+    of_corpus = kind(work.corpus, work.training.batch_tokens)
+    plan = planned(of_corpus, work.training.seed, warmup + steps + PROFILED)
+    batches = of_corpus.read(plan, device)
 
     def step() -> tuple[Tensor, int, int]:
         with timed("data"):
-            batch = next(batches).to(device)
+            batch = next(batches)
         with timed("forward"), autocast(device, precision):
             loss = system.loss(batch)
         with timed("backward"):

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nmt.config import DecodingConfig
-from nmt.data.sources import read_pairs
+from nmt.data.sources import read_split
 from nmt.decoding.translator import Translator
 from nmt.runs import find_run
 
@@ -68,8 +68,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     run = find_run(arguments.model)
-    split = run.config.data.test or run.config.data.valid
-    pairs = read_pairs(split, "test" if run.config.data.test else "valid")
+    data = run.config.data
+    pairs = read_split(data, "test" if data.test else "valid")
     sources = [pair.source for pair, _ in zip(pairs, range(arguments.sentences), strict=False)]
     plain: DecodingConfig = run.config.decoding
     options = {"no_repeat_ngram": arguments.no_repeat_ngram, "min_length": 1}

@@ -14,8 +14,8 @@ from nmt.config.schema import SOURCE_KINDS, SPLITS
 from nmt.config.writing import dump_scalar
 
 HEADER = """\
-# Every key of an nmt config, with its meaning, what it may be, and its default.
-# A config needs only data.train, data.valid and what ends the training run; everything else has
+# Every key of an nmt config, with its meaning, allowed values and default.
+# A config needs only data.train, data.valid and max_steps or max_epochs; everything else has
 # a default. Generated from nmt/config/schema.py by scripts/write_reference_config.py."""
 # Values for the keys that have no default.
 EXAMPLES: dict[type[Section], dict[str, Any]] = {

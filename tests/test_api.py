@@ -94,7 +94,7 @@ def test_numbered_gpu_is_used(run: Path) -> None:
     translator = nmt.load(run, device=f"cuda:{last}")
     assert translator.program.device == torch.device("cuda", last)
     assert len(translator.translate(SENTENCES)) == 3
-    with pytest.raises(UsageError, match=f"finds {last + 1} CUDA devices"):
+    with pytest.raises(UsageError, match=f"finds {last + 1} CUDA device"):
         nmt.load(run, device=f"cuda:{last + 1}")
 
 

@@ -19,30 +19,43 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # nmt/__init__.py. Imports inside functions and for type checking count.
 ARROWS = {
     "__main__": "cli",
-    "cli": "config data decoding devices errors evaluation inspection loading nmt runs storage "
-    "tables text tokenizer training",
-    "config": "errors storage text",
-    "data": "config errors model phrasebook storage tables text tokenizer",
-    "decoding": "config data devices errors kernels loading model runs text tokenizer",
+    "cli": "config data decoding devices errors evaluation inspection languages loading nmt "
+    "phrasebook reading runs storage tables text tokenizer training",
+    "config": "errors languages storage text version",
+    "data": "config errors languages model phrasebook reading storage tables text tokenizer",
+    "decoding": "config data devices errors kernels languages loading model runs text tokenizer",
     "devices": "errors",
     "errors": "",
-    "evaluation": "errors tables text",
-    "inspection": "config data decoding errors model phrasebook text tokenizer",
-    "kernels": "model",
+    "evaluation": "errors languages reading tables text",
+    "inspection": "config data decoding errors languages model phrasebook text tokenizer",
+    "kernels": "model tokenizer",
+    "languages": "errors",
     "loading": "config errors kernels model runs storage",
     "model": "",
-    "nmt": "config decoding runs",
+    "nmt": "config decoding runs version",
     "phrasebook": "",
-    "runs": "config errors storage tokenizer",
-    "storage": "errors",
+    "reading": "errors",
+    "runs": "config errors storage tokenizer version",
+    "storage": "errors version",
     "tables": "",
-    "text": "errors",
+    "text": "",
     "tokenizer": "config errors storage",
-    "training": "config data decoding devices errors evaluation kernels loading model nmt runs "
-    "storage tokenizer",
+    "training": "config data decoding devices errors evaluation kernels languages loading model "
+    "nmt runs storage text tokenizer version",
+    "version": "errors",
 }
 
-HEAVY = ("torch", "numpy", "datasets", "pyarrow", "sentencepiece", "sacrebleu", "tqdm", "rich")
+HEAVY = (
+    "torch",
+    "numpy",
+    "datasets",
+    "pyarrow",
+    "sentencepiece",
+    "sacrebleu",
+    "tqdm",
+    "rich",
+    "regex",
+)
 
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "yaml", "joblib"}
 BANNED_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -85,10 +85,10 @@ def test_explicit_precision_is_not_probed(
 
 @pytest.mark.parametrize(
     ("capability", "expected"),
-    [((7, 0), "fp32"), ((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")],
-    ids=["V100", "T4", "A100", "H100"],
+    [((6, 1), "fp32"), ((7, 0), "fp16"), ((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")],
+    ids=["P40", "V100", "T4", "A100", "H100"],
 )
-def test_auto_precision_on_cuda_needs_native_bf16(
+def test_auto_precision_on_cuda_is_the_fastest_native_format(
     capability: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.version, "hip", None)
@@ -97,6 +97,7 @@ def test_auto_precision_on_cuda_needs_native_bf16(
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     properties = SimpleNamespace(major=capability[0], minor=capability[1])
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     assert gpu_has_native_bf16() == (expected == "bf16")
     assert resolve_precision("auto", CUDA) == expected
 

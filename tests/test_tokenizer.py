@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmt import storage
 from nmt.config import TokenizerConfig
 from nmt.errors import ConfigError, DataError, StorageError
 from nmt.text import clean_line
@@ -108,9 +109,33 @@ def test_too_large_vocabulary_error_names_the_largest_size(tmp_path: Path, kind:
 
 def test_too_small_vocabulary_error_names_the_smallest_size(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="smallest possible size is") as caught:
-        train(tmp_path / "tokenizer", vocab_size=100)
+        train(tmp_path / "tokenizer", vocab_size=262)
     smallest = int(caught.value.message.rpartition(" ")[2])
     assert len(train(tmp_path / "tokenizer", vocab_size=smallest).source) == smallest
+
+
+def test_hint_for_a_too_small_vocabulary_works(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="smallest possible size is") as caught:
+        train(tmp_path / "tokenizer", vocab_size=262)
+    assert caught.value.hint
+    assert "byte_fallback=false" in caught.value.hint
+    train(tmp_path / "tokenizer", vocab_size=262, byte_fallback=False)
+    with pytest.raises(ConfigError) as caught:
+        train(tmp_path / "other", vocab_size=16, byte_fallback=False)
+    assert "character_coverage" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_default_vocabulary_is_reduced_to_the_largest_possible_size(
+    tmp_path: Path, shared: bool
+) -> None:
+    pairs = [(source, target[:30]) for source, target in PAIRS[:40]]
+    config = TokenizerConfig(shared=shared)
+    tokenizer = train_tokenizer(lambda: iter(pairs), config, tmp_path / "t")
+    assert len(tokenizer.source) == len(tokenizer.target) < config.vocab_size
+    explicit = TokenizerConfig(shared=shared, vocab_size=len(tokenizer.source) + 1)
+    with pytest.raises(ConfigError, match="largest possible size is"):
+        train_tokenizer(lambda: iter(pairs), explicit, tmp_path / "other")
 
 
 @pytest.mark.parametrize("pairs", [[], [("", "")]])
@@ -238,13 +263,53 @@ def test_fuzz_encode_flat(texts: list[str], kind: str, request: pytest.FixtureRe
     assert_flat_equals_batch(vocabulary, [clean_line(text) for text in texts])
 
 
-@pytest.mark.parametrize("rule", ["nmt_nfkc", "nfkc_cf", "identity"])
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nfkc_cf", "none"])
 def test_normalization_does_not_cross_spaces(rule: str, tmp_path: Path) -> None:
-    vocabulary = train(tmp_path / "t", normalization=rule).source
+    vocabulary = train(tmp_path / "t", source_normalization=rule).source
     # Signs whose decomposition begins with a space, such as U+00B4 to space and U+0301.
     signs = [chr(i) for i in range(0x10000) if unicodedata.normalize("NFKD", chr(i))[0] == " "]
     marks = {mark for sign in signs for mark in unicodedata.normalize("NFKD", sign)[1:]}
     assert_flat_equals_batch(vocabulary, [f"a {c} {c}b b{c} a" for c in [*signs, *marks]])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_each_side_has_its_rule_after_loading(shared: bool, tmp_path: Path) -> None:
+    rules: Any = {"source_normalization": "nfkc_cf", "target_normalization": "none"}
+    text = "M² 𝕏 ﬁ e\u0301 می\u200cخ"
+    trained = train(tmp_path / "t", shared=shared, vocab_size=350, **rules)
+    for tokenizer in (trained, Tokenizer.load(tmp_path / "t")):
+        assert tokenizer.shared == shared
+        assert (tokenizer.source.model == tokenizer.target.model) == shared
+        assert tokenizer.source.normalize(text) == "m2 x fi \u00e9 می\u200cخ"
+        assert tokenizer.target.normalize(text) == text
+        for vocabulary in (tokenizer.source, tokenizer.target):
+            normalized = vocabulary.normalize(text)
+            drawn = vocabulary.sample_batch([text], 0.2, 1)
+            for ids in (vocabulary.encode(text), *vocabulary.encode_batch([text]), *drawn):
+                assert vocabulary.decode(ids) == normalized
+            assert vocabulary.keeps(text) == (normalized == text)
+            assert vocabulary.keeps("m2 x e\u0301 ")
+            assert not vocabulary.keeps("a ▁")
+            assert not vocabulary.keeps("a \ufffd")
+
+
+def test_each_side_is_trained_on_its_normalized_text(tmp_path: Path) -> None:
+    """NFC gives one character, which gets a piece; NFD gives two."""
+    pairs = [("e\u0301 ﬁ", "e\u0301 ﬁ")] * 20
+    tokenizer = train(tmp_path / "t", pairs, vocab_size=268)  # nfkc and nfc
+    pieces = set(tokenizer.source.pieces(range(len(tokenizer.source))))
+    assert {"\u00e9", "ﬁ", "f", "i"} <= pieces
+    assert not {"e", "\u0301"} & pieces
+
+
+@pytest.mark.parametrize("rules", [{"source": "nfd"}, {"target": 7}, {"source": ["nfc"]}, "nfc"])
+def test_unknown_rule_in_a_manifest_raises_storage_error(
+    rules: Any, bpe: Tokenizer, tmp_path: Path
+) -> None:
+    contents = {"shared.model": bpe.source.model}
+    storage.write_folder(tmp_path / "t", contents, {"normalization": rules})
+    with pytest.raises(StorageError, match="is not an nmt tokenizer"):
+        Tokenizer.load(tmp_path / "t")
 
 
 @settings(max_examples=FUZZ_CASES)

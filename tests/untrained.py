@@ -1,4 +1,4 @@
-"""A run folder with a tiny, untrained model."""
+"""Untrained models: random biases, and a run folder with a tiny model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nmt import storage
 from nmt.config import Config
@@ -15,6 +16,15 @@ from nmt.runs import Run, tokenizer_digest
 from nmt.tokenizer.training import train_tokenizer
 
 LINES = ["the dog runs .", "", "the cat sees the old house .", "   ", "a tree"]
+
+
+def with_random_biases(model: nn.Module) -> nn.Module:
+    """Make the parameters random that a new model sets to constants; use evaluation mode."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1 or "rule" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model.eval()
 
 
 def write_run(path: Path, **model_options: Any) -> dict[str, torch.Tensor]:

@@ -1,7 +1,6 @@
 """The command line: names of the commands, and reporting of errors.
 
-A command module imports only typer, `nmt.cli.common` and small modules at its top, so that
-`nmt --help` is fast; the command function imports the rest.
+Command functions import what is slow to load, so that `nmt --help` is fast.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from nmt.cli.align import align
 from nmt.cli.attention import attention
 from nmt.cli.average import average
 from nmt.cli.data import check
+from nmt.cli.demo import demo
 from nmt.cli.evaluate import evaluate
 from nmt.cli.info import info
 from nmt.cli.score import score
@@ -36,7 +36,7 @@ BROKEN_PIPE = 141  # exit code that a shell reports for a program that SIGPIPE e
 
 
 class _Commands(TyperGroup):
-    """The group of all commands, which lists them under headings."""
+    """All commands, listed under headings."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -106,6 +106,7 @@ def _add(panel: str, summary: str, command: Callable[..., None]) -> None:
     app.command(rich_help_panel=panel, short_help=summary)(command)
 
 
+_add("Train", "Train on the built-in corpus, evaluate and translate.", demo)
 _add("Train", "Train a model from a config file, or resume training.", train)
 _add("Train", "Average checkpoints into one model.", average)
 _add("Translate", "Translate text, a file or standard input.", translate)
@@ -119,11 +120,11 @@ _add("Look inside", "Print word alignments of parallel text.", align)
 
 
 class _Killed(BaseException):
-    """The process received SIGTERM or SIGHUP, whose number is the argument."""
+    """The process received the signal whose number is the argument."""
 
 
 def main() -> None:
-    """Run the command line and exit with a code that `nmt.errors` describes."""
+    """Run the command line and exit with a code of `nmt.errors`."""
     _prepare_streams()
     with _unwinding_when_killed():
         code = _run()
@@ -139,10 +140,7 @@ def main() -> None:
 
 @contextmanager
 def _unwinding_when_killed() -> Iterator[None]:
-    """Raise an exception on SIGTERM and SIGHUP, so that temporary files are removed.
-
-    An ignored signal stays ignored, for example under nohup. Training replaces these handlers.
-    """
+    """Raise _Killed on SIGTERM and SIGHUP, so that temporary files are removed."""
 
     def handle(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -214,7 +212,7 @@ def _report_usage(error: TyperException) -> int:
 
 
 def _prepare_streams() -> None:
-    """Open missing standard streams, and let output streams write every text in every locale."""
+    """Open missing standard streams, and let them write any text in any locale."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # The parent process has closed the stream.

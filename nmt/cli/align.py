@@ -25,18 +25,17 @@ def align(
     """Print word alignments from the model's attention, in Pharaoh format.
 
     One line such as `0-0 1-2` per pair links source word 0 to target word 0, and 1 to 2. Words are
-    runs of letters and digits (with inner apostrophes and hyphens) and each other visible
-    character. Each target word gets at most one link. If --layer, --head or --state is omitted,
-    nmt chooses the value with the lowest alignment error rate for a model that was trained on the
-    built-in corpus, which has reference alignments; otherwise nmt uses the mean over the heads of
-    the last layer.
+    runs of letters and digits (with inner apostrophes and hyphens), each character of a script
+    without spaces (such as Chinese), and each other visible character. Without --layer, --head or
+    --state, nmt uses the mean over the heads of the last layer or, for a model of the built-in
+    corpus, the value with the lowest alignment error rate.
 
     Example: nmt align --source test.en --target test.de > test.align
     """
     from nmt.devices import resolve_device
     from nmt.inspection.alignment import choose, word_attention
     from nmt.loading import load_model
-    from nmt.text import clean_line
+    from nmt.text import clean_line, clean_source, counted
 
     wanted_head = common.parse_head(head)
     run = common.open_run(model)
@@ -47,12 +46,12 @@ def align(
     numbers = itertools.count(1)
     with common.Warnings() as warnings, common.open_output(None) as sink:
         for group in common.groups_of_pairs(source, target, warnings):
-            pairs = [(clean_line(s), clean_line(t)) for s, t in group]
+            pairs = [(clean_source(s), clean_line(t)) for s, t in group]
             found = word_attention(network, tokenizer, pairs, data.max_tokens)
             for attention, pair, number in zip(found, pairs, numbers, strict=False):
                 links = attention.links(choice) if attention else []
                 sink.write(" ".join(f"{s}-{t}" for s, t in links).encode() + b"\n")
                 if attention is None and all(pair):
-                    limit = f"more than {data.max_tokens:,} tokens"
+                    limit = f"more than {counted(data.max_tokens, 'token')}"
                     warnings(f"line {number}", f"no links: a side has no words or {limit}")
             sink.flush()

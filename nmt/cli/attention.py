@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import locale
 import os
 import shutil
@@ -69,17 +70,13 @@ def attention(
     from nmt.inspection.attention import translation_maps
 
     translator = common.load_translator(model, "auto", None, {})
-    given = None if target is None else _text(target)
-    maps = translation_maps(translator, _text(sentence), given)
+    given = None if target is None else common.argument_text(target)
+    maps = translation_maps(translator, common.argument_text(sentence), given)
     if output is None:
         layer = layer or (maps.sharpest(kind) if chosen is None else None)
         _show(maps, kind, layer, chosen or "mean", _style(ascii))
     else:
         _write(maps, kind, layer, chosen, output)
-
-
-def _text(argument: str) -> str:
-    return os.fsencode(argument).decode(errors="replace")
 
 
 def _style(ascii_only: bool) -> Style:
@@ -90,7 +87,7 @@ def _style(ascii_only: bool) -> Style:
     return Style(
         width=shutil.get_terminal_size().columns,
         ascii_only=ascii_only or encoding != "utf8",
-        colour=terminal and not os.environ.get("NO_COLOR"),
+        color=terminal and not os.environ.get("NO_COLOR"),
     )
 
 
@@ -124,7 +121,8 @@ def _write(
         from nmt.inspection.drawing import heat_maps
 
         file_type: Literal["svg", "png"] = "svg" if output.suffix == ".svg" else "png"
-        content = heat_maps(panels, *maps.labels(kind), TITLES[kind], file_type)
+        warn = functools.partial(print, "warning:", file=sys.stderr)
+        content = heat_maps(panels, *maps.labels(kind), TITLES[kind], file_type, warn)
     with common.open_output(output) as file:
         file.write(content)
     print(f"wrote {output}", file=sys.stderr)

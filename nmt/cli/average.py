@@ -20,11 +20,10 @@ def average(
 ) -> None:
     """Average the weights of several checkpoints into the model of a new run folder.
 
-    By default, all checkpoints of the run are averaged. A run keeps the checkpoints that
-    training.keep_checkpoints and training.average_checkpoints select. If the run folder still has
-    the validation set, the scores of the mean and of the best checkpoint are printed.
+    By default, all checkpoints that the run has kept are averaged (training.keep_checkpoints and
+    average_checkpoints). Prints validation scores of the mean and of the best checkpoint.
 
-    Example: nmt average runs/demo --last 5 --output runs/demo-mean
+    Example: nmt average runs/demo --last 3 --output runs/demo-mean
     """
     import os
     import sys

@@ -1,7 +1,4 @@
-"""Shared parts of the commands: options, opening a model, reading and writing lines.
-
-Lines are bytes that are split at \\n only.
-"""
+"""Shared parts of the commands: options, opening a model, reading and writing lines."""
 
 from __future__ import annotations
 
@@ -17,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, Self
 
 import typer
 
-from nmt.errors import DataError, StorageError, UsageError
+from nmt.errors import ConfigError, DataError, StorageError, UsageError
+from nmt.reading import name_of, open_input, read_blocks
+from nmt.text import counted
 
 if TYPE_CHECKING:
     from nmt.config import DecodingConfig
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
 
 ConfigFile = Annotated[
     Path,
-    typer.Option("--config", "-c", metavar="FILE", help="Config file of the experiment (YAML)."),
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Config file (YAML), or a name such as `demo`."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -69,7 +70,7 @@ OneObject = Annotated[bool, typer.Option("--json", help="Print one JSON object."
 ObjectPerLine = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 MAX_LINE_BYTES = 400_000
-"""The rest of a longer line is dropped; no command accepts lines of this length."""
+"""The rest of a longer line is dropped."""
 GROUP_LINES, GROUP_BYTES = 4096, 1 << 20
 _CHUNK = 1 << 16
 
@@ -77,21 +78,20 @@ _CHUNK = 1 << 16
 def line_groups(file: BinaryIO, scale: int = 1, wait: float = 0.05) -> Iterator[list[bytes]]:
     """Yield the lines of an open file in groups that are large enough to sort by length.
 
-    A group ends at scale * GROUP_LINES lines or scale * GROUP_BYTES bytes. In a pipe, a group also
-    ends when no line arrives for `wait` seconds, so that slow writers get answers immediately.
-    Memory is bounded for lines of any length.
+    A group ends at scale * GROUP_LINES lines or scale * GROUP_BYTES bytes, or when no line arrives
+    for `wait` seconds, so that slow writers get answers immediately.
     """
-    descriptor = file.fileno()
     lines: list[bytes] = []
     size = 0
     rest = b""
-    while chunk := os.read(descriptor, _CHUNK):
+    name = name_of(file.name if file.fileno() else None)
+    for chunk in read_blocks(file, name, _CHUNK):
         *ended, rest = (rest + chunk).split(b"\n")
         rest = rest[: MAX_LINE_BYTES + 1]
         lines += ended
         size += sum(map(len, ended))
         full = len(lines) >= scale * GROUP_LINES or size >= scale * GROUP_BYTES
-        if lines and (full or not select.select([descriptor], [], [], wait)[0]):
+        if lines and (full or not select.select([file], [], [], wait)[0]):
             yield lines
             lines, size = [], 0
     if rest:
@@ -101,38 +101,26 @@ def line_groups(file: BinaryIO, scale: int = 1, wait: float = 0.05) -> Iterator[
 
 
 def decode(line: bytes) -> tuple[str, str | None]:
-    """Return the text of a line, and a warning if invalid UTF-8 was replaced by U+FFFD."""
+    """Return the text of a line, and a warning if U+FFFD replaced invalid UTF-8."""
     try:
         return line.decode(), None
     except UnicodeDecodeError as error:
         return line.decode(errors="replace"), f"not valid UTF-8 at byte {error.start + 1}, repaired"
 
 
-@contextmanager
-def open_input(path: Path | None) -> Iterator[BinaryIO]:
-    """Open a file, or standard input for None. Raises DataError if it cannot be read."""
-    if path is None:
-        yield sys.stdin.buffer
-        return
-    try:
-        if stat.S_ISDIR(path.stat().st_mode):
-            raise DataError(f"{path} is a folder, not a text file")
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    with file:
-        yield file
+def argument_text(argument: str) -> str:
+    """Return an argument with U+FFFD for bytes that are not UTF-8."""
+    return os.fsencode(argument).decode(errors="replace")
 
 
 def check_output(path: Path | None, *inputs: Path | None) -> None:
     """Raise UsageError if the output file is also an input of the command or a part of a run.
 
-    For `path`, None means standard output, which is not checked. For an input, None means standard
-    input. Links are followed. Call this before any work.
+    None and `-` mean standard output or input. Links are followed.
     """
     from nmt.runs import run_that_owns
 
-    if path is None:
+    if path is None or str(path) == "-":
         return
     if any(_is_same_file(path, given) for given in inputs):
         raise UsageError(f"{path} is both input and output", "choose another output file")
@@ -146,20 +134,20 @@ def check_output(path: Path | None, *inputs: Path | None) -> None:
 
 def _is_same_file(output: Path, given: Path | None) -> bool:
     try:
-        found = os.fstat(sys.stdin.fileno()) if given is None else given.stat()
+        file = sys.stdin.fileno() if given is None or str(given) == "-" else given
+        found = os.stat(file)  # noqa: PTH116 (a descriptor or a path)
         return stat.S_ISREG(found.st_mode) and os.path.samestat(found, output.stat())
-    except (OSError, ValueError):  # ValueError: standard input is closed.
+    except (OSError, ValueError, AttributeError):  # Standard input may be closed.
         return False
 
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """Open a file for writing, or standard output for None.
+    """Open a file for writing, or standard output for None and `-`.
 
-    The file gets its name once it is complete; after an error nothing has changed. If `path` is a
-    link, its target is written. Raises StorageError if the file cannot be written.
+    The file, or the target of a link, is replaced once it is complete. Raises StorageError.
     """
-    if path is None:
+    if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
     path = Path(os.path.realpath(path))
@@ -182,31 +170,28 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
 
 
 class Warnings:
-    """Warnings about lines on standard error: the first are printed, the others counted."""
+    """Warnings on standard error, of which the first are printed and the others counted."""
 
-    def __init__(self, shown: int = 20) -> None:
-        self.shown = shown
+    SHOWN = 20
+
+    def __init__(self) -> None:
         self.count = 0
 
     def __call__(self, where: str, message: str) -> None:
-        """Print or count a warning about the line at `where`."""
         self.count += 1
-        if self.count <= self.shown:
+        if self.count <= self.SHOWN:
             print(f"warning: {where}: {message}", file=sys.stderr)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.count > self.shown:
-            print(f"warning: {self.count - self.shown:,} more like these", file=sys.stderr)
+        if self.count > self.SHOWN:
+            print(f"warning: {self.count - self.SHOWN:,} more like these", file=sys.stderr)
 
 
 def open_run(name: str | None) -> Run:
-    """Return a run. None means the newest run, whose path is printed to standard error.
-
-    Raises UsageError if there is no such run.
-    """
+    """Return a run; for None the newest one, whose path is printed. Raises UsageError."""
     from nmt.runs import find_run
 
     run = find_run(name)
@@ -216,9 +201,19 @@ def open_run(name: str | None) -> Run:
 
 
 def decoding_config(run: Run, settings: dict[str, Any]) -> DecodingConfig:
-    """Return the decoding section of a run's config with the settings that are not None."""
+    """Return the decoding section of a run with the settings that are not None.
+
+    Raises ConfigError if they are invalid.
+    """
+    from nmt.config.loading import replaced
+
     given = {key: value for key, value in settings.items() if value is not None}
-    return run.config.decoding.model_copy(update=given)
+    try:
+        decoding = replaced(run.config.decoding, **given)
+        return replaced(run.config, decoding=decoding).decoding
+    except ConfigError as error:
+        options = " or ".join(f"--{key.replace('_', '-')}" for key in given)
+        raise ConfigError(error.message, f"change {options}") from error
 
 
 def load_translator(
@@ -227,7 +222,7 @@ def load_translator(
     threads: int | None,
     settings: dict[str, Any],
 ) -> Translator:
-    """Return the translator of a run with the decoding settings that are not None."""
+    """Return the translator of a run; see `decoding_config` for the settings."""
     from nmt.decoding.translator import load_alone
 
     run = open_run(model)
@@ -235,7 +230,7 @@ def load_translator(
 
 
 def parse_head(text: str | None) -> Head | None:
-    """Return the value of --head: a number from 1, `mean`, or None. Raises UsageError."""
+    """Return the value of --head. Raises UsageError."""
     if text is None or text == "mean":
         return text  # type: ignore[return-value]
     if text.isascii() and text.isdigit() and int(text) > 0:
@@ -248,8 +243,8 @@ def groups_of_pairs(
 ) -> Iterator[list[tuple[str, str]]]:
     """Yield groups of pairs from two text files, or from standard input as source TAB target.
 
-    Bytes that are not UTF-8 become U+FFFD, with a warning. Raises DataError if the files have
-    different numbers of lines, or if a line of standard input does not have two columns.
+    Warns of invalid UTF-8, which becomes U+FFFD. Raises DataError for files of different lengths
+    and lines of standard input without two columns.
     """
     numbers = itertools.count(1)
 
@@ -268,12 +263,17 @@ def groups_of_pairs(
                     columns = text(raw, where).split("\t")
                     if len(columns) != 2:
                         raise DataError(
-                            f"{where}: {len(columns)} columns instead of 2",
+                            f"{where}: {counted(len(columns), 'column')} instead of 2",
                             "write source TAB target on each line",
                         )
                     pairs.append((columns[0], columns[1]))
                 yield pairs
         return
+    names = name_of(source), name_of(target)
+    if names[0] == names[1] == name_of(None):
+        raise UsageError(
+            "--source and --target are both standard input", "pipe source TAB target without them"
+        )
     with open_input(source) as sources, open_input(target) as targets:
         both: Iterator[tuple[bytes | None, bytes | None]] = itertools.zip_longest(
             itertools.chain.from_iterable(line_groups(sources)),
@@ -283,12 +283,9 @@ def groups_of_pairs(
             pairs = []
             for (left, right), number in zip(lines, numbers, strict=False):
                 if left is None or right is None:
-                    shorter, longer = (source, target) if left is None else (target, source)
+                    shorter, longer = names if left is None else reversed(names)
                     raise DataError(f"{shorter} ends after line {number - 1}, {longer} is longer")
-                pairs.append(
-                    (
-                        text(left, f"{source}, line {number}"),
-                        text(right, f"{target}, line {number}"),
-                    )
-                )
+                sides = zip((left, right), names, strict=True)
+                first, second = (text(raw, f"{name}, line {number}") for raw, name in sides)
+                pairs.append((first, second))
             yield pairs

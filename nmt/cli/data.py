@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from nmt.cli import common
@@ -13,11 +14,10 @@ from nmt.cli import common
 def check(
     config: common.ConfigFile, overrides: common.Overrides = None, json: common.OneObject = False
 ) -> None:
-    """Read, clean and tokenize the data of a config as `nmt train` does, and report the results.
+    """Prepare the data of a config as `nmt train` does, and report on it; no files are kept.
 
-    The report has, per split, the number of pairs read, kept, dropped by reason and repaired by
-    kind, duplicates, test sentences that also occur in the training set, lengths in tokens, and the
-    share of text that the vocabulary covers. No files are kept.
+    The report counts kept, dropped and repaired pairs, duplicates, test sentences in the training
+    set, targets that the vocabulary changes, lengths in tokens, and the coverage of the vocabulary.
 
     Example: nmt data check --config configs/multi30k-en-de.yaml
     """
@@ -26,9 +26,7 @@ def check(
 
     loaded = load_config(config, overrides or ())
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
+    say = partial(print, file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="nmt-data-") as folder:
         tokenizer = Path(folder) / "tokenizer"
         report = prepare_data(loaded, Path(folder), tokenizer, say, lambda: None).report

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nmt.evaluation.metrics import bleu_title
 from nmt.tables import table_lines
-from nmt.text import shorten
+from nmt.text import counted, shorten
 
 if TYPE_CHECKING:
     from nmt.runs import Run
@@ -89,7 +90,7 @@ def _of(records: Sequence[Record], event: str) -> list[Record]:
 
 
 def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
-    """Return the number of weights in each part of the model, and the error if there is one."""
+    """Return the number of weights by part of the model, and the error if there is one."""
     from nmt.errors import StorageError
     from nmt.storage import tensor_shapes
 
@@ -102,7 +103,7 @@ def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
     parts = dict.fromkeys(("embedding", "encoder", "decoder"), 0)
     for name, shape in shapes.items():
         part = name.split(".")[0]
-        # A tied output projection is the embedding and has no tensor of its own.
+        # A tied output projection is the embedding and has no separate tensor.
         if part.endswith(("embedding", "positions")):
             part = "embedding"
         elif part.startswith(("encoder", "decoder")):
@@ -124,7 +125,7 @@ def _parameter_lines(parameters: dict[str, int]) -> list[str]:
 def _state(run: Run, records: Sequence[Record]) -> str:
     step = max((record["step"] for record in records), default=0)
     if run.finished:
-        return f"finished, {step:,} steps"
+        return f"finished, {counted(step, 'step')}"
     checkpoints = run.checkpoints()
     if not checkpoints:
         return "no checkpoint yet"
@@ -133,13 +134,14 @@ def _state(run: Run, records: Sequence[Record]) -> str:
 
 def _history_lines(train: list[Record], valid: list[Record], metric: str) -> list[str]:
     lines = []
-    losses = [_number(record, "loss") for record in train]
-    if losses:
-        span = f"{losses[0]:.2f} to {losses[-1]:.2f}"
-        lines.append(["  training loss", sparkline(losses), span])
-    for title, key in (("valid loss", "loss"), ("BLEU", "bleu"), ("chrF++", "chrf")):
-        values = [_number(record, key) for record in valid]
-        if values:
+    bleu = bleu_title(valid[-1].get("tokenizer")) if valid else "BLEU"
+    for title, key, records in (
+        ("training loss", "loss", train),
+        ("valid loss", "loss", valid),
+        (bleu, "bleu", valid),
+        ("chrF++", "chrf", valid),
+    ):
+        if values := [_number(record, key) for record in records]:
             span = f"{values[0]:.2f} to {values[-1]:.2f}"
             lines.append([f"  {title}", sparkline(values), span])
     if not lines:
@@ -148,14 +150,15 @@ def _history_lines(train: list[Record], valid: list[Record], metric: str) -> lis
 
 
 def _validation_table(valid: list[Record], metric: str) -> list[str]:
-    """Return evenly spaced validations of the training run, always with the best one."""
     if not valid:
         return []
     sign = 1 if metric == "loss" else -1
-    best = min(range(len(valid)), key=lambda i: _order(sign * _number(valid[i], metric)))
+    scores = [sign * _number(record, metric) for record in valid]
+    best = min(range(len(valid)), key=lambda i: (math.isnan(scores[i]), scores[i]))
     every = max(1, math.ceil(len(valid) / HISTORY_ROWS))
     picked = sorted({*range(len(valid) - 1, -1, -every), best})
-    head = ["  step", "epoch", "loss", "perplexity", "BLEU", "chrF++", ""]
+    bleu = bleu_title(valid[-1].get("tokenizer"))
+    head = ["  step", "epoch", "loss", "perplexity", bleu, "chrF++", ""]
     rows = []
     for index in picked:
         record = valid[index]
@@ -166,7 +169,8 @@ def _validation_table(valid: list[Record], metric: str) -> list[str]:
 
 
 def _test_lines(record: Record) -> list[str]:
-    names = {"bleu": "BLEU", "bleu_lowercase": "BLEU, lower case", "chrf": "chrF++", "ter": "TER"}
+    bleu = bleu_title(record.get("tokenizer"))
+    names = {"bleu": bleu, "bleu_lowercase": f"{bleu}, lower case", "chrf": "chrF++", "ter": "TER"}
     rows = [[f"  {n}", f"{_number(record, k):.2f}"] for k, n in names.items() if k in record]
     signature = [f"  {shorten(str(record['signature']))}"] if "signature" in record else []
     return ["Test", *table_lines(rows), *signature]
@@ -177,12 +181,7 @@ def _number(record: Record, key: str) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _order(value: float) -> float:
-    return math.inf if math.isnan(value) else value
-
-
 def _sizes(run: Run) -> dict[str, int]:
-    """Bytes of each part of the run folder."""
     sizes = {}
     for path in sorted(run.path.iterdir()):
         files = path.rglob("*") if path.is_dir() else [path]
@@ -193,11 +192,10 @@ def _sizes(run: Run) -> dict[str, int]:
 
 
 def _size(count: int) -> str:
-    value, units = float(count), ["B", "kB", "MB", "GB"]
-    while value >= 1000 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
@@ -214,7 +212,7 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no infinity: null stands for it."""
+    """Return a value with null for infinity and NaN, which JSON lacks."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -27,28 +27,39 @@ def score(
     """Print the log-probability (in nats) that the model gives to each translation.
 
     Pairs are read from two files or, by default, from standard input as source TAB target. The mean
-    per token and the perplexity are printed to standard error.
+    per token and the perplexity are printed to standard error. A pair with a longer side than
+    data.max_tokens gets nan (JSON: null) and a warning.
 
     Example: nmt score --source test.en --target test.de
     """
     from nmt.errors import UsageError
+    from nmt.reading import name_of
 
     if (source is None) != (target is None):
         raise UsageError("--source needs --target, and vice versa", "give both, or pipe the pairs")
     translator = common.load_translator(model, device, threads, {})
-    total, tokens = 0.0, 0
+    total, tokens, number = 0.0, 0, 0
     with common.Warnings() as warnings, common.open_output(None) as sink:
+
+        def warn(index: int, message: str) -> None:
+            warnings(f"{name_of(source)}, line {number + index + 1}", message)
+
         for pairs in common.groups_of_pairs(source, target, warnings):
-            for result in translator.score(pairs):
-                mean = result.log_probability / result.tokens
+            for result in translator.score(pairs, warn):
+                value = result.log_probability
                 if json:
-                    record = {"log_probability": result.log_probability, "tokens": result.tokens}
+                    record = {
+                        "log_probability": value if result.tokens else None,
+                        "tokens": result.tokens,
+                    }
                     line = json_module.dumps(record)
                 else:
-                    line = f"{mean if per_token else result.log_probability:.6f}"
+                    line = f"{value / max(1, result.tokens) if per_token else value:.6f}"
                 sink.write(f"{line}\n".encode())
-                total, tokens = total + result.log_probability, tokens + result.tokens
+                if result.tokens:
+                    total, tokens = total + value, tokens + result.tokens
             sink.flush()
+            number += len(pairs)
     if tokens:
         mean = total / tokens
         print(f"{mean:.4f} nats per token, perplexity {math.exp(-mean):.3f}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt.cli import common
+from nmt.reading import name_of, open_input
 
 if TYPE_CHECKING:
     from nmt.tokenizer import Vocabulary
@@ -23,7 +25,7 @@ _Model = Annotated[
 ]
 _Side = Annotated[
     Literal["source", "target"],
-    typer.Option(help="Language of the text, for languages with separate vocabularies."),
+    typer.Option(help="Language of the text: selects vocabulary and normalization."),
 ]
 
 
@@ -31,35 +33,31 @@ def tokenize(
     files: _Input = None,
     model: _Model = None,
     side: _Side = "source",
-    ids: Annotated[bool, typer.Option("--ids", help="Print ids instead of pieces.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Print ids instead of subwords.")] = False,
 ) -> None:
     """Print each line as the subwords that the model reads, separated by spaces.
 
     Example: echo "A dog runs." | nmt tokenize
     """
-    from nmt.text import clean_line
+    from nmt.text import clean_line, clean_source
 
     vocabulary = _vocabulary(model, side)
+    clean = clean_source if side == "source" else clean_line
 
-    with common.Warnings() as warnings:
+    def convert(line: str, where: str) -> str:
+        found = vocabulary.encode(clean(line))
+        return " ".join(map(str, found) if ids else vocabulary.pieces(found))
 
-        def convert(line: bytes, where: str) -> str:
-            text, repaired = common.decode(line)
-            if repaired:
-                warnings(where, repaired)
-            found = vocabulary.encode(clean_line(text))
-            return " ".join(map(str, found) if ids else vocabulary.pieces(found))
-
-        _each_line(files, convert)
+    _each_line(files, convert)
 
 
 def detokenize(
     files: _Input = None,
     model: _Model = None,
     side: _Side = "source",
-    ids: Annotated[bool, typer.Option("--ids", help="Read ids instead of pieces.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Read ids instead of subwords.")] = False,
 ) -> None:
-    """Print the text of lines of subwords, in the format of `nmt tokenize`.
+    """Print the text of each line of subwords, as `nmt tokenize` prints them.
 
     Example: nmt tokenize test.en | nmt detokenize
     """
@@ -68,9 +66,8 @@ def detokenize(
 
     vocabulary = _vocabulary(model, side)
 
-    def convert(line: bytes, where: str) -> str:
-        tokens = common.decode(line)[0].strip("\r").split(" ")
-        tokens = [token for token in tokens if token]
+    def convert(line: str, where: str) -> str:
+        tokens = [token for token in line.strip("\r").split(" ") if token]
         if not ids:
             return clean_line(vocabulary.decode_pieces(tokens))
         size = len(vocabulary)
@@ -82,17 +79,21 @@ def detokenize(
     _each_line(files, convert)
 
 
-def _each_line(files: list[Path] | None, convert: Callable[[bytes, str], str]) -> None:
+def _each_line(files: list[Path] | None, convert: Callable[[str, str], str]) -> None:
     inputs: list[Path | None] = [*files] if files else [None]
-    with common.open_output(None) as output:
+    with common.Warnings() as warnings, common.open_output(None) as output:
         for path in inputs:
-            name = "standard input" if path is None else str(path)
-            number = 0
-            with common.open_input(path) as file:
+            numbers = itertools.count(1)
+            with open_input(path) as file:
                 for group in common.line_groups(file):
-                    for line in group:
-                        number += 1
-                        output.write(f"{convert(line, f'{name}:{number}')}\n".encode())
+                    for line, number in zip(group, numbers, strict=False):
+                        where = f"{name_of(path)}:{number}"
+                        if len(line) > (limit := common.MAX_LINE_BYTES):
+                            warnings(where, f"longer than {limit:,} bytes, the rest is dropped")
+                        text, repaired = common.decode(line[:limit])
+                        if repaired:
+                            warnings(where, repaired)
+                        output.write(f"{convert(text, where)}\n".encode())
                     output.flush()
 
 

@@ -33,11 +33,11 @@ def train(
 ) -> None:
     """Train a model: data, vocabulary, training, validation, averaging and test.
 
-    Ctrl-C stops the training run and saves its state. Run the same command again to resume. The
-    final weights are identical to the weights of an uninterrupted run.
+    Ctrl-C saves the state and stops. The same command resumes, and the final weights are identical
+    to an uninterrupted run.
 
-    To continue with other values, give the changed config or edit RUN/config.yaml. For example,
-    max_steps, patience, valid_every, threads, the decoding section and data.test may change.
+    To continue with other values, change the config or RUN/config.yaml. For example, max_steps,
+    patience, valid_every, threads, the decoding section and data.test may change.
 
     Example: nmt train --config configs/demo.yaml --set training.max_steps=500
     """
@@ -50,7 +50,7 @@ def train(
 
     if run_dir is None:
         run = Run(config.parent)
-        of_run = run.exists and config.samefile(run.config_file)
+        of_run = run.exists and config.exists() and config.samefile(run.config_file)
         run_dir = run.path if of_run else runs_folder() / config.stem
 
     from nmt.training.pipeline import run_training

@@ -7,18 +7,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
 from nmt.cli import common
+from nmt.reading import name_of, open_input, read_blocks
 
 if TYPE_CHECKING:
+    from nmt.data.statistics import Statistics
     from nmt.decoding.translator import Translation, Translator, Warn
     from nmt.decoding.workers import TranslatorPool
 
 Translate = Callable[[list[str], "Warn", int], "list[list[Translation]]"]
 """Function that translates sentences, of which the first has the given number."""
+
+_NAMED = 20  # unknown words in a note
 
 
 def translate(
@@ -36,15 +40,20 @@ def translate(
     length_penalty: common.LengthPenalty = None,
     nbest: Annotated[int, typer.Option(min=1, help="Translations per sentence.")] = 1,
     max_length: Annotated[
-        int | None,
-        typer.Option(min=1, max=100_000, help="Maximum length of a translation in tokens."),
+        int | None, typer.Option(min=1, max=100_000, help="Maximum tokens per translation.")
     ] = None,
     min_length: Annotated[
-        int | None,
-        typer.Option(min=0, max=100_000, help="Minimum length of a translation in tokens."),
+        int | None, typer.Option(min=0, max=100_000, help="Minimum tokens per translation.")
     ] = None,
     no_repeat_ngram: Annotated[
         int | None, typer.Option(min=0, help="Allow each n-gram of this size once per translation.")
+    ] = None,
+    split_sentences: Annotated[
+        Literal["auto", "always", "never"] | None,
+        typer.Option(
+            help="Translate the sentences of a line one by one. auto: if the line is longer than "
+            "95 % of the training sources."
+        ),
     ] = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="Print the score and a tab before each translation.")
@@ -56,35 +65,32 @@ def translate(
     temperature: Annotated[
         float,
         typer.Option(
-            min=0.001,
-            max=1000.0,
-            help="Sampling temperature: above 1 for more varied output, below 1 for more likely "
-            "output. Requires --sample.",
+            min=0.001, max=1000.0, help="Sampling temperature. Above 1 for more varied output."
         ),
     ] = 1.0,
     top_k: Annotated[
-        int, typer.Option(min=0, help="Draw from the top k tokens; 0: all. Requires --sample.")
+        int, typer.Option(min=0, help="Sample from the k likeliest tokens; 0: all.")
     ] = 0,
     top_p: Annotated[
         float,
         typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Draw from the likeliest tokens with total probability p. Requires --sample.",
+            min=0.0, max=1.0, help="Sample from the likeliest tokens with total probability p."
         ),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed for --sample.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 1,
     batch_tokens: common.BatchTokens = None,
     device: common.Device = "auto",
     threads: common.Threads = None,
     workers: Annotated[
-        int,
-        typer.Option(min=1, help="Processes that share sentences and threads. Faster for files."),
+        int, typer.Option(min=1, help="Processes that share the sentences. Faster for files.")
     ] = 1,
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "bf16", "int8"] | None,
         typer.Option(help="Number format of matrix products."),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name words that the training data lacks.")
+    ] = False,
 ) -> None:
     """Translate sentences, one line per input line, in order; empty lines stay empty.
 
@@ -93,7 +99,9 @@ def translate(
 
     Example: nmt translate "A man is riding a bicycle."
     """
+    from nmt.data.statistics import load_statistics
     from nmt.errors import UsageError
+    from nmt.text import shorten
 
     if text and input:
         raise UsageError("TEXT and --input were both given", "use only one of them")
@@ -106,6 +114,7 @@ def translate(
         "max_length": max_length,
         "min_length": min_length,
         "no_repeat_ngram": no_repeat_ngram,
+        "split_sentences": split_sentences,
         "batch_tokens": batch_tokens,
         "precision": precision,
     }
@@ -120,7 +129,8 @@ def translate(
     if prompting and output is None:
         from nmt.decoding.translator import load_alone
 
-        _prompt(load_alone(found, device, threads, decoding))
+        statistics = load_statistics(found.statistics_folder)
+        _prompt(load_alone(found, device, threads, decoding), statistics)
         return
     if workers > 1 and device == "cuda":
         raise UsageError("--workers runs on the CPU only", "remove --device cuda or --workers")
@@ -150,19 +160,24 @@ def translate(
                 warn=warn,
             )
 
+        statistics = load_statistics(found.statistics_folder) if json or verbose else None
+        if verbose and statistics is None:
+            _note(f"{found.path} does not contain the words of its training data")
         style = "json" if json else "nbest" if nbest > 1 else "scores" if scores else "text"
         warnings = stack.enter_context(common.Warnings())
         sink = stack.enter_context(common.open_output(output))
         if text:
             groups: Iterator[list[bytes]] = iter([[os.fsencode(sentence) for sentence in text]])
             where = "sentence"
+            for name in filter(os.path.isfile, text):
+                _note(f"{shorten(name)} is a file; to translate its lines, add --input")
         else:
-            file = stack.enter_context(common.open_input(input))
+            file = stack.enter_context(open_input(input))
             groups = common.line_groups(file, workers)
             if input is not None:
                 groups = _with_progress(groups, input)
-            where = f"{input or 'standard input'}, line"
-        _translate_groups(groups, where, run, style, sink.write, sink.flush, warnings)
+            where = f"{name_of(input)}, line"
+        _translate_groups(groups, where, run, style, statistics, verbose, sink, warnings)
 
 
 def _translate_groups(
@@ -170,8 +185,9 @@ def _translate_groups(
     where: str,
     run: Translate,
     style: str,
-    write: Callable[[bytes], object],
-    flush: Callable[[], object],
+    statistics: Statistics | None,
+    verbose: bool,
+    sink: BinaryIO,
     warnings: common.Warnings,
 ) -> None:
     first = 0
@@ -190,20 +206,42 @@ def _translate_groups(
         for index, (sentence, found) in enumerate(zip(sentences, results, strict=True)):
             if found[0].at_limit:
                 warn(index, "the translation reached the length limit and may be incomplete")
-            write(_formatted(first + index + 1, sentence, found, style).encode())
-        flush()
+            unknown = statistics.unknown_words(sentence) if statistics else None
+            if verbose and statistics and unknown:
+                _note(f"{where} {first + index + 1}: {_listed(unknown, statistics)}")
+            sink.write(_formatted(first + index + 1, sentence, found, style, unknown).encode())
+        sink.flush()
         first += len(group)
 
 
-def _formatted(number: int, sentence: str, found: list[Translation], style: str) -> str:
-    """Return the output lines of one sentence."""
+def _note(message: str) -> None:
+    print(f"note: {message}", file=sys.stderr)
+
+
+def _listed(unknown: list[str], statistics: Statistics) -> str:
+    from nmt.text import escape
+
+    few = f", or contains fewer than {statistics.rarest} times" if statistics.rarest > 1 else ""
+    more = f", and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    names = escape(", ".join(unknown[:_NAMED]))
+    return f"words that the training data does not contain{few}: {names}{more}"
+
+
+def _formatted(
+    number: int,
+    sentence: str,
+    found: list[Translation],
+    style: str,
+    unknown: list[str] | None,
+) -> str:
     if style == "json":
         from nmt.text import to_json
 
         translations = [
             {"text": t.text, "score": t.score, "log_probability": t.log_probability} for t in found
         ]
-        return to_json({"source": sentence, "translations": translations}) + "\n"
+        record = {"source": sentence, "translations": translations}
+        return to_json(record if unknown is None else {**record, "unknown_words": unknown}) + "\n"
     if style == "nbest":
         return "".join(f"{number}\t{t.score:.4f}\t{t.text}\n" for t in found)
     if style == "scores":
@@ -218,8 +256,8 @@ def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[b
         return
     from tqdm import tqdm
 
-    with path.open("rb") as file:
-        total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    with open_input(path) as file:
+        total = sum(block.count(b"\n") for block in read_blocks(file, str(path)))
     with tqdm(total=total, unit=" lines", dynamic_ncols=True) as bar:
         for group in groups:
             yield group
@@ -234,8 +272,10 @@ Type a sentence to translate it.
   /bye       exit (or Ctrl-D)"""
 
 
-def _prompt(translator: Translator) -> None:
-    """Translate lines from the terminal until /bye or the end of input."""
+def _prompt(translator: Translator, statistics: Statistics | None) -> None:
+    from nmt.config.loading import replaced
+    from nmt.errors import ConfigError
+
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  (adds line editing and history to input())
     nbest = 1
@@ -256,17 +296,21 @@ def _prompt(translator: Translator) -> None:
             return
         if command in ("/beam", "/nbest") and argument.strip().isdecimal() and int(argument) > 0:
             number = int(argument)
-            if command == "/nbest":
-                nbest = number
-            if command == "/beam" or nbest > beam:
-                beam = number
-            nbest = min(nbest, beam)
-            translator.decoding = translator.decoding.model_copy(update={"beam_size": beam})
+            wanted = number if command == "/nbest" else nbest
+            beam = number if command == "/beam" else max(beam, wanted)
+            try:
+                translator.decoding = replaced(translator.decoding, beam_size=beam)
+            except ConfigError as error:
+                print(f"error: {error.message}", file=sys.stderr)
+                continue
+            nbest = min(wanted, beam)
             print(f"beam {beam}, nbest {nbest}", file=sys.stderr)
         elif command.startswith("/"):
             print(_HELP.format(beam=beam, nbest=nbest), file=sys.stderr)
         elif command:
-            sentence = os.fsencode(line).decode(errors="replace")
+            sentence = common.argument_text(line)
+            if statistics and (unknown := statistics.unknown_words(sentence)):
+                _note(_listed(unknown, statistics))
             [found] = translator.translate_nbest([sentence], nbest, warn)
             for translation in found:
                 score = f"{translation.score:8.4f}  " if nbest > 1 else ""

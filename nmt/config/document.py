@@ -1,7 +1,7 @@
 """A parser for YAML 1.2 that records the line and column of each key and value.
 
-Plain scalars follow the core schema of YAML 1.2: `no` is text, `1e-4` is a number, `012` is twelve
-and `12:30` is text. Anchors, tags and second documents are errors, because no config needs them.
+Plain scalars follow the core schema (`no` and `12:30` are text, `1e-4` is a number, `012` is
+twelve). Anchors, tags and second documents are errors.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from nmt.errors import ConfigError
 from nmt.text import shorten
 
 KeyPath = tuple[str | int, ...]
-"""Names of sections and keys, and indices of list elements from 0, from the outside in."""
+"""Names of sections and keys, and indices of list elements from 0."""
 
 _MAX_DEPTH = 50
 
 
 @dataclass
 class Document:
-    """A parsed value, and the positions of its parts in the file (`de-en.yaml:14:3`)."""
+    """A parsed value, and the positions (`de-en.yaml:14:3`) of its parts."""
 
     name: str
-    """Name of the file, or the override (`--set KEY=VALUE`), for messages."""
+    """The file or the override, for messages."""
     value: Any = None
     positions: dict[KeyPath, tuple[str, str]] = field(default_factory=dict)
-    """Positions of the key and the value at each path; both are equal for list elements."""
+    """Positions of the key and the value at each path; equal for list elements."""
 
     def position(self, path: KeyPath) -> str:
-        """Return the position of a key, or of the innermost enclosing part that has a position."""
+        """Return the position of a key or the innermost part around it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.positions:
                 return self.positions[path[:length]][0]
         return self.name
 
     def get(self, path: KeyPath) -> Any:
-        """Return the value at a path, or None if there is no such value."""
+        """Return the value at a path, or None."""
         value = self.value
         for part in path:
             if isinstance(value, dict):
@@ -55,10 +55,9 @@ class Document:
         return value
 
     def put(self, path: KeyPath, value: Any, position: str) -> None:
-        """Replace the value at a path, and create missing sections.
+        """Set the value at a path, and create missing sections.
 
-        `position` names the override that contains the value. Raises ConfigError if the path leads
-        into a value that is not a section, or beyond the end of a list.
+        Raises ConfigError if the path leads into a plain value or beyond a list.
         """
         parent = self.value
         for length, part in enumerate(path):
@@ -83,21 +82,18 @@ class Document:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return a path as `data.train.0.source`, for a message."""
+    """Return a path as `data.train.0.source`."""
     return shorten(".".join(str(part) for part in path))
 
 
 def missing_space(text: str) -> str | None:
-    """Return a hint if a text starts with KEY:VALUE, which is plain text in YAML."""
+    """Return a hint for KEY:VALUE, which YAML reads as text."""
     match = re.match(r"\s*(?:- +)?([a-z_]+):([^\s:/\\]\S*)", text)
     return f"write a space after the colon: {shorten(f'{match[1]}: {match[2]}')}" if match else None
 
 
 def parse(text: str, name: str, *, is_file: bool = True) -> Document:
-    """Return the values in a YAML text, with positions in messages if it is a file.
-
-    Raises ConfigError if the text is not YAML or uses a part of YAML that configs do not allow.
-    """
+    """Return the values in a YAML text, with positions if it is a file, or raise ConfigError."""
 
     def locate(mark: Any) -> str:
         return f"{name}:{mark.line + 1}:{mark.column + 1}" if is_file else name
@@ -143,7 +139,6 @@ def _build(
     locate: Callable[[Any], str],
     key_position: str | None = None,
 ) -> Any:
-    """Return the value that starts with this event, and store its position in the document."""
     position = locate(event.start_mark)
     document.positions[path] = key_position or position, position
     problem = None

@@ -1,4 +1,4 @@
-"""Error messages for invalid configs, with position, key, value and allowed values."""
+"""Error messages for invalid configs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _SOURCE_FORMS = (
     "{source: FILE, target: FILE}, {file: FILE}, "
     "{hub: NAME, source_column: NAME, target_column: NAME} or {builtin: phrasebook}"
 )
+_REPLACED = {
+    "tokenizer.normalization": "use tokenizer.source_normalization and "
+    "tokenizer.target_normalization (`identity` is now `none`)"
+}
 _MAX_ERRORS = 10
 
 
 def source_path(path: KeyPath) -> KeyPath | None:
-    """Return the path of a source for the path of one of its keys, otherwise None.
-
-    This is `data.train` for `data.train.source`, and `data.train.0` for `data.train.0.source`.
-    """
+    """Return `data.train.0` for `data.train.0.source`, and None for other keys."""
     if len(path) < 3 or path[0] != "data" or path[1] not in SPLITS:
         return None
     length = 3 if isinstance(path[2], int) else 2
@@ -36,8 +37,8 @@ def source_path(path: KeyPath) -> KeyPath | None:
 
 
 def explain(document: Document, error: ValidationError) -> ConfigError:
-    """Return an error with one line per problem, in the order of the file, and a hint."""
-    # A misspelled key is also a missing key; the second message would be redundant.
+    """Return an error with one line per problem, in the order of the file."""
+    # A misspelled required key is also reported as missing.
     problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] == "missing")
     messages: dict[KeyPath, tuple[str, str | None]] = {}
     misspelled: set[KeyPath] = set()
@@ -58,8 +59,8 @@ def explain(document: Document, error: ValidationError) -> ConfigError:
 def _document_path(document: Document, location: Sequence[str | int]) -> KeyPath:
     """Return the path in the document for the location of a pydantic error.
 
-    The location also contains the kind of a source (`data.train.0.hub.split`) and the member of a
-    union. It contains an index even if the document has a single source without a list.
+    The location also names the kind of a source (`data.train.0.hub.split`) or a member of a union,
+    and has an index for a single source without a list.
     """
     parts = list(location)
     if len(parts) > 2 and parts[0] == "data" and parts[1] in SPLITS:
@@ -74,7 +75,6 @@ def _document_path(document: Document, location: Sequence[str | int]) -> KeyPath
 
 
 def _message(document: Document, problem: Any, path: KeyPath) -> tuple[str, str | None]:
-    """Return the message and the hint for one pydantic error."""
     position, name = document.position(path), dotted(path)
     source = source_path(path)
     if source and not any(_closest(key, SOURCE_KEYS) for key in document.get(source)):
@@ -85,6 +85,8 @@ def _message(document: Document, problem: Any, path: KeyPath) -> tuple[str, str 
     if problem["type"] == "extra_forbidden":
         key = str(path[-1])
         message = f'unknown key "{shorten(key)}" in {position} ({name})'
+        if name in _REPLACED:
+            return message, _REPLACED[name]
         if near := _key_of_another_section(key) or _closest(key, _keys(problem, path)):
             return f'{message}; did you mean "{near}"?', missing_space(key)
         where = dotted(path[:-1]) or "a config"
@@ -101,7 +103,6 @@ def _message(document: Document, problem: Any, path: KeyPath) -> tuple[str, str 
 
 
 def _rewriting(problem: Any) -> str | None:
-    """Return a hint for a value that is correct except for its notation."""
     value, kind = problem["input"], problem["type"]
     number = plain_scalar(value.replace("_", "")) if isinstance(value, str) else value
     if not isinstance(number, int | float):
@@ -118,12 +119,10 @@ def _rewriting(problem: Any) -> str | None:
 
 
 def _keys(problem: Any, path: KeyPath) -> Sequence[str]:
-    """Return the valid keys of the section that contains an unknown key."""
     return SOURCE_KEYS if source_path(path) else list(_section(problem["loc"][:-1]).model_fields)
 
 
 def _section(location: Sequence[str | int]) -> type[Section]:
-    """Return the pydantic model at the location of an error."""
     if len(location) > 3 and location[0] == "data":
         return SOURCE_KINDS[str(location[3])]
     if not location:
@@ -134,7 +133,6 @@ def _section(location: Sequence[str | int]) -> type[Section]:
 
 
 def _closest(word: str, keys: Sequence[str]) -> str | None:
-    """Return the key that is most similar to a misspelled key or to KEY:VALUE, or None."""
     word = word.partition(":")[0][:100]
     return next(iter(difflib.get_close_matches(word, keys, n=1, cutoff=0.6)), None)
 
@@ -146,14 +144,12 @@ def _key_of_another_section(key: str) -> str | None:
 
 
 def _written(value: Any) -> str:
-    """Return a wrong value as the user wrote it."""
     if isinstance(value, dict | list):
         return "(a section)" if isinstance(value, dict) else "(a list)"
     return f'"{shorten(value)}"' if isinstance(value, str) else shorten(dump_scalar(value))
 
 
 def _allowed(location: Sequence[str | int]) -> str:
-    """Return the allowed values at the location of a pydantic error, in words."""
     if len(location) in (2, 3) and location[0] == "data" and location[1] in SPLITS:
         return f"a source of pairs, {_SOURCE_FORMS}, or a list of these"
     length = 4 if len(location) > 4 else 1
@@ -174,7 +170,6 @@ def allowed_values(section: type[Section], key: str) -> str:
 
 
 def _describe(schema: dict[str, Any]) -> str:
-    """Return the values that a JSON schema of one key allows, in words."""
     if "anyOf" in schema:
         return " or ".join(_describe(option) for option in schema["anyOf"])
     if "enum" in schema:

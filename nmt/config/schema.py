@@ -1,16 +1,23 @@
-"""The config schema: every key, its type, its default and its meaning.
-
-The schema is the documentation: `configs/reference.yaml` is generated from the fields below.
-"""
+"""The config schema, from which `configs/reference.yaml` is generated."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
-# Every number has bounds, within which each part of nmt and its libraries can compute. Whether a
-# model fits the memory depends on several keys and the machine: see nmt/training/memory.py.
+from nmt.languages import BleuTokenizer, is_tag
+
+# Within the bounds, each part of nmt and its libraries can compute. Whether a model fits the memory
+# depends on several keys and the machine: see nmt/training/memory.py.
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -20,9 +27,20 @@ Length = Annotated[int, Field(ge=1, le=100_000)]
 PositiveFloat = Annotated[float, Field(gt=0.0, le=1_000_000.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0, le=1_000_000.0)]
 
+Normalization = Literal["none", "nfc", "nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf"]
+
+
+def _language(tag: str) -> str:
+    if not is_tag(tag):
+        raise ValueError(f"{tag!r} is not a BCP 47 language tag such as en, zh or pt-BR")
+    return tag
+
+
+Language = Annotated[str, AfterValidator(_language)]
+
 
 class Section(BaseModel):
-    """A part of the config. Unknown keys and wrong types are errors, and values never change."""
+    """A part of the config. Unknown keys and wrong types are errors."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
@@ -30,7 +48,7 @@ class Section(BaseModel):
 
 
 class TextFiles(Section):
-    """Two plain or .gz text files, one sentence per line; line N translates line N."""
+    """Two text files, also as .gz, .xz or .zst; line N of one translates line N of the other."""
 
     source: str
     """Path of the source side."""
@@ -39,39 +57,39 @@ class TextFiles(Section):
 
 
 class PairFile(Section):
-    """One file of pairs: .tsv, .csv, .jsonl or .parquet (.tsv, .csv and .jsonl also as .gz)."""
+    """One file of pairs: .tsv, .csv, .jsonl or .json (all also as .gz, .xz, .zst), or .parquet."""
 
     file: str
     """Path of the file."""
     source_column: str | PositiveInt = 1
-    """Column of the source: a name (TSV and CSV: from the header line), or a number from 1 for
-    a TSV or CSV without header. Dots reach into nested fields (`translation.en`)."""
+    """Column of the source: a name, or its number from 1 in a TSV or CSV without header line. Dots
+    reach into nested fields (`translation.en`)."""
     target_column: str | PositiveInt = 2
-    """Column of the target, given in the same way as source_column."""
+    """Column of the target, like source_column."""
 
 
 class HubDataset(Section):
-    """A dataset of the Hugging Face hub, read with the `datasets` library."""
+    """A dataset of the Hugging Face hub."""
 
     hub: str
     """Name of the dataset, or a local folder in the hub's layout."""
     config: str | None = None
     """Name of the configuration (subset), if the dataset has several."""
-    split: str = "train"
-    """Name of the split."""
+    split: str | None = None
+    """Name of the split. Default: `train`, `validation` or `test`, as the key of this source."""
     source_column: str
     """Column of the source; dots reach into nested fields (`translation.en`)."""
     target_column: str
-    """Column of the target, given in the same way as source_column."""
+    """Column of the target, like source_column."""
 
 
 class BuiltinCorpus(Section):
-    """A corpus that nmt generates itself, without a network or a license."""
+    """A corpus that nmt generates itself."""
 
     builtin: Literal["phrasebook"]
     """Name of the corpus: `phrasebook` (English-German)."""
     split: Literal["train", "valid", "test"] | None = None
-    """Split to generate. Default: the section that contains this source (train, valid or test)."""
+    """Split to generate. Default: the key of this source."""
 
 
 SPLITS = ("train", "valid", "test")
@@ -81,11 +99,11 @@ SOURCE_KINDS: dict[str, type[Section]] = {
     "hub": HubDataset,
     "builtin": BuiltinCorpus,
 }
-"""The kinds of a source of pairs. All but text files are named by the key that selects them."""
+"""The kinds of a source, by the key that selects each (none for text files)."""
 
 
 def kind_of_source(value: Any) -> str | None:
-    """Return the key in SOURCE_KINDS for a source (a dict or a section), or None if it is none."""
+    """Return the key in SOURCE_KINDS for a dict or section, or None."""
     if not isinstance(value, dict | Section):
         return None
     keys = value if isinstance(value, dict) else type(value).model_fields
@@ -99,32 +117,39 @@ DataSource = Annotated[
     | Annotated[BuiltinCorpus, Tag("builtin")],
     Discriminator(kind_of_source),
 ]
-"""A source of pairs. The keys that it has select its kind."""
 
 DataSources = Annotated[list[DataSource], Field(min_length=1)]
 
 
 class DataConfig(Section):
-    """Parallel text, and which pairs are dropped from it."""
+    """Parallel text, and which pairs to drop."""
 
     train: DataSources
-    """Training set: one source or a list of sources."""
+    """Training set: a source or a list of sources."""
     valid: DataSources
-    """Validation set. It is used to select the best checkpoint."""
+    """Validation set, which selects the best checkpoint."""
     test: DataSources | None = None
-    """Test set. It is scored once after training."""
+    """Test set, scored once after training."""
+    source_language: Language | None = None
+    """Language of the sources as a BCP 47 tag, such as en, zh or pt-BR."""
+    target_language: Language | None = None
+    """Language of the targets as a BCP 47 tag."""
     max_tokens: Length = 256
-    """Training pairs with more subword tokens than this on either side are dropped."""
+    """Drop training pairs with more subword tokens on either side."""
     max_length_ratio: PositiveFloat = 9.0
-    """Training pairs whose sides differ in subword length by more than this factor are dropped."""
+    """Drop training pairs whose subword lengths differ by more than this factor."""
     drop_duplicates: bool = False
-    """Drop training pairs that are exact repetitions of an earlier pair."""
+    """Drop training pairs that repeat an earlier pair."""
     drop_copies: bool = False
     """Drop training pairs whose target equals the source."""
     drop_leaked: bool = False
-    """Drop training pairs whose source sentence also occurs in the validation or test set."""
+    """Drop training pairs whose source is also in the validation or test set."""
+    case_copies: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the training pairs that are added again in capitals and in title case."""
     bad_utf8: Literal["error", "skip"] = "error"
-    """A line that is not valid UTF-8 is an error, or its pair is dropped (`skip`)."""
+    """Whether invalid UTF-8 is an error, or drops the pair."""
+    bad_rows: Literal["error", "skip"] = "error"
+    """Whether a malformed row of a .tsv, .csv or .jsonl file is an error or dropped."""
 
     @model_validator(mode="before")
     @classmethod
@@ -136,25 +161,38 @@ class DataConfig(Section):
 
 
 class TokenizerConfig(Section):
-    """The SentencePiece subword model, trained on the training pairs."""
+    """The SentencePiece model, trained on the training pairs."""
 
     type: Literal["bpe", "unigram"] = "unigram"
     """Algorithm: byte-pair encoding or a unigram language model."""
     vocab_size: Annotated[int, Field(ge=16, le=256_000)] = 8000
-    """Number of pieces, including the four control ids (per side if not shared)."""
+    """Number of pieces, including four control ids (per side if not shared). The default is reduced
+    if the text is too small."""
     shared: bool = True
-    """Use one vocabulary for both languages; false: one vocabulary per language."""
+    """Use one vocabulary for both languages, or one per language."""
     character_coverage: Annotated[float, Field(ge=0.98, le=1.0)] = 1.0
     """Share of all characters that get a piece; 0.9995 for scripts with many characters."""
     byte_fallback: bool = True
-    """Encode unknown characters as bytes instead of an unknown token."""
-    normalization: Literal["nmt_nfkc", "nmt_nfkc_cf", "nfkc", "nfkc_cf", "identity"] = "nmt_nfkc"
-    """SentencePiece's text normalization (`_cf` also folds case)."""
+    """Encode unknown characters as bytes."""
+    source_normalization: Normalization = "nfkc"
+    """Unicode normalization of the source: nfc keeps all visible differences, nfkc makes variants
+    equal (m² and m2), `_cf` also folds case; `nmt_` (SentencePiece) also makes ZWNJ a space."""
+    target_normalization: Normalization = "nfc"
+    """Unicode normalization of the target. The model cannot write what it removes."""
     max_training_lines: PositiveInt = 2_000_000
-    """The model is trained on at most this many lines, drawn evenly over the corpus."""
+    """Train on at most this many lines, spread evenly over the corpus."""
     sampling: Probability = 0.0
     """Subword regularization in training: BPE-dropout probability (Provilkov et al., 2020), or
-    for unigram the smoothing alpha of sampled segmentations (Kudo, 2018); 0 is off."""
+    smoothing alpha of unigram segmentations (Kudo, 2018); 0 is off."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.byte_fallback and self.vocab_size <= 260:
+            raise ValueError(
+                "byte_fallback needs a vocab_size above 260 (256 bytes and the control ids), "
+                f"but vocab_size is {self.vocab_size}"
+            )
+        return self
 
 
 class ModelConfig(Section):
@@ -163,7 +201,7 @@ class ModelConfig(Section):
     architecture: Literal["transformer", "rnn"] = "transformer"
     """`transformer` (Vaswani et al., 2017), or `rnn`, the encoder-decoder before it."""
     d_model: Width = 256
-    """Width of every representation; for `rnn` the width of embeddings and states."""
+    """Width of embeddings and hidden states."""
     heads: Width = 4
     """Attention heads; must divide d_model."""
     encoder_layers: Layers = 3
@@ -173,33 +211,33 @@ class ModelConfig(Section):
     feedforward: Width = 1024
     """Inner width of the feed-forward layers."""
     dropout: Probability = 0.1
-    """Dropout on embeddings and on the output of every sublayer."""
+    """Dropout on embeddings and sublayer outputs."""
     attention_dropout: Probability = 0.0
     """Dropout on the attention weights."""
     activation_dropout: Probability = 0.0
-    """Dropout after the activation inside the feed-forward layers."""
+    """Dropout inside the feed-forward layers."""
     word_dropout: Probability = 0.0
-    """Probability that a token of the input (source, or target so far) is hidden in training."""
+    """Probability that an input token of either side is hidden in training."""
     activation: Literal["relu", "gelu", "swish"] = "relu"
     """Activation of the feed-forward layers."""
     norm: Literal["post", "pre"] = "post"
     """Layer normalization after the residual sum (as in the paper) or before the sublayer."""
     positions: Literal["sinusoidal", "learned", "rotary", "relative", "none"] = "sinusoidal"
     """Positional encoding: `sinusoidal` or `learned` vectors added to the embeddings, `rotary`
-    (Su et al., 2021), `relative` (a learned bias per distance; Raffel et al., 2020), or `none`."""
+    (Su et al., 2021), or `relative` (a learned bias per distance; Raffel et al., 2020)."""
     attention_window: PositiveInt | None = None
-    """Self-attention reaches at most this many positions to each side; null: everywhere."""
+    """Reach of self-attention in positions to each side; null: everywhere."""
     max_positions: Width = 1024
     """Longest sequence that `learned` positions hold."""
     attention_kernel: Literal["auto", "fused", "formula"] = "auto"
-    """`formula` computes softmax(QK^T/sqrt(d_k))V step by step as written, `fused` calls torch's
-    kernel, which gives the same result; auto takes the faster of the two."""
+    """`formula` computes softmax(QK^T/sqrt(d_k))V as written, `fused` calls torch's kernel; auto
+    takes the faster one."""
     attention: Literal["none", "additive"] = "none"
-    """For `rnn` only: one fixed context vector (Cho et al., 2014), or additive attention
-    (Bahdanau et al., 2015)."""
+    """For `rnn`: a fixed context vector (Cho et al., 2014), or additive attention (Bahdanau et al.,
+    2015)."""
     tie_embeddings: bool = True
-    """Share the target embedding with the output projection, and with the source embedding
-    when the vocabulary is shared."""
+    """Share the target embedding with the output projection and, with a shared vocabulary, the
+    source embedding."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -221,27 +259,29 @@ class TrainingConfig(Section):
     """The training loop."""
 
     batch_tokens: PositiveInt = 4096
-    """Maximum number of tokens per batch, including padding: sentences times longest side (source
-    or target)."""
+    """Maximum tokens per batch, including padding: sentences times longest side."""
+    packing: Literal["auto", "on", "off"] = "auto"
+    """Put several sentence pairs into each row, so that batches have one shape and little padding;
+    auto: for a Transformer on a GPU. A run keeps its choice."""
     accumulate: PositiveInt = 1
-    """Batches summed into one update."""
+    """Batches per step."""
     max_steps: PositiveInt | None = None
-    """Stop after this many updates."""
+    """Stop after this many steps."""
     max_epochs: PositiveInt | None = None
     """Stop after this many passes over the data."""
     optimizer: Literal["adam", "adamw", "muon"] = "adam"
-    """Adam (Kingma and Ba, 2015); with decoupled weight decay (Loshchilov and Hutter, 2019); or
-    Muon (Jordan et al., 2024), which needs far fewer updates, each at a somewhat higher cost."""
+    """Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019), or Muon (Jordan et al.,
+    2024), which needs far fewer, somewhat slower steps."""
     beta1: Probability = 0.9
     """Decay of Adam's first moment."""
     beta2: Probability = 0.98
     """Decay of Adam's second moment."""
     learning_rate: PositiveFloat = 0.001
-    """Peak learning rate, reached at the end of the warm-up."""
+    """Peak, reached after the warm-up."""
     schedule: Literal["inverse_sqrt", "cosine", "constant"] = "inverse_sqrt"
-    """After the warm-up: falling with 1/sqrt(step), with a cosine to zero at max_steps, or flat."""
+    """After the warm-up: falls with 1/sqrt(step), with a cosine to zero at max_steps, or not."""
     warmup_steps: NonNegativeInt = 1000
-    """Updates over which the learning rate rises linearly."""
+    """Steps over which the learning rate rises linearly."""
     weight_decay: NonNegativeFloat = 0.0
     """Weight decay (matrices only)."""
     label_smoothing: Probability = 0.1
@@ -249,46 +289,44 @@ class TrainingConfig(Section):
     clip_norm: NonNegativeFloat = 1.0
     """Largest norm of the gradient; 0 is off."""
     rdrop: NonNegativeFloat = 0.0
-    """Weight alpha of R-Drop (Wu et al., 2021, equation 4); 0 is off. Each batch runs twice with
-    different dropout. The loss is the sum of the cross-entropies of both passes plus alpha times
-    the mean of the two Kullback-Leibler divergences; nmt divides this loss by 2, so that it stays
-    comparable to a loss without R-Drop. In earlier versions of nmt, 1.0 meant the same as 2.0 now.
-    A step costs twice as much. Use it without word_dropout, which would hide different words in
-    the two passes."""
+    """Weight alpha of R-Drop (Wu et al., 2021, equation 4; the loss here is half the paper's); 0 is
+    off. Each batch runs twice with different dropout, which doubles the cost. Do not combine it
+    with word_dropout, which would hide different words. In earlier versions of nmt, 1.0 meant what
+    2.0 means now."""
     rdrop_after: NonNegativeInt = 0
-    """R-Drop starts after this many updates, because the first updates learn faster without it."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Number format of matrix products; auto: bf16 where a short probe finds it faster."""
+    """R-Drop starts after this many steps, which are faster without it."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number format of matrix products; weights stay fp32. auto: on a GPU bf16, or fp16 where bf16
+    is not native (T4, V100); on a CPU bf16 if a probe finds it faster. With fp16, the loss is
+    scaled; a step that overflows is skipped and lowers the scale."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto: a GPU if there is one."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Number of CPU threads, of which at most one per core is used; null uses all cores. Results
-    with a different number of threads differ by rounding."""
+    """CPU threads, at most one per core; null: all cores. They affect rounding."""
     compile: bool = False
-    """Compile the model with torch.compile."""
+    """Use torch.compile, which needs a C++ compiler and minutes in the first run. If it fails,
+    training continues without it."""
     valid_every: PositiveInt = 500
-    """Number of updates between two validations. Each validation saves a checkpoint."""
+    """Steps between validations, which also save checkpoints."""
     valid_metric: Literal["bleu", "chrf", "loss"] = "bleu"
-    """Validation score that selects the best checkpoint (`chrf` is chrF++)."""
+    """Score that selects the best checkpoint (`chrf` is chrF++)."""
     log_every: PositiveInt = 50
-    """Number of updates between two records of loss and speed in metrics.jsonl."""
+    """Steps between records of loss and speed in metrics.jsonl."""
     patience: PositiveInt | None = None
-    """Stop after this many validations in a row without a better score. Of equal scores, the one
-    with the lower loss is better."""
+    """Stop after this many validations in a row without a better score (if equal: lower loss)."""
     keep_checkpoints: PositiveInt = 3
-    """Keep this many newest checkpoints for resuming. The best checkpoint and the checkpoints that
-    will be averaged are kept as well."""
+    """Keep this many newest checkpoints, the best one, and those to average."""
     average_checkpoints: PositiveInt = 1
-    """The final model is the mean of the weights of this many checkpoints, or the best checkpoint
-    if it validates better than the mean; 1: one checkpoint."""
+    """The final model is the mean of this many checkpoints, or the best one if the mean validates
+    worse."""
     average: Literal["best", "last"] = "best"
-    """Which checkpoints average_checkpoints selects: those with the best validation score, or the
-    last ones (Vaswani et al., 2017, section 6.1)."""
+    """Average the checkpoints with the best scores, or the last ones (Vaswani et al., 2017, section
+    6.1)."""
     ema: Probability = 0.0
-    """Decay of an exponential moving average of the weights, which is then validated and kept
-    as the model (for example 0.999); 0 is off."""
+    """Decay (such as 0.999) of an exponential moving average of the weights, which becomes the
+    model; 0 is off."""
     max_skipped: PositiveInt = 10
-    """Stop with an error after this many updates in a row with a non-finite loss or gradient."""
+    """Stop with an error after this many non-finite losses or gradients in a row."""
     seed: Annotated[int, Field(ge=0, le=2**64 - 1)] = 1
     """Random seed."""
 
@@ -305,31 +343,51 @@ class DecodingConfig(Section):
     """Beam search."""
 
     beam_size: Annotated[int, Field(ge=1, le=10_000)] = 5
-    """Hypotheses kept per sentence; 1 is greedy search."""
+    """Hypotheses per sentence; 1 is greedy search."""
     length_penalty: Annotated[float, Field(ge=0.0, le=10.0)] = 1.0
-    """Exponent of the length by which the log-probability of a finished hypothesis is divided (see
-    length_normalization); 0 is off."""
+    """Exponent in length_normalization; 0 is off."""
     length_normalization: Literal["power", "gnmt"] = "power"
-    """Score of a finished hypothesis: `power` is log-probability / length ** length_penalty; `gnmt`
-    is log-probability / ((5 + length) / 6) ** length_penalty (Wu et al., 2016, equation 14)."""
+    """Log-probabilities are divided by length ** length_penalty (`power`) or ((5 + length) / 6) **
+    length_penalty (`gnmt`; Wu et al., 2016, equation 14)."""
     max_length: Length = 256
     """Longest output in tokens."""
     max_length_ratio: PositiveFloat = 3.0
-    """Longest output as a multiple of the source length (plus 10 tokens)."""
+    """Longest output as a multiple of the source length, plus 10 tokens."""
     min_length: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Shortest output in tokens."""
     no_repeat_ngram: NonNegativeInt = 0
-    """Never produce the same n-gram of this size twice in one output; 0 is off."""
+    """Never repeat an n-gram of this size; 0 is off."""
+    split_sentences: Literal["auto", "always", "never"] = "auto"
+    """Translate the sentences of a line one by one; `auto`: if the line has more characters than
+    95 % of the training sources. Lines of more than data.max_tokens are always translated in
+    pieces. Validation during training never splits sentences."""
     patience: PositiveFloat | None = 1.0
-    """A sentence ends when beam_size * patience hypotheses have finished (Kasai et al., 2022), or
-    when no open hypothesis can still win; null: only the latter, which is exact."""
+    """A search ends when beam_size * patience hypotheses have finished (Kasai et al., 2022) or no
+    open one can win; null: only the latter, which is exact."""
     batch_tokens: PositiveInt = 4096
-    """Maximum number of source tokens per batch, including padding."""
+    """Maximum source tokens per batch, including padding."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
-    """Number format of matrix products; auto: bf16 on a GPU, fp16 on an x86 CPU, fp32 elsewhere.
-    fp16 runs on CUDA and on x86 CPUs; on a CPU it stores the weights in 16 bits and multiplies in
-    32, which reads half the memory and rarely changes a translation. int8 runs on x86 CPUs only; it
-    may be even faster for many sentences, and changes some translations."""
+    """Number format of matrix products; auto: bf16 on a GPU with native bf16, fp16 on an x86 CPU,
+    fp32 elsewhere. fp16 runs on GPUs and x86 CPUs (with 32-bit products) and rarely changes a
+    translation. int8 runs on x86 CPUs; it may be faster for many sentences, and changes some
+    translations."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError(
+                f"min_length ({self.min_length}) is greater than max_length ({self.max_length})"
+            )
+        return self
+
+
+class EvaluationConfig(Section):
+    """Scores of translations."""
+
+    tokenize: Literal["auto", BleuTokenizer] = "auto"
+    """sacrebleu's tokenizer for BLEU; auto: that of data.target_language, such as `zh`, or without
+    a language `13a`, or `char` for references without spaces. `ja-mecab` and `ko-mecab` need the
+    extra `ja` or `ko` of nmt."""
 
 
 class Config(Section):
@@ -340,28 +398,36 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig
     decoding: DecodingConfig = DecodingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
 
     @property
     def max_source_tokens(self) -> int:
-        """Maximum length of a source sentence in tokens, without eos."""
+        """Maximum length of a source in tokens, without eos."""
         return self._within_positions(self.data.max_tokens)
 
     @property
     def max_target_tokens(self) -> int:
-        """Maximum length of a translation in tokens, without bos and eos."""
+        """Maximum length of a translation in tokens, without eos."""
         return self._within_positions(self.decoding.max_length)
 
     def _within_positions(self, tokens: int) -> int:
-        """Return the length, limited to what learned positions hold; bos or eos takes one."""
+        # Learned positions must also hold bos or eos.
         if self.model.positions != "learned":
             return tokens
         return min(tokens, self.model.max_positions - 1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.training.packing == "on" and self.model.architecture == "rnn":
+            raise ValueError("training.packing: on needs architecture: transformer")
         if self.max_source_tokens < self.data.max_tokens:
             raise ValueError(
                 f"learned positions hold {self.max_source_tokens} tokens "
                 f"(model.max_positions - 1), but data.max_tokens is {self.data.max_tokens}"
+            )
+        if self.max_target_tokens < self.decoding.min_length:
+            raise ValueError(
+                f"learned positions hold {self.max_target_tokens} tokens "
+                f"(model.max_positions - 1), but decoding.min_length is {self.decoding.min_length}"
             )
         return self

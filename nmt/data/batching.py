@@ -1,7 +1,6 @@
-"""The plan of the batches of an epoch, and the batches themselves.
+"""Batches, and their plan for an epoch.
 
-`plan` is a pure function of (lengths, seed, epoch). A run that resumes computes the plan again and
-continues at its position, so there is no iterator state to save.
+A plan is a pure function of (lengths, seed, epoch), so resuming needs only a position in it.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     from nmt.data.corpus import Corpus
 
 
+Pair = tuple[Sequence[int], Sequence[int]]
+"""Ids of a source and its target, without bos and eos."""
+
 WINDOW = 16
-"""Number of consecutive batches that are re-cut together when subwords are sampled."""
+"""Batches that are cut again together when subwords are sampled."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentence pairs of similar length, ready for the model.
+    """Sentence pairs, ready for the model.
 
-    The loss needs only the real target tokens. They are selected by index, so that computing the
-    loss never waits for a value from the device.
+    Targets are selected by index, so that the loss never waits for a value from the device.
     """
 
     source: Tokens
@@ -41,19 +43,20 @@ class Batch:
     target: Tokens
     """The decoder's input: every sentence starts with bos."""
     predictions: Tensor
-    """(target_tokens,) int64: indices of real tokens in the flattened (batch, length) target."""
+    """(predictions,) int64: indices in the flattened (batch, length) target."""
     references: Tensor
-    """(target_tokens,) int64: correct next token at each index; the last of a sentence is eos."""
+    """(predictions,) int64: correct next token at each index, which may be eos; PAD, which the loss
+    ignores, at padding of a packed batch."""
     indices: np.ndarray
-    """(pairs,) int64: indices of the pairs in the corpus."""
+    """(pairs,) int64: indices in the corpus."""
+    target_tokens: int
+    """Including eos, without padding."""
 
     @property
-    def target_tokens(self) -> int:
-        """Number of real target tokens, including eos."""
-        return len(self.references)
+    def rows(self) -> int:
+        return len(self.source.ids)
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch with a function applied to each tensor."""
         return replace(
             self,
             source=self.source.apply(function),
@@ -63,31 +66,102 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device; a GPU copies it from pinned memory in the background."""
+        """Return the batch on a device; a GPU copies it in the background."""
         if device.type == "cpu":
             return self
         return self.apply(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
 
     def split(self) -> tuple[Batch, Batch]:
-        """Return the two halves of a batch that does not fit in memory."""
-        half = len(self.indices) // 2
+        """Return the two halves of a batch of several rows."""
+        half = self.rows // 2
+        pairs = int(self.source.segments[:half].amax(dim=1).sum())
+        length = self.target.ids.shape[1]
 
-        def part(rows: slice) -> Batch:
-            def chosen_rows(x: Tensor) -> Tensor:
-                return x[rows] if len(x) > 1 else x  # All rows share one row of positions.
+        def part(begin: int, end: int, indices: np.ndarray) -> Batch:
+            def rows(x: Tensor) -> Tensor:
+                return x[begin:end] if len(x) > 1 else x  # All rows share one row of positions.
 
-            length = self.target.ids.shape[1]
-            begin, end, _ = rows.indices(len(self.indices))
             chosen = (self.predictions >= begin * length) & (self.predictions < end * length)
+            predictions, references = self.predictions[chosen], self.references[chosen]
             return Batch(
-                self.source.apply(chosen_rows),
-                self.target.apply(chosen_rows),
-                self.predictions[chosen] - begin * length,
-                self.references[chosen],
-                self.indices[rows],
+                self.source.apply(rows),
+                self.target.apply(rows),
+                predictions - begin * length,
+                references,
+                indices,
+                int((references != PAD).sum()),
             )
 
-        return part(slice(None, half)), part(slice(half, None))
+        first, second = self.indices[:pairs], self.indices[pairs:]
+        return part(0, half, first), part(half, self.rows, second)
+
+
+class Batches(ABC):
+    """The batches of a corpus: their plan for an epoch, and their tokens."""
+
+    def __init__(self, corpus: Corpus, batch_tokens: int, pairs: np.ndarray | None = None) -> None:
+        """pairs: indices of the pairs to use; None: all pairs of the corpus."""
+        self.corpus = corpus
+        self.batch_tokens = batch_tokens
+        self._pairs = pairs
+        whole = slice(None) if pairs is None else pairs
+        self.source_lengths = corpus.source_lengths[whole]
+        self.target_lengths = corpus.target_lengths[whole]
+
+    def _in_corpus(self, numbers: np.ndarray) -> np.ndarray:
+        return numbers if self._pairs is None else self._pairs[numbers]
+
+    @abstractmethod
+    def plan(self, seed: int, epoch: int) -> list[np.ndarray]:
+        """Return the batches of an epoch as arrays of indices (pairs,), with each pair once."""
+
+    @abstractmethod
+    def collated(
+        self, plan: Sequence[np.ndarray], first: int, sampling_seed: Callable[[int], int] | None
+    ) -> Iterator[Batch]:
+        """Yield the batches of a plan from number `first` on; see `read`."""
+
+    def read(
+        self,
+        plan: Sequence[np.ndarray],
+        device: torch.device,
+        first: int = 0,
+        sampling_seed: Callable[[int], int] | None = None,
+        ahead: int = 4,
+    ) -> Iterator[Batch]:
+        """Yield the batches of a plan from number `first` on; a thread prepares `ahead` of them.
+
+        sampling_seed returns seeds of subword sampling by number; None: no sampling. There are as
+        many batches as in the plan, and batch n is a function of the plan, the seeds and n.
+        """
+        batches = self.collated(plan, first, sampling_seed)
+        return _in_background((batch.to(device) for batch in batches), ahead)
+
+
+class PaddedBatches(Batches):
+    """Batches of pairs of similar length, one pair per row."""
+
+    def plan(self, seed: int, epoch: int) -> list[np.ndarray]:
+        """Return the batches of the function `plan`."""
+        lengths = self.source_lengths, self.target_lengths
+        batches = plan(*lengths, self.batch_tokens, seed, epoch)
+        return [self._in_corpus(batch) for batch in batches]
+
+    def collated(
+        self, plan: Sequence[np.ndarray], first: int, sampling_seed: Callable[[int], int] | None
+    ) -> Iterator[Batch]:
+        """Yield batches; see `read`.
+
+        Sampling changes lengths, so the pairs of WINDOW batches are sorted and cut again.
+        """
+        if sampling_seed is None:
+            for indices in plan[first:]:
+                yield collate(self.corpus.read(indices), indices)
+            return
+        for begin in range(first - first % WINDOW, len(plan), WINDOW):
+            seed = sampling_seed(begin // WINDOW)
+            window = _sampled(self.corpus, plan[begin : begin + WINDOW], seed)
+            yield from itertools.islice(window, max(0, first - begin), None)
 
 
 def plan(
@@ -97,12 +171,11 @@ def plan(
     seed: int,
     epoch: int,
 ) -> list[np.ndarray]:
-    """Group the pairs into batches of similar length; a pure function of its arguments.
+    """Group pairs into batches of similar length, as index arrays (batch,) with each pair once.
 
-    Lengths: (pairs,) in tokens, without bos and eos. A batch has at most batch_tokens tokens, which
-    are its sentences times its longest side with eos, or a single longer pair. Pairs are shuffled,
-    sorted by length (stable, so batches differ between epochs) and cut into batches, which are
-    shuffled. Returns index arrays (batch,) with each pair once.
+    Lengths: (pairs,) in tokens, without bos and eos. A batch has at most batch_tokens, or one
+    longer pair. Pairs are shuffled, sorted (stable, so epochs differ) and cut into batches, which
+    are shuffled.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(source_lengths))
@@ -114,15 +187,12 @@ def plan(
 
 
 def _by_length(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the order by longest side, which decides the size of a batch.
-
-    Target and source lengths break ties, which keeps the padding of the other side low.
-    """
+    """Return the order by longest side; the others break ties, which keeps their padding low."""
     return np.lexsort((source, target, np.maximum(source, target)))
 
 
 def _cut(longest: np.ndarray, batch_tokens: int) -> list[slice]:
-    """Cut ascending lengths (pairs,) into batches of at most batch_tokens with padding."""
+    """Cut ascending lengths (pairs,) into batches of at most batch_tokens, with padding."""
     cuts = []
     first = 0
     while first < len(longest):
@@ -153,8 +223,14 @@ def _cut_evenly(longest: np.ndarray, count: int) -> list[slice]:
     return cuts
 
 
-def collate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], indices: np.ndarray) -> Batch:
-    """Pad pairs of ids (without bos and eos) into a batch of one pair per row; add bos and eos."""
+def lengths_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lengths of sources and of targets with eos, each (pairs,)."""
+    source, target = zip(*pairs, strict=True)
+    return np.array([*map(len, source)]) + 1, np.array([*map(len, target)]) + 1
+
+
+def collate(pairs: Sequence[Pair], indices: np.ndarray) -> Batch:
+    """Pad pairs into a batch of one pair per row."""
     source, source_mask = pad([[*s, EOS] for s, _ in pairs])
     target, target_mask = pad([[BOS, *t] for _, t in pairs])
     references = np.concatenate([np.asarray([*t, EOS], dtype=np.int64) for _, t in pairs])
@@ -164,11 +240,12 @@ def collate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], indices: np.nd
         target_mask.flatten().nonzero()[:, 0],
         torch.from_numpy(references),
         indices,
+        len(references),
     )
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return ids int64 and mask (True = real token), both (sequences, longest), of id sequences."""
+    """Return ids int64 and mask (True = token), both (sequences, longest)."""
     lengths = np.array([len(ids) for ids in sequences])
     mask = np.arange(lengths.max()) < lengths[:, None]
     padded = np.full(mask.shape, PAD, dtype=np.int64)
@@ -176,38 +253,10 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(padded), torch.from_numpy(mask)
 
 
-def training_batches(
-    corpus: Corpus,
-    batches: Sequence[np.ndarray],
-    first: int = 0,
-    sampling_seed: Callable[[int], int] | None = None,
-    ahead: int = 4,
-) -> Iterator[Batch]:
-    """Yield the batches of a plan from number `first` on; a thread prepares `ahead` of them.
-
-    sampling_seed returns the seed of subword sampling for window number n; None: no sampling.
-    Sampling changes the lengths, so the pairs of WINDOW batches are sorted again and cut into the
-    same number of batches. Batch n remains a function of the plan, the seeds and n.
-    """
-
-    def prepared() -> Iterator[Batch]:
-        if sampling_seed is None:
-            for indices in batches[first:]:
-                yield collate(corpus.read(indices), indices)
-            return
-        for begin in range(first - first % WINDOW, len(batches), WINDOW):
-            seed = sampling_seed(begin // WINDOW)
-            window = _sampled(corpus, batches[begin : begin + WINDOW], seed)
-            yield from itertools.islice(window, max(0, first - begin), None)
-
-    return _in_background(prepared(), ahead)
-
-
 def _sampled(corpus: Corpus, batches: Sequence[np.ndarray], seed: int) -> Iterator[Batch]:
-    """Yield the same number of batches with sampled subwords."""
     indices = np.concatenate(batches)
     pairs = corpus.read(indices, seed)
-    source, target = (np.array([len(pair[side]) + 1 for pair in pairs]) for side in (0, 1))
+    source, target = lengths_of(pairs)
     order = _by_length(source, target)
     cuts = _cut_evenly(np.maximum(source, target)[order], len(batches))
     for number in np.random.default_rng(seed).permutation(len(cuts)):
@@ -216,7 +265,6 @@ def _sampled(corpus: Corpus, batches: Sequence[np.ndarray], seed: int) -> Iterat
 
 
 def _in_background(items: Iterator[Batch], ahead: int) -> Iterator[Batch]:
-    """Run an iterator in a thread, which computes at most `ahead` results in advance."""
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
     closed = threading.Event()
 

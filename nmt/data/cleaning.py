@@ -1,10 +1,7 @@
 """Drop or notice bad training pairs, and count them by reason.
 
-`collect_training` makes the checks that need no tokenizer, and keeps the texts in a file.
-`too_long` checks the subword lengths of the encoded texts. All validation and test pairs are kept,
-so that line N stays line N. Texts are compared by 64-bit hashes; for 5 million pairs, a false match
-has a probability of one in a million. The hashes are stored in a file and compared in shares, so
-that memory does not grow with their number.
+Validation and test pairs are all kept, so that line N stays line N. Texts are compared by 64-bit
+hashes; for 5 million pairs, a false match has a probability of one in a million.
 """
 
 from __future__ import annotations
@@ -13,14 +10,15 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from nmt.data.sources import Pair
+from nmt.tokenizer.seeds import LONGEST_PIECE
 
 if TYPE_CHECKING:
     from nmt.config import DataConfig
@@ -33,6 +31,7 @@ COPY = "target equals source"
 DUPLICATE = "duplicates"
 LEAKED = "in valid or test"
 IN_TRAIN = "source in train"
+UNREPRODUCED = "target changed by the vocabulary"
 
 # Text damaged by an earlier program: name, substring for a fast check, pattern that confirms it.
 _DAMAGED = (
@@ -42,35 +41,43 @@ _DAMAGED = (
     ("escaped line ends", "\\", re.compile(r"\\n")),
 )
 
+_INITIALS = re.compile(r"(?<!\S)\W*\w")
 _CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
 _SHARE = 1 << 20  # hashes sorted at a time
-_LONGEST_PIECE = 16  # characters; SentencePiece's default
 _SCHEMA = pa.schema(
     {"source": pa.string(), "target": pa.string(), "origin": pa.int32(), "line": pa.int64()}
 )
 
 
-class Chunk(NamedTuple):
-    """A bounded number of the collected pairs."""
-
-    sources: list[str]
-    targets: list[str]
-    locations: list[str]
-    """The file:line of each pair."""
-
-
 class Collected:
-    """The cleaned pairs of a split, stored in a file in their order."""
+    """The cleaned pairs of a split, stored in a file in their order, and their report."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, chunks: Iterable[Sequence[Pair]], report: SplitReport) -> None:
         self.path = path
-        self.count = 0
-        self.dropped = np.zeros(0, dtype=bool)
-        """(count,): whether a later check dropped the pair. `chunks` skips dropped pairs."""
-        self._files: list[str] = []
+        self.report = report
+        self.case_copies = 0.0
+        """Share of the pairs of which `chunks` also yields case copies."""
+        files: dict[tuple[str, str], int] = {}
+        count = 0
+        with path.open("xb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:
+            for pairs in chunks:
+                count += len(pairs)
+                columns = [
+                    [pair.source for pair in pairs],
+                    [pair.target for pair in pairs],
+                    [files.setdefault(pair.paths, len(files)) for pair in pairs],
+                    [pair.line for pair in pairs],
+                ]
+                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        self.dropped = np.zeros(count, dtype=bool)
+        """(stored pairs,): pairs that a later check dropped."""
+        self._files = list(files)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the remaining pairs in chunks of bounded size."""
+    def __len__(self) -> int:
+        return int((~self.dropped).sum())
+
+    def chunks(self) -> Iterator[list[Pair]]:
+        """Yield the remaining pairs in chunks of bounded size, with case copies."""
         first = 0
         # The file is not mapped, because mapped pages would count as resident memory.
         with pa.OSFile(str(self.path), "rb") as file, pa.ipc.open_stream(file) as reader:
@@ -80,33 +87,16 @@ class Collected:
                 if dropped.any():
                     batch = batch.filter(pa.array(~dropped))
                 sources, targets, origins, lines = (c.to_pylist() for c in batch.columns)
-                names = (self._files[origin] for origin in origins)
-                locations = [f"{name}:{line}" for name, line in zip(names, lines, strict=True)]
-                yield Chunk(sources, targets, locations)
+                paths = (self._files[origin] for origin in origins)
+                pairs = list(map(Pair, sources, targets, paths, lines))
+                yield pairs + _case_copies(pairs, self.case_copies) if self.case_copies else pairs
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """Yield the remaining pairs one by one, as (source, target)."""
-        for chunk in self.chunks():
-            yield from zip(chunk.sources, chunk.targets, strict=True)
-
-    def _write(self, chunks: Iterable[Sequence[Pair]]) -> None:
-        origins: dict[str, int] = {}
-        with self.path.open("xb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:
-            for pairs in chunks:
-                self.count += len(pairs)
-                columns = [
-                    [pair.source for pair in pairs],
-                    [pair.target for pair in pairs],
-                    [origins.setdefault(pair.path, len(origins)) for pair in pairs],
-                    [pair.line for pair in pairs],
-                ]
-                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-        self._files = list(origins)
-        self.dropped = np.zeros(self.count, dtype=bool)
+        return ((pair.source, pair.target) for chunk in self.chunks() for pair in chunk)
 
 
 class HeldOut:
-    """Source sentences of the validation and test sets, to find them in the training data."""
+    """Hashed sources of the validation and test sets, to find them in the training data."""
 
     def __init__(self) -> None:
         self._sources: dict[str, np.ndarray] = {}
@@ -131,8 +121,7 @@ class HeldOut:
                 hashes.append(_hashes([pair.source for pair in chunk if pair.source]))
                 yield chunk
 
-        collected = Collected(path)
-        collected._write(chunks())
+        collected = Collected(path, chunks(), report)
         self._sources[split] = np.concatenate([*hashes, self._found[:0]])
         return collected
 
@@ -157,14 +146,7 @@ def collect_training(
     check_stop: Callable[[], None],
 ) -> Collected:
     """Store the training pairs that pass all checks except `too_long`."""
-    # A longer text has more than max_tokens tokens in any segmentation. The factor 4 allows for
-    # normalization, which may shorten the text.
-    longest = 4 * _LONGEST_PIECE * data.max_tokens
-
-    def judge(drop: bool, reason: str, pair: Pair) -> bool:
-        """Count the pair as dropped or as noticed, and return `drop`."""
-        (report.drop if drop else report.notice)(reason, f"{pair.path}:{pair.line}")
-        return drop
+    longest = longest_text(data)
 
     def chunks(hashes: BinaryIO) -> Iterator[list[Pair]]:
         for chunk in _chunks(pairs):
@@ -174,28 +156,37 @@ def collect_training(
             kept = []
             for pair in chunk:
                 if not pair.source or not pair.target:
-                    report.drop(EMPTY, f"{pair.path}:{pair.line}")
-                elif len(pair.source) > longest or len(pair.target) > longest:
-                    report.drop(LONG, f"{pair.path}:{pair.line}")
-                elif pair.source != pair.target or not judge(data.drop_copies, COPY, pair):
+                    report.drop(EMPTY, pair.location(int(bool(pair.source))))
+                elif max(map(len, pair[:2])) > longest:
+                    report.drop(LONG, pair.location(int(len(pair.source) <= longest)))
+                else:
+                    if pair.source == pair.target:
+                        report.notice(COPY, pair.location(), data.drop_copies)
+                        if data.drop_copies:
+                            continue
                     kept.append(pair)
             sources = _hashes([pair.source for pair in kept])
             targets = _hashes([pair.target for pair in kept])
             leaked = held_out.find(sources)
-            stays = np.ones(len(kept), dtype=bool)
             for i in np.flatnonzero(leaked):
-                stays[i] = not judge(data.drop_leaked, LEAKED, kept[i])
-            # An odd factor distinguishes (a, b) from (b, a) and keeps all 64 bits.
-            hashes.write((sources * np.uint64(0x9E3779B97F4A7C15) + targets)[stays].tobytes())
-            yield [pair for pair, stay in zip(kept, stays, strict=True) if stay]
+                report.notice(LEAKED, kept[i].location(), data.drop_leaked)
+            stays = ~(leaked & data.drop_leaked)
+            hashes.write(_combined(sources, targets)[stays].tobytes())
+            yield list(compress(kept, stays))
 
-    collected = Collected(path)
     with tempfile.TemporaryFile(dir=path.parent) as hashes:
-        collected._write(chunks(hashes))
-        repeated = _repeated(hashes, collected.count)
+        collected = Collected(path, chunks(hashes), report)
+        repeated = _repeated(hashes, len(collected))
     if repeated.any():
-        _judge_duplicates(collected, repeated, data.drop_duplicates, report)
+        _judge_duplicates(collected, repeated, data.drop_duplicates)
+    collected.case_copies = data.case_copies
     return collected
+
+
+def longest_text(data: DataConfig) -> int:
+    """Return a length in characters beyond which a text exceeds data.max_tokens."""
+    # The factor 4 allows for normalization, which may shorten the text.
+    return 4 * LONGEST_PIECE * data.max_tokens
 
 
 def too_long(
@@ -203,7 +194,7 @@ def too_long(
 ) -> list[tuple[str, np.ndarray]]:
     """Return the reasons to drop training pairs, each with its pairs, (n,) bool.
 
-    Lengths: (n,) in tokens. A text that normalization leaves without tokens counts as empty.
+    Lengths: (n,) in tokens. A text without tokens counts as empty.
     """
     shorter = np.minimum(source_lengths, target_lengths)
     longer = np.maximum(source_lengths, target_lengths)
@@ -216,30 +207,44 @@ def too_long(
     ]
 
 
+def _case_copies(pairs: list[Pair], share: float) -> list[Pair]:
+    """Return copies, in capitals and in title case, of a share of the pairs with case."""
+    # The hashes select the pairs by their content.
+    sources = _hashes([pair.source for pair in pairs])
+    targets = _hashes([pair.target for pair in pairs])
+    return [
+        pairs[i]._replace(source=source, target=change(pairs[i].target))
+        for i in np.flatnonzero(_combined(sources, targets) < share * 2.0**64)
+        for change in (str.upper, _titled)
+        if (source := change(pairs[i].source)) != pairs[i].source
+    ]
+
+
+def _titled(text: str) -> str:
+    return _INITIALS.sub(lambda found: found[0].upper(), text)
+
+
 def _notice_damaged(pairs: Sequence[Pair], report: SplitReport) -> None:
-    """Count pairs whose text an earlier program damaged; they are kept."""
     everything = "\n".join(text for pair in pairs for text in pair[:2])
     for kind, mark, pattern in _DAMAGED:
         if mark in everything:
             for pair in pairs:
-                if any(mark in text and pattern.search(text) for text in pair[:2]):
-                    report.notice(kind, f"{pair.path}:{pair.line}")
+                damaged = [mark in text and pattern.search(text) for text in pair[:2]]
+                if any(damaged):
+                    report.notice(kind, pair.location(int(not damaged[0])))
 
 
-def _judge_duplicates(
-    collected: Collected, repeated: np.ndarray, drop: bool, report: SplitReport
-) -> None:
+def _judge_duplicates(collected: Collected, repeated: np.ndarray, drop: bool) -> None:
     first = 0
     for chunk in collected.chunks():
-        for i in np.flatnonzero(repeated[first : first + len(chunk.locations)]):
-            (report.drop if drop else report.notice)(DUPLICATE, chunk.locations[i])
-        first += len(chunk.locations)
+        for i in np.flatnonzero(repeated[first : first + len(chunk)]):
+            collected.report.notice(DUPLICATE, chunk[i].location(), drop)
+        first += len(chunk)
     if drop:
         collected.dropped = repeated
 
 
 def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    """Yield lists of pairs of bounded number and characters."""
     chunk: list[Pair] = []
     characters = 0
     while few := list(islice(pairs, 64)):
@@ -258,11 +263,16 @@ def _hashes(texts: Sequence[str]) -> np.ndarray:
     return np.frombuffer(digests, dtype=np.uint64)
 
 
-def _repeated(hashes: BinaryIO, count: int) -> np.ndarray:
-    """Return which values (uint64) of a file also occur earlier in it: (count,) bool.
+def _combined(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return a hash of each pair from the hashes of its texts: (n,) uint64."""
+    # An odd factor distinguishes (a, b) from (b, a) and keeps all 64 bits.
+    combined: np.ndarray = sources * np.uint64(0x9E3779B97F4A7C15) + targets
+    return combined
 
-    Equal values have equal remainders, so the values of one remainder are compared at a time.
-    """
+
+def _repeated(hashes: BinaryIO, count: int) -> np.ndarray:
+    """Return which values (uint64) of a file also occur earlier in it: (count,) bool."""
+    # Equal values have equal remainders. Memory is bounded by comparing one remainder at a time.
     repeated = np.zeros(count, dtype=bool)
     shares = np.uint64(count // _SHARE + 1)
     for share in range(int(shares)):

@@ -1,23 +1,20 @@
-"""Token ids and texts of sentence pairs on disk, memory-mapped."""
+"""Token ids and texts of sentence pairs, memory-mapped."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from nmt.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    pass
-
 
 class _Column(NamedTuple):
-    """A list or string column of one record batch, as views of the mapped file."""
+    """A list or string column of a record batch, as views of the mapped file."""
 
     offsets: np.ndarray
     values: np.ndarray
@@ -39,14 +36,22 @@ class _Column(NamedTuple):
 
 
 class Corpus:
-    """Pairs as token ids and as texts, which stay on disk until they are read."""
+    """Pairs as token ids and texts, which stay on disk until they are read."""
 
-    def __init__(self, path: Path, fingerprint: str, tokenizer: Tokenizer, sampling: float) -> None:
-        """Map the file; `sampling` is the strength of subword sampling."""
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: str,
+        tokenizer: Tokenizer,
+        sampling: float = 0.0,
+        max_tokens: int = 0,
+    ) -> None:
+        """Map the file. A pair is not sampled if a side would have more than max_tokens tokens."""
         self.fingerprint = fingerprint
         """SHA-256 of texts and ids, in hexadecimal."""
         self._tokenizer = tokenizer
         self._sampling = sampling
+        self._max_tokens = max_tokens
         with path.open("rb") as file:
             self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         reader = pa.ipc.open_file(pa.py_buffer(self._mapped))
@@ -57,6 +62,10 @@ class Corpus:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def within(self, max_tokens: int) -> np.ndarray:
+        """Return the indices, int64, of pairs with at most max_tokens tokens on each side."""
+        return np.flatnonzero(np.maximum(self.source_lengths, self.target_lengths) <= max_tokens)
 
     def _lengths(self, side: int) -> np.ndarray:
         """Return the lengths in tokens, (pairs,), as uint16 if they fit including eos."""
@@ -71,22 +80,20 @@ class Corpus:
         return np.concatenate([*lengths, np.zeros(0, dtype=np.uint16)])
 
     def _give_pages_back(self) -> None:
-        """Release the pages read so far, which count as memory of the process."""
+        """Release pages, which count as memory of the process."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def read(
         self, indices: Sequence[int] | np.ndarray, sampling_seed: int | None = None
     ) -> list[tuple[list[int], list[int]]]:
-        """Return the ids of the pairs, without bos and eos.
-
-        A seed segments the texts at random: a pure function of the texts and the seed.
-        """
+        """Return the ids of the pairs, without bos and eos; a seed segments the texts at random."""
+        stored = (
+            (part[0].row(row).tolist(), part[1].row(row).tolist())
+            for part, row in self._find(indices)
+        )
         if sampling_seed is None:
-            return [
-                (part[0].row(row).tolist(), part[1].row(row).tolist())
-                for part, row in self._find(indices)
-            ]
+            return list(stored)
         sides = zip(*self.texts(indices), strict=True)
         sampled = (
             vocabulary.sample_batch(texts, self._sampling, 2 * sampling_seed + side)
@@ -94,7 +101,18 @@ class Corpus:
                 zip((self._tokenizer.source, self._tokenizer.target), sides, strict=True)
             )
         )
-        return list(zip(*sampled, strict=True))
+        return [
+            pair if max(map(len, pair)) <= self._max_tokens else usual
+            for pair, usual in zip(zip(*sampled, strict=True), stored, strict=True)
+        ]
+
+    def sources(self) -> Iterator[pa.StringArray]:
+        """Yield all source texts in order."""
+        for number, part in enumerate(self._parts):
+            offsets, characters = (pa.py_buffer(values) for values in part[2])
+            yield pa.StringArray.from_buffers(len(part[2].offsets) - 1, offsets, characters)
+            if number % 128 == 127:
+                self._give_pages_back()
 
     def texts(self, indices: Sequence[int] | np.ndarray) -> list[tuple[str, str]]:
         """Return the cleaned texts of the pairs."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmt.tables import table_lines
+from nmt.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PERCENTILES = (50, 90, 99, 100)
-_EXAMPLES = 3
+EXAMPLES = 3
 
 
 @dataclass
@@ -25,13 +26,11 @@ class SideReport:
 
     tokens: int = 0
     unknown: int = 0
-    """Number of <unk> tokens."""
     spelt: int = 0
-    """Number of tokens that encode a single byte of a character outside the vocabulary."""
+    """Number of tokens that encode a single byte of a character."""
     lengths: list[int] = field(default_factory=list)
-    """Sentence length in tokens at each of PERCENTILES."""
+    """Sentence length at each of PERCENTILES."""
     pieces_used: int = 0
-    """Number of different vocabulary entries that occur."""
 
     @property
     def coverage(self) -> float:
@@ -40,7 +39,6 @@ class SideReport:
 
     @property
     def unknown_rate(self) -> float:
-        """Share of tokens that are unknown."""
         return self.unknown / self.tokens if self.tokens else 0.0
 
 
@@ -51,35 +49,29 @@ class SplitReport:
     lines: int = 0
     kept: int = 0
     repaired: Counter[str] = field(default_factory=Counter)
-    """Number of repaired (and kept) sentences by kind of repair."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """Number of dropped pairs by reason; each pair is counted once."""
     noticed: Counter[str] = field(default_factory=Counter)
-    """Number of suspicious pairs by kind, whether kept or dropped."""
     examples: dict[str, list[str]] = field(default_factory=dict)
-    """First locations (file:line) of dropped and suspicious pairs by reason."""
+    """First locations (file:line) of dropped and suspicious pairs by reason or kind."""
     source: SideReport = field(default_factory=SideReport)
     target: SideReport = field(default_factory=SideReport)
+    case_copies: int = 0
+    """Number of added pairs."""
 
     def drop(self, reason: str, location: str) -> None:
-        """Count a dropped pair."""
-        self.dropped[reason] += 1
-        self._remember(reason, location)
+        self.notice(reason, location, drop=True)
 
-    def notice(self, kind: str, location: str) -> None:
-        """Count a suspicious pair."""
-        self.noticed[kind] += 1
-        self._remember(kind, location)
-
-    def _remember(self, reason: str, location: str) -> None:
-        locations = self.examples.setdefault(reason, [])
-        if len(locations) < _EXAMPLES:
+    def notice(self, kind: str, location: str, drop: bool = False) -> None:
+        """Count a suspicious pair, which is kept or dropped."""
+        (self.dropped if drop else self.noticed)[kind] += 1
+        locations = self.examples.setdefault(kind, [])
+        if len(locations) < EXAMPLES:
             locations.append(location)
 
 
 @dataclass
 class DataReport:
-    """Report of the splits train, valid and (optional) test, shown by `nmt data check`."""
+    """Counts and statistics of the splits, shown by `nmt data check`."""
 
     splits: dict[str, SplitReport]
     source_vocabulary: int = 0
@@ -87,28 +79,43 @@ class DataReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON values that `from_dict` reads, and shares for human readers."""
-        return {**vars(self), "splits": {n: _split_values(s) for n, s in self.splits.items()}}
+
+        def side(report: SideReport) -> dict[str, Any]:
+            shares = {"coverage": report.coverage, "unknown_rate": report.unknown_rate}
+            return {**vars(report), **shares}
+
+        splits = {
+            name: {**vars(split), "source": side(split.source), "target": side(split.target)}
+            for name, split in self.splits.items()
+        }
+        return {**vars(self), "splits": splits}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataReport:
         """Return a report with values of `to_dict`, or raise KeyError or TypeError for others."""
-        return cls(
-            {name: _split(split) for name, split in values["splits"].items()},
-            values["source_vocabulary"],
-            values["target_vocabulary"],
-        )
+        splits = {}
+        for name, split in values["splits"].items():
+            known: dict[str, Any] = {
+                key: Counter(split[key]) for key in ("repaired", "dropped", "noticed")
+            }
+            for side in ("source", "target"):
+                fields = (entry.name for entry in dataclasses.fields(SideReport))
+                known[side] = SideReport(**{key: split[side][key] for key in fields})
+            splits[name] = SplitReport(**{**split, **known})
+        return cls(splits, values["source_vocabulary"], values["target_vocabulary"])
 
     def summary(self) -> str:
-        """Return one line per split, with its counts."""
         lines = []
         for name, split in self.splits.items():
-            line = f"{name}: {split.lines:,} pairs"
+            line = f"{name}: {counted(split.lines, 'pair')}"
+            if split.case_copies:
+                line += f" and {split.case_copies:,} case copies"
             if split.dropped:
-                line += f", {split.kept:,} kept; dropped: {_listed(split.dropped)}"
+                line += f", {split.kept:,} kept; dropped: {listed(split.dropped)}"
             if split.repaired:
-                line += f"; repaired: {_listed(split.repaired)}"
+                line += f"; repaired: {listed(split.repaired)}"
             if split.noticed:
-                line += f"; noticed: {_listed(split.noticed)}"
+                line += f"; noticed: {listed(split.noticed)}"
             lines.append(line)
         return "\n".join(lines)
 
@@ -116,6 +123,8 @@ class DataReport:
         """Return a table with one column per split, and first locations of affected pairs."""
         names, splits = list(self.splits), list(self.splits.values())
         rows = [["pairs read", *(f"{split.lines:,}" for split in splits)]]
+        if any(split.case_copies for split in splits):
+            rows.append(["added: case copies", *(f"{split.case_copies:,}" for split in splits)])
         rows.append(["kept", *(f"{split.kept:,}" for split in splits)])
         for title, counts in (
             ("dropped: ", [split.dropped for split in splits]),
@@ -149,10 +158,10 @@ class DataReport:
 def side_report(
     lengths: Counter[int], counts: np.ndarray, spelt: np.ndarray, unk: int
 ) -> SideReport:
-    """Return the report of one side (source or target).
+    """Return the report of a side.
 
     lengths: number of sentences by length; counts: (vocab,), occurrences of each id; spelt:
-    (vocab,) bool, True for ids of single bytes; unk: id of <unk>.
+    (vocab,) bool, ids of single bytes; unk: id of <unk>.
     """
     ordered = sorted(lengths)
     ends = np.cumsum([lengths[length] for length in ordered])
@@ -166,30 +175,6 @@ def side_report(
     )
 
 
-def _split_values(split: SplitReport) -> dict[str, Any]:
-    def side(report: SideReport) -> dict[str, Any]:
-        shares = {"coverage": report.coverage, "unknown_rate": report.unknown_rate}
-        return {**vars(report), **shares}
-
-    return {**vars(split), "source": side(split.source), "target": side(split.target)}
-
-
-def _split(values: Mapping[str, Any]) -> SplitReport:
-    def side(name: str) -> SideReport:
-        known = [entry.name for entry in dataclasses.fields(SideReport)]
-        return SideReport(**{key: values[name][key] for key in known})
-
-    return SplitReport(
-        values["lines"],
-        values["kept"],
-        Counter(values["repaired"]),
-        Counter(values["dropped"]),
-        Counter(values["noticed"]),
-        values["examples"],
-        side("source"),
-        side("target"),
-    )
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+def listed(counts: Counter[str]) -> str:
+    """Return counts by kind as `tabs (3), empty (1)`."""
+    return ", ".join(f"{kind} ({count:,})" for kind, count in counts.items())

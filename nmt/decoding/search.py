@@ -1,13 +1,12 @@
-"""Beam search and sampling for any `Decoder`: from tensors of source ids to hypotheses.
+"""Beam search and sampling for any `Decoder`, with bookkeeping in numpy.
 
-The network runs on its device. The bookkeeping of hypotheses needs a few numbers per decoding step
-and is done in numpy after one transfer. Neither the batch size nor the other sentences of a batch
-change the result of a sentence, except by rounding in the network.
+Except for rounding in the network, the result of a sentence does not depend on its batch.
 """
 
 from __future__ import annotations
 
 import functools
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -27,32 +26,32 @@ Numbers = TypeVar("Numbers", float, np.ndarray[Any, Any])
 
 
 class DecoderState(Protocol):
-    """State of a decoder for its hypotheses, of which each sentence has the same number."""
+    """State of the hypotheses, equally many per sentence."""
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
         """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
 
-        sentences: (new_batch,), all different; parents: (new_batch, new_width). When sentences
-        leave the batch, others may move to their rows; otherwise the order stays the same. The
-        width may change.
+        sentences: (new_batch,), all different; parents: (new_batch, new_width). Sentences move only
+        to rows of those that leave the batch.
         """
 
 
 class Decoder(Protocol):
-    """The interface that a search requires of a model. Only the decoder reads the state."""
+    """Model interface that search requires."""
 
+    @abstractmethod
     def start(self, source: Tensor, max_length: int, width: int) -> Any:
-        """Return the `DecoderState` before the first token, with one hypothesis per sentence.
+        """Return the `DecoderState` before the first step, with one hypothesis per sentence.
 
-        source: (batch, source_len) int64, each sentence ending with eos, padded with PAD.
-        max_length: maximum number of decoding steps; width: number of hypotheses per sentence after
-        the first decoding step.
+        source: (batch, source_len) int64, ending with eos, padded with PAD; max_length: maximum
+        number of steps; width: hypotheses per sentence after the first step.
         """
 
+    @abstractmethod
     def step(self, tokens: Tensor, state: Any) -> Tensor:
-        """Read one token per hypothesis, (batch, width) int64, and update the state in place.
+        """Read tokens (batch, width) int64, and update the state in place.
 
-        Returns the logits of the next token, (batch, width, vocab) float32.
+        Returns the logits of the next tokens, (batch, width, vocab) float32.
         """
 
 
@@ -63,19 +62,17 @@ class Hypothesis:
     tokens: list[int]
     """Ids without bos and eos."""
     score: float
-    """Result of `normalized_score`, with a length that includes eos."""
+    """Result of `normalized_score`."""
     log_probability: float
     """log P(tokens, eos | source) in nats."""
     at_limit: bool
-    """Whether the output reached the length limit, where eos is the only continuation."""
+    """Whether the output reached the length limit."""
 
 
 def normalized_score(log_probability: Numbers, length: Numbers, options: DecodingConfig) -> Numbers:
-    """Return the score that compares outputs of different lengths.
+    """Return the score that compares outputs of different lengths, in tokens including eos.
 
-    log_probability: in nats; length: in tokens, including eos. The score is log_probability /
-    length ** length_penalty or, with `length_normalization: gnmt`, log_probability /
-    ((5 + length) / 6) ** length_penalty (Wu et al., 2016, equation 14).
+    It is the log-probability in nats, divided as `decoding.length_normalization` says.
     """
     gnmt = options.length_normalization == "gnmt"
     divisor = ((5 + length) / 6 if gnmt else length) ** options.length_penalty
@@ -87,17 +84,16 @@ def normalized_score(log_probability: Numbers, length: Numbers, options: Decodin
 def beam_search(
     decoder: Decoder, source: Tensor, options: DecodingConfig, nbest: int = 1
 ) -> list[list[Hypothesis]]:
-    """Return the nbest best hypotheses of each sentence, best first.
+    """Return the nbest best hypotheses of each sentence, best first; fewer if fewer outputs exist.
 
     source: (batch, source_len) int64, each sentence ending with eos, padded with PAD.
-    Each decoding step selects the 2 * beam_size best continuations of a sentence's open hypotheses.
-    An eos among the first beam_size finishes a hypothesis. The first beam_size other continuations
-    stay open. A sentence ends when beam_size * patience hypotheses have finished, or when no open
-    hypothesis can enter the nbest. At the length limit, eos is the only continuation, so every
-    log-probability is that of a complete output.
 
-    A list is shorter than nbest only if fewer outputs exist. Raises ValueError unless
-    1 <= nbest <= beam_size, and DivergedError if the model's output is NaN.
+    Each step selects the 2 * beam_size best continuations of a sentence. An eos among the first
+    beam_size finishes a hypothesis; the first beam_size others stay open. A sentence ends when
+    beam_size * patience hypotheses have finished, or no open one can enter the nbest. At the length
+    limit, eos is the only continuation.
+
+    Raises ValueError unless 1 <= nbest <= beam_size, and DivergedError if the logits are NaN.
     """
     beam_size = options.beam_size
     if not 1 <= nbest <= beam_size:
@@ -127,20 +123,14 @@ def beam_search(
         if is_eos.any():
             ended = is_eos[:, :beam_size] & (top[:, :beam_size] > -np.inf)
             for row, rank in zip(*np.nonzero(ended), strict=True):
-                sentence, total = sentences[row], float(top[row, rank])
-                finished[sentence].append(
-                    Hypothesis(
-                        history[row, parents[row, rank]].tolist(),
-                        normalized_score(total, length + 1, options),
-                        total,
-                        bool(length == limits[sentence]),
-                    )
-                )
+                output, sentence = history[row, parents[row, rank]], sentences[row]
+                found = _hypothesis(output, top[row, rank], limits[sentence], options)
+                finished[sentence].append(found)
             for sentence in sentences[ended.any(axis=1)]:
-                found = finished[sentence]
-                open_slots[sentence] = quota - len(found)
-                if len(found) >= nbest:
-                    to_beat[sentence] = sorted((h.score for h in found), reverse=True)[nbest - 1]
+                outputs = _best_first(finished[sentence])
+                open_slots[sentence] = quota - len(outputs)
+                if len(outputs) >= nbest:
+                    to_beat[sentence] = outputs[nbest - 1].score
             # Each open hypothesis has at most one eos, so at least beam_size others remain.
             others = np.argsort(is_eos, axis=1, kind="stable")
             top, parents, words = (_take(x, others) for x in (top, parents, words))
@@ -160,11 +150,23 @@ def beam_search(
             state.select(rows, parents)
         tokens, scores = _tensor(words, source), _tensor(top, source)
 
-    return [sorted(found, key=lambda h: -h.score)[:nbest] for found in finished]
+    return [_best_first(outputs)[:nbest] for outputs in finished]
+
+
+def _hypothesis(
+    tokens: IntArray, log_probability: float, limit: int, options: DecodingConfig
+) -> Hypothesis:
+    total, length = float(log_probability), len(tokens)
+    score = normalized_score(total, length + 1, options)
+    return Hypothesis(tokens.tolist(), score, total, bool(length == limit))
+
+
+def _best_first(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    return sorted(hypotheses, key=lambda h: -h.score)
 
 
 def _fill_holes(is_open: Any) -> IntArray:
-    """Return the open rows of a mask (rows,) bool; the last replace closed rows, so few move."""
+    """Return the open rows of a mask; the last replace closed rows, so few move."""
     rows = np.flatnonzero(is_open)
     filled = np.arange(rows.size)
     holes = ~is_open[: rows.size]
@@ -186,11 +188,10 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """Return `count` random outputs of each sentence, best first.
 
-    source: (batch, source_len) int64, each sentence ending with eos, padded with PAD. Each token is
-    drawn from softmax(log P / temperature), limited to the top_k most likely tokens (0: all) and to
-    the most likely tokens whose probabilities reach top_p (Holtzman et al., 2020). seeds: a
-    sequence of numbers per sentence, which determines its draws. Scores and log-probabilities
-    ignore temperature, top_k and top_p.
+    source: (batch, source_len) int64, each sentence ending with eos, padded with PAD; seeds: what
+    determines the draws of each sentence. A token is drawn from softmax(log P / temperature),
+    among the top_k most likely tokens (0: all) whose probabilities reach top_p (Holtzman et al.,
+    2020). Scores ignore these options.
     """
     batch = source.shape[0]
     limits = _length_limits(source, options)
@@ -220,15 +221,11 @@ def sample(
         totals += np.where(is_open, drawn_log_probs.cpu().numpy(), 0.0)
         words = drawn.cpu().numpy()
         for row, column in zip(*np.nonzero(is_open & (words == EOS)), strict=True):
-            total = float(totals[row, column])
-            outputs[sentences[row]].append(
-                Hypothesis(
-                    history[row, column].tolist(),
-                    normalized_score(total, length + 1, options),
-                    total,
-                    bool(length == limits[sentences[row]]),
-                )
+            sentence = sentences[row]
+            found = _hypothesis(
+                history[row, column], totals[row, column], limits[sentence], options
             )
+            outputs[sentence].append(found)
         is_open &= words != EOS
         rows = _fill_holes(is_open.any(axis=1))
         if rows.size == 0:
@@ -238,11 +235,11 @@ def sample(
         sentences, totals, is_open = sentences[rows], totals[rows], is_open[rows]
         history = np.concatenate([history[rows], words[rows, :, None]], axis=2)
         tokens = _tensor(words[rows], source)
-    return [sorted(found, key=lambda h: -h.score) for found in outputs]
+    return [_best_first(found) for found in outputs]
 
 
 def _length_limits(source: Tensor, options: DecodingConfig) -> IntArray:
-    """Return the maximum length of each sentence's output in tokens without eos, (batch,)."""
+    """Return the maximum lengths in tokens without eos, (batch,)."""
     source_lengths = (source != PAD).sum(dim=1).cpu().numpy() - 1
     by_ratio = (options.max_length_ratio * source_lengths + 10).astype(np.int64)
     limits: IntArray = np.minimum(options.max_length, np.maximum(by_ratio, options.min_length))
@@ -252,11 +249,7 @@ def _length_limits(source: Tensor, options: DecodingConfig) -> IntArray:
 def _log_probabilities(
     logits: Tensor, history: IntArray, limits: IntArray, length: int, options: DecodingConfig
 ) -> Tensor:
-    """Return log-probabilities of the next token, -inf for tokens that are not allowed.
-
-    logits: (batch, width, vocab); history: (batch, width, length), the tokens so far; limits:
-    (batch,), maximum lengths. Returns (batch, width, vocab) float32.
-    """
+    """Return log-probabilities (batch, width, vocab) float32, -inf for tokens not allowed."""
     log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     log_probs[:, :, :EOS] = -torch.inf
     if length < options.min_length:
@@ -278,9 +271,8 @@ def _top(
 ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], IntArray]:
     """Return the `count` best continuations of each sentence, best first.
 
-    log_probs: (batch, width, vocab), contiguous; scores: (batch, width), log-probabilities of the
-    open hypotheses. Returns scores and indices (hypothesis * vocab + token), both (batch, count).
-    If there are fewer continuations, the remaining scores are -inf.
+    log_probs: (batch, width, vocab), contiguous; scores: (batch, width). Returns scores, -inf where
+    there are too few, and indices hypothesis * vocab + token, both (batch, count).
     """
     batch, width, vocabulary = log_probs.shape
     block = _block_size(vocabulary)
@@ -306,26 +298,19 @@ def _top(
 
 
 def _take(rows: np.ndarray[Any, Any], columns: IntArray) -> np.ndarray[Any, Any]:
-    """Return elements (rows, count, ...) at columns (rows, count); np.take_along_axis is slower."""
+    """Equal np.take_along_axis, which is slower."""
     return rows[np.arange(len(rows))[:, None], columns]
 
 
 @functools.cache
 def _block_size(vocabulary: int) -> int:
-    """Return a divisor of the vocabulary size, preferably a multiple of the CPU's vector width.
-
-    Returns the vocabulary size if there is no useful divisor.
-    """
+    """Return a useful divisor of the vocabulary size, or the size itself."""
     sizes = (64, 32, *range(128, 8, -8), *range(127, 16, -1))
     return next((size for size in sizes if vocabulary % size == 0), vocabulary)
 
 
 def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
-    """Draw a token for each uniform number of `draws` (batch, count): (batch, count) int64.
-
-    Inverts the cumulative distribution of the tokens, most likely first. log_probs: (batch, width,
-    vocab), with width 1 or count.
-    """
+    """Draw a token for each uniform number in `draws`: (batch, count) int64."""
     vocabulary = log_probs.shape[2]
     ranked, words = log_probs.topk(min(top_k, vocabulary) if top_k else vocabulary)
     probabilities = torch.softmax(ranked / temperature, dim=-1)

@@ -1,10 +1,9 @@
-"""Text in, text out: clean, tokenize, sort, batch, search, and put back in order."""
+"""Translation and scoring of text: cleaning, tokenization, batching and search."""
 
 from __future__ import annotations
 
 import gc
 import math
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
@@ -13,12 +12,14 @@ import torch
 from torch import Tensor
 
 from nmt.data.batching import pad
+from nmt.data.statistics import load_statistics
 from nmt.decoding.engine import build_program
 from nmt.decoding.search import Hypothesis, beam_search, normalized_score, sample
+from nmt.decoding.splitting import Piece, Splitter, halve
 from nmt.devices import gpu_has_native_bf16, keep_freed_memory, made_current, resolve_device
 from nmt.errors import ConfigError
 from nmt.kernels.linear import NumberFormat, can_pack
-from nmt.text import clean_line
+from nmt.text import clean_line, clean_source
 from nmt.tokenizer.ids import BOS, EOS
 
 if TYPE_CHECKING:
@@ -28,42 +29,38 @@ if TYPE_CHECKING:
     from nmt.tokenizer import Tokenizer
 
 MAX_CHARACTERS = 100_000
-"""Longer sentences are refused: translated to nothing, with a warning."""
+"""Longer sentences get an empty translation and a warning."""
 
 Warn = Callable[[int, str], None]
-"""Called with the index of a sentence and what was done to it."""
+"""Function called with the index of a sentence, from 0, and a message."""
 Search = Callable[[Tensor, Sequence[int]], list[list[Hypothesis]]]
-"""Search of a batch: padded source ids, and the index of each row's sentence."""
+"""Function called with padded source ids and the index of each row's sentence."""
 
 
 class Translation(NamedTuple):
-    """One translation of a sentence."""
-
     text: str
     score: float
-    """Score by which translations are ranked, see `nmt.decoding.search.normalized_score`."""
+    """See `nmt.decoding.search.normalized_score`."""
     log_probability: float
     """log P(translation | source) in nats."""
     at_limit: bool
-    """Whether it is as long as max_length or max_length_ratio allow: probably cut or a loop."""
+    """Whether the translation reached the length limit: probably cut or repetitive."""
 
 
 class PairScore(NamedTuple):
-    """How probable a given translation is."""
-
     log_probability: float
-    """log P(target | source) in nats."""
+    """log P(target | source) in nats; NaN if a side is too long."""
     tokens: int
-    """Target tokens, including eos."""
+    """Target tokens, including eos; 0 if a side is too long."""
 
 
 def warn_in_python(index: int, message: str) -> None:
-    """Issue a Python warning; sentences are counted from 1."""
+    """Issue a Python warning that counts sentences from 1."""
     warnings.warn(f"sentence {index + 1}: {message}", stacklevel=2)
 
 
 class Translator:
-    """A decoder program, its tokenizer and how to search. Empty sentences translate to nothing."""
+    """A decoder program, its tokenizer and the search settings."""
 
     def __init__(
         self,
@@ -71,35 +68,52 @@ class Translator:
         tokenizer: Tokenizer,
         decoding: DecodingConfig,
         max_source_tokens: int,
+        usual_length: int | None = None,
+        splitter: Splitter = Splitter(),  # noqa: B008  (immutable)
     ) -> None:
-        """max_source_tokens: longer sentences are translated in pieces; eos does not count."""
+        """Create a translator.
+
+        Lines of more than max_source_tokens, excluding eos, are translated in pieces; pairs with
+        such a line are not scored. `split_sentences: auto` splits lines of more than usual_length
+        characters, or without usual_length, of more than max_source_tokens.
+        """
         self.program = program
         self.tokenizer = tokenizer
         self.decoding = decoding
         self.max_source_tokens = max_source_tokens
+        self.usual_length = usual_length
+        self.splitter = splitter
 
     @classmethod
     def load(cls, run: Run, device: str = "auto", decoding: DecodingConfig | None = None) -> Self:
-        """Load the translator of a run; `decoding` replaces that section of its config.
+        """Load the translator of a run; `decoding` replaces the config section `decoding`.
 
-        device: see `resolve_device`. Raises StorageError if the run is damaged, UsageError if there
-        is no such GPU, ValueError if the device is unknown, TypeError if `decoding` is not a
-        DecodingConfig, and ConfigError if the device cannot compute in decoding.precision.
+        device: see `resolve_device`, whose errors it raises. Also raises StorageError if the run is
+        damaged, TypeError if `decoding` is not a DecodingConfig, and ConfigError if `decoding`
+        does not fit the model or device.
         """
         from nmt.config import DecodingConfig
+        from nmt.config.loading import replaced
         from nmt.loading import load_model
 
         config = run.config
         if decoding is not None:
             if not isinstance(decoding, DecodingConfig):
                 raise TypeError(f"decoding is a {type(decoding).__name__}, not a DecodingConfig")
-            config = config.model_copy(update={"decoding": decoding})
+            config = replaced(config, decoding=decoding)
+        statistics = load_statistics(run.statistics_folder)
         where = resolve_device(device)
         with made_current(where):
             number_format = resolve_decoding_precision(config.decoding.precision, where)
             program = build_program(load_model(run, where), number_format, where)
-        decoding = config.decoding.model_copy(update={"max_length": config.max_target_tokens})
-        return cls(program, run.tokenizer, decoding, config.max_source_tokens)
+        return cls(
+            program,
+            run.tokenizer,
+            replaced(config.decoding, max_length=config.max_target_tokens),
+            config.max_source_tokens,
+            statistics.usual_length if statistics else None,
+            Splitter(config.data.source_language, config.data.target_language),
+        )
 
     @overload
     def translate(self, sentences: str, warn: Warn = ...) -> str: ...  # type: ignore[overload-overlap]
@@ -109,9 +123,9 @@ class Translator:
     def translate(
         self, sentences: str | Iterable[str], warn: Warn = warn_in_python
     ) -> str | list[str]:
-        """Return the best translation of a sentence, or of each of several sentences, in order.
+        """Return the best translation of a string, or of each string.
 
-        Raises TypeError if `sentences` is neither a string nor an iterable of strings.
+        Raises TypeError for anything but a string or an iterable of strings.
         """
         if isinstance(sentences, str):
             return self.translate([sentences], warn)[0]
@@ -120,10 +134,10 @@ class Translator:
     def translate_nbest(
         self, sentences: Iterable[str], nbest: int, warn: Warn = warn_in_python
     ) -> list[list[Translation]]:
-        """Return the nbest best translations of each sentence, best first; at least one each.
+        """Return up to nbest translations of each sentence, at least one, best first.
 
-        Raises ValueError if nbest exceeds the beam size, and TypeError if `sentences` is not an
-        iterable of strings other than a string.
+        Raises ValueError unless 1 <= nbest <= beam size, and TypeError unless `sentences` is an
+        iterable of strings, not one string.
         """
 
         def search(source: Tensor, _: Sequence[int]) -> list[list[Hypothesis]]:
@@ -145,10 +159,9 @@ class Translator:
     ) -> list[list[Translation]]:
         """Return `count` random translations of each sentence, best first (see `search.sample`).
 
-        The draws of a sentence depend on the seed and its number alone, counted from `first`.
-        Raises ValueError if a number is out of range: count is at least 1, temperature is in
-        [0.001, 1000], top_k, seed and first are at least 0, top_p is in [0, 1]; and TypeError if
-        `sentences` is not an iterable of strings other than a string.
+        The random numbers of a sentence depend only on `seed` and `first` + index. Raises
+        ValueError unless count >= 1, temperature is in [0.001, 1000], top_k, seed and first are >=
+        0 and top_p is in [0, 1], and TypeError like `translate_nbest`.
         """
         _check_range("count", count, 1)
         _check_range("temperature", temperature, 0.001, 1000)
@@ -172,94 +185,112 @@ class Translator:
 
         return self._translate(sentences, search, warn)
 
-    def score(self, pairs: Iterable[tuple[str, str]]) -> list[PairScore]:
-        """Return the probability of each given (source, target) pair; an empty target is just eos.
+    def score(
+        self, pairs: Iterable[tuple[str, str]], warn: Warn = warn_in_python
+    ) -> list[PairScore]:
+        """Return the log-probability of each (source, target) pair, including eos.
 
-        Raises TypeError if `pairs` is not an iterable of pairs of strings.
+        Pairs with a side of more than max_source_tokens or MAX_CHARACTERS get NaN and a warning.
+        Raises TypeError for anything but pairs of strings.
         """
         pairs = list(pairs)
         for pair in pairs:
             if len(_sentences(pair)) != 2:
                 raise TypeError(f"{pair!r} is not a pair of a source and a target")
-        sources = self.tokenizer.source.encode_batch([clean_line(source) for source, _ in pairs])
-        targets = self.tokenizer.target.encode_batch([clean_line(target) for _, target in pairs])
-        totals = [0.0] * len(pairs)
+        sources = self.tokenizer.source.encode_batch([clean_source(_limited(s)) for s, _ in pairs])
+        targets = self.tokenizer.target.encode_batch([clean_line(_limited(t)) for _, t in pairs])
         lengths = [max(len(s), len(t)) + 1 for s, t in zip(sources, targets, strict=True)]
-        for rows in _batches(lengths, self.decoding.batch_tokens):
+        scored = []
+        for i, length in enumerate(lengths):
+            if max(map(len, pairs[i])) > MAX_CHARACTERS:
+                warn(i, f"longer than {MAX_CHARACTERS:,} characters, not scored")
+            elif length > self.max_source_tokens + 1:
+                warn(i, f"{length - 1} tokens long, more than {self.max_source_tokens}, not scored")
+            else:
+                scored.append(i)
+        results = [PairScore(math.nan, 0)] * len(pairs)
+        for chosen in _batches([lengths[i] for i in scored], self.decoding.batch_tokens):
+            rows = [scored[i] for i in chosen]
             source = self._padded([[*sources[i], EOS] for i in rows])
             target = self._padded([[BOS, *targets[i], EOS] for i in rows])
             with made_current(self.program.device):
                 found = self.program.target_log_probabilities(source, target)
             for i, total in zip(rows, found, strict=True):
-                totals[i] = total
-        return [PairScore(total, len(t) + 1) for total, t in zip(totals, targets, strict=True)]
+                results[i] = PairScore(total, len(targets[i]) + 1)
+        return results
 
     def _translate(
         self, sentences: Iterable[str], search: Search, warn: Warn
     ) -> list[list[Translation]]:
-        sentences = _sentences(sentences)
-        pieces: list[list[int]] = []
+        lines = _sentences(sentences)
+        cleaned = [clean_source(_limited(line)) for line in lines]
+        pieces: list[list[Piece]] = []
+        sources: list[list[int]] = []
         owners: list[int] = []
-        cleaned = [clean_line(s) if len(s) <= MAX_CHARACTERS else "" for s in sentences]
-        for i, sentence in enumerate(sentences):
-            if len(sentence) > MAX_CHARACTERS:
-                warn(i, f"longer than {MAX_CHARACTERS:,} characters, not translated")
         for i, ids in enumerate(self.tokenizer.source.encode_batch(cleaned)):
-            parts = [ids] if ids else []
-            if len(ids) > self.max_source_tokens:
-                parts = self._split(cleaned[i])
+            parts = self._split(cleaned[i], ids)
+            if len(lines[i]) > MAX_CHARACTERS:
+                warn(i, f"longer than {MAX_CHARACTERS:,} characters, not translated")
+            elif len(ids) > self.max_source_tokens:
                 warn(i, f"{len(ids)} tokens long, translated in {len(parts)} pieces")
-            pieces += parts
+            pieces.append([piece for piece, _ in parts])
+            sources += [ids for _, ids in parts]
             owners += [i] * len(parts)
 
-        found: list[list[Hypothesis]] = [[] for _ in pieces]
-        for rows in _batches([len(p) + 1 for p in pieces], self.decoding.batch_tokens):
-            source = self._padded([[*pieces[i], EOS] for i in rows])
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        for rows in _batches([len(ids) + 1 for ids in sources], self.decoding.batch_tokens):
+            source = self._padded([[*sources[i], EOS] for i in rows])
             with made_current(self.program.device):
                 hypotheses = search(source, [owners[i] for i in rows])
             for i, best in zip(rows, hypotheses, strict=True):
                 found[i] = best
 
-        results: list[list[list[Hypothesis]]] = [[] for _ in sentences]
+        results: list[list[list[Hypothesis]]] = [[] for _ in lines]
         for owner, best in zip(owners, found, strict=True):
             results[owner].append(best)
-        return [self._join(parts) for parts in results]
+        return [self._join(*line) for line in zip(pieces, results, strict=True)]
 
-    def _split(self, text: str) -> list[list[int]]:
-        encode = self.tokenizer.source.encode
-        ids = (encode(piece) for piece in split_text(text, self._fits))
-        return [piece for piece in ids if piece]
+    def _split(self, line: str, ids: list[int]) -> list[tuple[Piece, list[int]]]:
+        mode, usual = self.decoding.split_sentences, self.usual_length
+        too_long = len(ids) > self.max_source_tokens
+        unusual = too_long if usual is None else len(line) > usual
+        pieces = [Piece(line, "")]
+        if mode == "always" or (mode == "auto" and unusual):
+            pieces = self.splitter.sentences(line)
+        if len(pieces) == 1 and not too_long:
+            return [(pieces[0], ids)] if ids else []
+        pieces = [part for text, space in pieces for part in halve(text + space, self._fits)]
+        encoded = self.tokenizer.source.encode_batch([piece.text for piece in pieces])
+        return [part for part in zip(pieces, encoded, strict=True) if part[1]]
 
     def _fits(self, text: str) -> bool:
         return len(self.tokenizer.source.encode(text)) <= self.max_source_tokens
 
-    def _join(self, parts: list[list[Hypothesis]]) -> list[Translation]:
-        """Return translations of a sentence from the hypotheses of its pieces, best with best."""
-        if not parts or not all(parts):
+    def _join(self, pieces: list[Piece], found: list[list[Hypothesis]]) -> list[Translation]:
+        """Join the translations of a line's pieces that have equal rank."""
+        if not found or not all(found):
             return [Translation("", 0.0, 0.0, False)]
         translations = []
-        for pieces in zip(*parts, strict=False):
-            texts = [clean_line(self.tokenizer.target.decode(h.tokens)) for h in pieces]
-            total = sum(h.log_probability for h in pieces)
-            length = sum(len(h.tokens) + 1 for h in pieces)
+        for hypotheses in zip(*found, strict=False):
+            texts = [clean_line(self.tokenizer.target.decode(h.tokens)) for h in hypotheses]
+            total = sum(h.log_probability for h in hypotheses)
+            length = sum(len(h.tokens) + 1 for h in hypotheses)
             translations.append(
                 Translation(
-                    " ".join(text for text in texts if text),
+                    self.splitter.join(pieces, texts),
                     normalized_score(total, length, self.decoding),
                     total,
-                    any(h.at_limit for h in pieces),
+                    any(h.at_limit for h in hypotheses),
                 )
             )
         return translations
 
     def _padded(self, sequences: list[list[int]]) -> Tensor:
-        """Return the ids padded with PAD, (batch, longest) int64, on the program's device."""
         ids, _ = pad(sequences)
         return ids.to(self.program.device)
 
 
 def _sentences(values: Iterable[str]) -> list[str]:
-    """Return the values as a list. Raises TypeError if they are a string or not all strings."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"expected an iterable of strings, not {type(values).__name__}")
     sentences = list(values)
@@ -270,8 +301,11 @@ def _sentences(values: Iterable[str]) -> list[str]:
     return sentences
 
 
+def _limited(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else ""
+
+
 def _check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """Raise ValueError unless low <= value <= high."""
     if not low <= value <= high:
         limit = "" if high == math.inf else f" and at most {high}"
         raise ValueError(f"{name} is {value}; it must be at least {low}{limit}")
@@ -280,30 +314,24 @@ def _check_range(name: str, value: float, low: float, high: float = math.inf) ->
 def load_alone(
     run: Run, device: str, threads: int | None, decoding: DecodingConfig | None
 ) -> Translator:
-    """Call `Translator.load` in a process that does nothing else, set up to be fast at it.
-
-    threads: CPU threads; None for all cores.
-    """
+    """Load a translator in a process that does nothing else; threads None: all cores."""
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     translator = Translator.load(run, device, decoding)
-    gc.freeze()  # the collector need not look through the loaded objects again and again
+    gc.freeze()  # garbage collection then skips the loaded objects
     return translator
 
 
 def resolve_decoding_precision(
     name: Literal["auto", "fp32", "fp16", "bf16", "int8"], device: torch.device
 ) -> NumberFormat:
-    """Return the number format meant by `decoding.precision`.
-
-    Raises ConfigError if the device cannot compute in it.
-    """
+    """Return the number format, or raise ConfigError if the device cannot compute in it."""
     if name == "int8" or (name == "fp16" and device.type == "cpu"):
         if not can_pack(device, name):
             raise ConfigError(
                 f"decoding.precision {name} does not run on {device.type} with this build of torch",
-                f"{name} needs FBGEMM on an x86 CPU; use fp32 or bf16",
+                f"use fp32 or bf16; {name} needs FBGEMM on an x86 CPU",
             )
         return name
     if name == "auto":
@@ -313,35 +341,8 @@ def resolve_decoding_precision(
     return name
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？।؟])\s*")
-_CLAUSE_END = re.compile(r"(?<=[,;:–—،؛])\s+|(?<=[，、；：])\s*")
-_SPACE = re.compile(r"\s+")
-
-
-def split_text(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Halve a text until every piece fits.
-
-    It is cut at the sentence end nearest to the middle; if none lies in its middle half, at the
-    nearest end of a clause, or space, or right in the middle.
-    """
-    if len(text) < 2 or fits(text):
-        return [text]
-    quarter, middle = len(text) // 4, len(text) // 2
-    cut = middle
-    for pattern in (_SENTENCE_END, _CLAUSE_END, _SPACE):
-        matches = pattern.finditer(text, quarter, len(text) - quarter)
-        ends = [match.end() for match in matches if 0 < match.end() < len(text)]
-        if ends:
-            cut = min(ends, key=lambda end: abs(end - middle))
-            break
-    return [*split_text(text[:cut].rstrip(), fits), *split_text(text[cut:], fits)]
-
-
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Yield batches of indices of similar length, longest first.
-
-    A batch has at most batch_tokens tokens, including padding, or a single sequence.
-    """
+    """Yield the indices of sequences in batches of similar length, longest first."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     first = 0
     while first < len(order):

@@ -1,7 +1,6 @@
-"""Parallel translators for many sentences on a CPU, each a process with a separate model.
+"""Translators in parallel processes on a CPU.
 
-The threads of one translator synchronize after every small product of a step. Processes do not
-wait for each other.
+Threads of one translator synchronize after every small product of a step; processes do not wait.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class TranslatorPool:
-    """A context manager for worker processes that together act as a `Translator`."""
+    """Worker processes that act as a `Translator`; a context manager."""
 
     TASK = 256
-    """Maximum number of sentences that a worker sorts, batches and translates at a time."""
+    """Maximum sentences per request to a worker."""
 
     def __init__(
         self, run: Run, decoding: DecodingConfig, workers: int, threads: int | None = None
@@ -58,7 +57,6 @@ class TranslatorPool:
         self._askers.shutdown(cancel_futures=True)
 
     def translate(self, sentences: Sequence[str], warn: Warn) -> list[str]:
-        """Return the best translation of each sentence."""
         return [best[0].text for best in self.translate_nbest(sentences, 1, warn)]
 
     def translate_nbest(
@@ -80,7 +78,6 @@ class TranslatorPool:
         warn: Warn,
         arguments: Callable[[int], dict[str, Any]],
     ) -> list[list[Translation]]:
-        """Call a method of the workers' translators; `arguments` depend on the first index."""
         size = min(self.TASK, max(1, math.ceil(len(sentences) / len(self._workers))))
         begins = range(0, len(sentences), size)
         answers = self._askers.map(
@@ -102,7 +99,7 @@ class TranslatorPool:
 
 
 class _Worker:
-    """A child process that answers each line of JSON with a line of JSON."""
+    """A process that answers each line of JSON with one."""
 
     def __init__(self, opening: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
@@ -142,13 +139,6 @@ class _Worker:
         self._process.wait()
 
 
-def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests in the child process until the parent closes their pipe."""
-    for answer in _answers_to(requests):
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
-
-
 def _answers_to(requests: BinaryIO) -> Iterator[dict[str, Any]]:
     opening = json.loads(requests.readline())
     problem: NmtError | None = None
@@ -173,4 +163,5 @@ def _answers_to(requests: BinaryIO) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    for answer in _answers_to(sys.stdin.buffer):
+        print(json.dumps(answer), flush=True)

@@ -1,8 +1,7 @@
 """BLEU, chrF++ and TER of detokenized text, computed by sacrebleu.
 
-Nothing is computed here that sacrebleu computes: its classes, its bootstrap (1,000 resamples,
-seed 12345 unless SACREBLEU_SEED is set) and its paired tests give the scores, so the `sacrebleu`
-command prints the same scores for the same files.
+The scores, the bootstrap (1,000 resamples, seed 12345 unless SACREBLEU_SEED is set) and the paired
+tests are sacrebleu's, so the `sacrebleu` command prints the same scores for the same files.
 """
 
 from __future__ import annotations
@@ -11,54 +10,62 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nmt.errors import DataError
+from nmt.languages import is_unspaced
+from nmt.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.significance import Result
 
+    from nmt.languages import BleuTokenizer
+
 _RESAMPLES = 1000
+# Products of the numbers of words of a hypothesis and its reference: of one line, of all lines.
+_TER_COST_OF_LINE, _TER_COST = 200**2, 10_000_000
 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one system, from 0 to 100 (TER can exceed 100, and lower is better)."""
+    """One metric of one system, from 0 to 100; TER can exceed 100, and lower TER is better."""
 
     name: str
     value: float
     signature: str
-    """sacrebleu's signature: how the score was computed."""
+    """How sacrebleu computed the score."""
     mean: float | None = None
-    """Mean over the bootstrap resamples."""
     interval: float | None = None
-    """95 % of the resamples lie within mean ± interval."""
+    """95 % of the resamples are within mean ± interval."""
+    tokenizer: BleuTokenizer | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("BLEU", bleu_title(self.tokenizer))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The metrics of one system over a corpus."""
-
     bleu: Score
     bleu_lowercase: Score
-    """BLEU with both sides lower-cased."""
     chrf: Score
     """chrF++: character n-grams up to 6, word n-grams up to 2."""
-    ter: Score
-    """sacrebleu's TER ignores case by default."""
+    ter: Score | None
+    """TER, which ignores case. None: it was left out."""
     hypothesis_length: int
-    """Number of tokens of the hypotheses, as BLEU counts them (13a)."""
     reference_length: int
     """Number of tokens of the references that are closest in length."""
 
     def distinct(self) -> list[Score]:
-        """Return the four scores, or three if BLEU ignores case in any event."""
-        mixed = [] if self.bleu is self.bleu_lowercase else [self.bleu]
-        return [*mixed, self.bleu_lowercase, self.chrf, self.ter]
+        """Return the scores, with BLEU once if it ignores case in any event."""
+        scores = (self.bleu, self.bleu_lowercase, self.chrf, self.ter)
+        return list(dict.fromkeys(score for score in scores if score))
 
     @property
     def brevity_ratio(self) -> float:
-        """Length of the hypotheses divided by that of the references; BLEU penalizes below 1."""
+        """Length of the hypotheses divided by that of the references."""
         return self.hypothesis_length / max(self.reference_length, 1)
 
 
@@ -69,78 +76,72 @@ class PairedScore:
     system: Score
     baseline: Score
     p_value: float
-    """Probability of a difference of this size if both systems were equally good.
+    """Probability of a difference of this size if both systems were equally good. It is 1 if the
+    scores are equal in every resample, where sacrebleu has 1 / (resamples + 1)."""
 
-    It is 1 if the scores are equal in every resample, where sacrebleu has 1 / (resamples + 1).
-    """
+
+def bleu_title(tokenizer: str | None) -> str:
+    """Return the name of BLEU for people, with the tokenizer unless it is 13a, the usual one."""
+    return "BLEU" if tokenizer in (None, "13a") else f"BLEU ({tokenizer})"
 
 
 def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
+    tokenize: BleuTokenizer = "13a",
     lowercase: bool = False,
     confidence: bool = False,
+    ter: bool = True,
 ) -> Scores:
     """Score detokenized translations; `references` has one list per set of references.
 
-    `lowercase` makes every metric ignore case (`bleu` is then `bleu_lowercase`); `confidence`
-    adds mean and 95 % interval by bootstrap. Raises DataError for unequal counts or no sentences.
+    lowercase: whether every metric ignores case; confidence: whether to add mean and interval by
+    bootstrap. Raises DataError for unequal counts or no sentences.
     """
-    from sacrebleu.metrics.bleu import BLEU
-
     _check(hypotheses, references)
     scores: dict[str, Score] = {}
-    for name, metric in _metrics(lowercase):
+    for name, metric in _metrics(tokenize, lowercase, ter):
         if confidence:
             result = _with_interval(metric, hypotheses, references)
         else:
             result = metric.corpus_score(hypotheses, references)
-        spread = (float(result._mean), float(result._ci)) if confidence else (None, None)
-        scores[name] = Score(name, float(result.score), str(metric.get_signature()), *spread)
-        if isinstance(metric, BLEU):
+        mean, interval = (float(result._mean), float(result._ci)) if confidence else (None, None)
+        used = tokenize if "BLEU" in name else None
+        signature = str(metric.get_signature())
+        scores[name] = Score(name, float(result.score), signature, mean, interval, used)
+        if used:
             lengths = (int(result.sys_len), int(result.ref_len))
     bleu_lowercase = scores["BLEU lower-case"]
     bleu = scores.get("BLEU", bleu_lowercase)
-    return Scores(bleu, bleu_lowercase, scores["chrF++"], scores["TER"], *lengths)
+    return Scores(bleu, bleu_lowercase, scores["chrF++"], scores.get("TER"), *lengths)
 
 
-def validation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, float]:
-    """Return BLEU and chrF++ for one set of references, with case, for use during training.
-
-    Raises DataError for unequal counts or no sentences.
-    """
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-
-    _check(hypotheses, [references])
-    bleu = BLEU(force=True).corpus_score(hypotheses, [references])
-    chrf = CHRF(word_order=2).corpus_score(hypotheses, [references])
-    return float(bleu.score), float(chrf.score)
+def validation_scores(
+    hypotheses: Sequence[str], references: Sequence[str], tokenize: BleuTokenizer = "13a"
+) -> tuple[float, float]:
+    """Return BLEU and chrF++ with case. Raises DataError for unequal counts or no sentences."""
+    bleu = corpus_bleu(hypotheses, [references], tokenize)
+    return bleu, float(_chrf(False).corpus_score(hypotheses, [references]).score)
 
 
 def corpus_bleu(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenize: BleuTokenizer = "13a",
+    lowercase: bool = False,
 ) -> float:
     """Return BLEU only. Raises DataError for unequal counts or no sentences."""
-    from sacrebleu.metrics.bleu import BLEU
-
     _check(hypotheses, references)
-    metric = BLEU(lowercase=lowercase, force=True)
-    return float(metric.corpus_score(hypotheses, references).score)
+    return float(_bleu(tokenize, lowercase).corpus_score(hypotheses, references).score)
 
 
 def sentence_chrf(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, lowercase: bool = False
 ) -> list[float]:
-    """Return chrF++ of each sentence, because sentence-level BLEU is mostly zero.
-
-    Raises DataError for unequal counts or no sentences.
-    """
-    from sacrebleu.metrics.chrf import CHRF
-
+    """Return chrF++ of each sentence. Raises DataError for unequal counts or no sentences."""
     _check(hypotheses, references)
-    metric = CHRF(word_order=2, lowercase=lowercase)
+    metric = _chrf(lowercase)
     by_sentence = zip(hypotheses, *references, strict=True)
     return [float(metric.sentence_score(hyp, refs).score) for hyp, *refs in by_sentence]
 
@@ -151,15 +152,15 @@ def compare(
     references: Sequence[Sequence[str]],
     *,
     test: Literal["bs", "ar"] = "bs",
+    tokenize: BleuTokenizer = "13a",
     lowercase: bool = False,
+    ter: bool = True,
 ) -> list[PairedScore]:
-    """Test whether the difference of two systems on the same sentences is more than chance.
+    """Test whether the difference of two systems is more than chance, by each metric.
 
     `bs`: paired bootstrap (Koehn, 2004), 1,000 resamples; `ar`: approximate randomization
-    (Riezler and Maxwell, 2005), 10,000 trials, which gives no intervals. The metrics are those
-    of `corpus_scores`, lower-case BLEU once. The p-values equal sacrebleu's, except where the
-    scores are equal in every resample (see `PairedScore`). Raises DataError for unequal counts or
-    no sentences.
+    (Riezler and Maxwell, 2005), 10,000 trials, which gives no intervals. Raises DataError for
+    unequal counts or no sentences.
     """
     from sacrebleu.significance import PairedTest
 
@@ -167,16 +168,17 @@ def compare(
     _check(baseline, references)
     systems = [("baseline", baseline), ("system", system)]
     compared = []
-    for name, metric in _metrics(lowercase):
-        # One test a metric: sacrebleu would take both cases of BLEU for the same. The seed is
-        # fixed, so that each metric is judged by the same resamples all the same.
+    for name, metric in _metrics(tokenize, lowercase, ter):
+        used = tokenize if "BLEU" in name else None
+        # sacrebleu would take both cases of BLEU for one metric, so each metric has its own test.
+        # The seed is fixed, so all of them use the same resamples.
         paired = PairedTest(systems, {name: metric}, references, test_type=test)
         signatures, columns = paired()
         (key,) = signatures
         before, after = cast("list[Result]", columns[key])
         signature = str(signatures[key])
         system_score, baseline_score = (
-            Score(name, float(side.score), signature, _float(side.mean), _float(side.ci))
+            Score(name, float(side.score), signature, _float(side.mean), _float(side.ci), used)
             for side in (after, before)
         )
         p_value = float(cast("float", after.p_value))
@@ -191,12 +193,11 @@ def compare(
 def _with_interval(
     metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> Any:
-    """Return sacrebleu's score with its mean and interval."""
     try:
         return metric.corpus_score(hypotheses, references, n_bootstrap=_RESAMPLES)
     except TypeError:
-        # Up to sacrebleu 2.6 at least it fails for a few sentences: some resamples score 0.0, a
-        # float, others a NumPy float32, and it cannot average the two. The same steps with floats:
+        # sacrebleu 2.6 fails for a few sentences, because it cannot average the float 0.0 of some
+        # resamples and the NumPy float32 of others. These are its steps with floats only.
         from sacrebleu.significance import _bootstrap_resample
 
         result = metric.corpus_score(hypotheses, references)
@@ -213,18 +214,51 @@ def _float(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _metrics(lowercase: bool) -> list[tuple[str, Metric]]:
+def ter_obstacle(
+    systems: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
+) -> str | None:
+    """Return a sentence that says why TER should be left out, or None.
+
+    The time of TER grows with the product of the lengths of two lines, to a minute for 600 words.
+    Raises DataError for unequal counts or no sentences.
+    """
+    for system in systems:
+        _check(system, references)
+    if is_unspaced(references[0]):
+        return "TER is left out, because it needs spaces between words"
+    costs = [
+        hypothesis.count(" ") * reference.count(" ")
+        for system in systems
+        for lines in references
+        for hypothesis, reference in zip(system, lines, strict=True)
+    ]
+    if max(costs, default=0) > _TER_COST_OF_LINE or sum(costs) > _TER_COST:
+        return "TER is left out, because it would take too long for lines of this length"
+    return None
+
+
+def _bleu(tokenize: BleuTokenizer, lowercase: bool) -> BLEU:
     from sacrebleu.metrics.bleu import BLEU
+
+    # `force` only silences a warning about text that looks tokenized.
+    return BLEU(lowercase=lowercase, force=True, tokenize=tokenize)
+
+
+def _chrf(lowercase: bool) -> CHRF:
     from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF(word_order=2, lowercase=lowercase)
+
+
+def _metrics(tokenize: BleuTokenizer, lowercase: bool, ter: bool) -> list[tuple[str, Metric]]:
     from sacrebleu.metrics.ter import TER
 
-    # force only silences a warning about text that looks tokenized
-    mixed: list[tuple[str, Metric]] = [] if lowercase else [("BLEU", BLEU(force=True))]
+    mixed: list[tuple[str, Metric]] = [] if lowercase else [("BLEU", _bleu(tokenize, False))]
     return [
         *mixed,
-        ("BLEU lower-case", BLEU(lowercase=True, force=True)),
-        ("chrF++", CHRF(word_order=2, lowercase=lowercase)),
-        ("TER", TER()),
+        ("BLEU lower-case", _bleu(tokenize, True)),
+        ("chrF++", _chrf(lowercase)),
+        *([("TER", TER())] if ter else []),
     ]
 
 
@@ -235,5 +269,6 @@ def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> No
         if len(reference) != len(hypotheses):
             which = f"reference set {number}" if len(references) > 1 else "the references"
             raise DataError(
-                f"{len(hypotheses):,} hypotheses but {len(reference):,} lines in {which}"
+                f"{counted(len(hypotheses), 'hypothesis', 'hypotheses')} but "
+                f"{counted(len(reference), 'line')} in {which}"
             )

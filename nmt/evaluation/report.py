@@ -1,22 +1,23 @@
-"""The report of an evaluation: scores, scores by length, worst sentences, a verdict.
-
-A `Report` is data; `to_dict` is its JSON form and `text` its plain-text form. User text is never
-marked up, and control characters in it are shown as escapes.
-"""
+"""The report of an evaluation: scores, scores by length, worst sentences, a verdict."""
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import asdict, dataclass
+from operator import ne
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.evaluation import metrics
+from nmt.evaluation.texts import normalized
+from nmt.languages import words
 from nmt.tables import table_lines
-from nmt.text import escape_controls
+from nmt.text import counted, escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nmt.evaluation.metrics import PairedScore, Score, Scores
+    from nmt.languages import BleuTokenizer
 
 SIGNIFICANCE = 0.05
 """A difference with a p-value below this is called significant."""
@@ -25,25 +26,19 @@ _BUCKET_STARTS = (0, 6, 11, 16, 21, 31, 41, 61)
 
 @dataclass(frozen=True)
 class LengthRow:
-    """The sentences of one length."""
+    """The sentences of `first` to `last` words (None: no limit)."""
 
     first: int
-    """Number of words of the shortest sentences in this row."""
     last: int | None
-    """Number of words of the longest sentences in this row; None: no limit."""
     sentences: int
     bleu: list[float]
-    """BLEU of each system on these sentences."""
+    """BLEU of each system."""
 
 
 @dataclass(frozen=True)
 class WorstSentence:
-    """A sentence with a low score."""
-
     line: int
-    """Line number, from 1."""
     chrf: float
-    """chrF++ of the sentence."""
     source: str | None
     references: list[str]
     hypothesis: str
@@ -51,8 +46,6 @@ class WorstSentence:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of a system with a baseline."""
-
     baseline: str
     test: Literal["bs", "ar"]
     metrics: list[PairedScore]
@@ -60,13 +53,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Report:
-    """The evaluation of a system, and its comparison with a baseline if there is one."""
+    """The evaluation of a system."""
 
     system: str
     data: str
-    """The text that was translated: a split of a run, or files."""
+    """Name of the text that was translated."""
     sentences: int
     scores: Scores
+    left_out: str | None
+    """Why there is no TER."""
+    changed_lines: int
+    """Number of lines that `normalized` changed before scoring."""
     length_of: Literal["source", "reference"]
     """The side whose words `lengths` counts."""
     lengths: list[LengthRow]
@@ -74,7 +71,6 @@ class Report:
     comparison: Comparison | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report for JSON; numbers are not rounded."""
         result = asdict(self)
         result["scores"] = [asdict(score) for score in self.scores.distinct()]
         result["brevity_ratio"] = self.scores.brevity_ratio
@@ -83,13 +79,19 @@ class Report:
         return result
 
     def text(self) -> str:
-        """Return the report for people, without a final newline."""
-        on = f"{escape_controls(self.data)}, {_count(self.sentences, 'sentence')}"
+        """Return the report for people, with control characters as escapes."""
+        on = f"{escape_controls(self.data)}, {counted(self.sentences, 'sentence')}"
         heading = f"{escape_controls(self.system)} on {on}"
         parts = [heading, _score_table(self.scores)]
+        parts += [self.left_out] if self.left_out else []
+        if self.changed_lines:
+            parts.append(
+                f"{counted(self.changed_lines, 'line')} changed before scoring: Unicode NFC, "
+                "invisible characters removed"
+            )
         if self.comparison:
             parts.append(_comparison_table(self.comparison, self.system))
-        parts.append(_length_table(self.lengths, self.length_of, self.comparison is not None))
+        parts.append(_length_table(self))
         if self.worst:
             parts.append(_worst_list(self.worst))
         return "\n\n".join(parts)
@@ -104,32 +106,36 @@ def make_report(
     sources: Sequence[str] | None = None,
     baseline: tuple[str, Sequence[str]] | None = None,
     test: Literal["bs", "ar"] = "bs",
+    tokenize: BleuTokenizer = "13a",
     lowercase: bool = False,
     worst: int = 0,
 ) -> Report:
-    """Evaluate translations, and compare them with the `baseline` (name, translations) if given.
+    """Evaluate translations, and compare them with a baseline (name, translations).
 
-    `system` and `data` are names for the report.
-
-    Raises DataError for unequal counts or no sentences.
+    `system` and `data` are names. Raises DataError for unequal counts or no sentences.
     """
+    given = [hypotheses, *([baseline[1]] if baseline else []), *references]
+    texts = [normalized(lines) for lines in given]
+    changed = sum(sum(map(ne, *sides)) for sides in zip(given, texts, strict=True))
+    systems, references = texts[: -len(references)], texts[-len(references) :]
+    left_out = metrics.ter_obstacle(systems, references)
+    options: Any = {"tokenize": tokenize, "lowercase": lowercase, "ter": not left_out}
     comparison = None
-    systems = [hypotheses]
-    if baseline is not None:
-        name, other = baseline
-        paired = metrics.compare(hypotheses, other, references, test=test, lowercase=lowercase)
-        comparison = Comparison(name, test, paired)
-        systems.append(other)
+    if baseline:
+        paired = metrics.compare(systems[0], systems[1], references, test=test, **options)
+        comparison = Comparison(baseline[0], test, paired)
     return Report(
         system=system,
         data=data,
         sentences=len(hypotheses),
-        scores=metrics.corpus_scores(hypotheses, references, lowercase=lowercase, confidence=True),
+        scores=metrics.corpus_scores(systems[0], references, confidence=True, **options),
+        left_out=left_out,
+        changed_lines=changed,
         length_of="reference" if sources is None else "source",
         lengths=scores_by_length(
-            references[0] if sources is None else sources, systems, references, lowercase
+            references[0] if sources is None else sources, systems, references, tokenize, lowercase
         ),
-        worst=worst_sentences(hypotheses, references, sources, worst, lowercase),
+        worst=worst_sentences(systems[0], references, sources, worst, lowercase),
         comparison=comparison,
     )
 
@@ -138,21 +144,20 @@ def scores_by_length(
     texts: Sequence[str],
     systems: Sequence[Sequence[str]],
     references: Sequence[Sequence[str]],
+    tokenize: BleuTokenizer = "13a",
     lowercase: bool = False,
 ) -> list[LengthRow]:
-    """Return BLEU of every system by the number of words in `texts`, separated by spaces.
-
-    Lengths without sentences are left out.
-    """
-    words = [len(text.split()) for text in texts]
+    """Return BLEU of every system by the number of `words` in `texts`, without empty rows."""
+    buckets: list[list[int]] = [[] for _ in _BUCKET_STARTS]
+    for i, text in enumerate(texts):
+        buckets[bisect(_BUCKET_STARTS, len(words(text))) - 1].append(i)
     rows = []
     ends = [start - 1 for start in _BUCKET_STARTS[1:]]
-    for first, last in zip(_BUCKET_STARTS, [*ends, None], strict=True):
-        chosen = [i for i, n in enumerate(words) if first <= n and (last is None or n <= last)]
+    for first, last, chosen in zip(_BUCKET_STARTS, [*ends, None], buckets, strict=True):
         if chosen:
             part = [[reference[i] for i in chosen] for reference in references]
             bleu = [
-                metrics.corpus_bleu([system[i] for i in chosen], part, lowercase=lowercase)
+                metrics.corpus_bleu([system[i] for i in chosen], part, tokenize, lowercase)
                 for system in systems
             ]
             rows.append(LengthRow(first, last, len(chosen), bleu))
@@ -185,12 +190,11 @@ def worst_sentences(
 
 
 def verdict(comparison: Comparison, system: str) -> str:
-    """Return a sentence that says which system is better, by which metrics, or that none is."""
+    """Return a sentence that says which system is better, and by which metrics."""
     better, worse, open_ = [], [], []
     for pair in comparison.metrics:
         gain = pair.system.value - pair.baseline.value
-        figure = f"{pair.system.name} ({gain:+.2f}, p = {pair.p_value:.3f})"
-        # Equal scores are not a difference, whatever the p-value is.
+        figure = f"{pair.system.title} ({gain:+.2f}, p = {pair.p_value:.3f})"
         if pair.p_value >= SIGNIFICANCE or gain == 0:
             open_.append(figure)
         elif (gain > 0) == (pair.system.name != "TER"):
@@ -211,13 +215,13 @@ def verdict(comparison: Comparison, system: str) -> str:
 
 
 def _score_table(scores: Scores) -> str:
-    rows = [(s.name, f"{s.value:.2f}", _spread(s)) for s in scores.distinct()]
+    rows = [(s.title, f"{s.value:.2f}", _spread(s)) for s in scores.distinct()]
     lines = table_lines(rows, head=("", "score", "95 % (bootstrap)"))
     lines.append(
         f"\nlength ratio {scores.brevity_ratio:.3f} "
-        f"({scores.hypothesis_length:,} tokens, reference {scores.reference_length:,})\n"
+        f"({counted(scores.hypothesis_length, 'token')}, reference {scores.reference_length:,})\n"
     )
-    lines += [f"{s.name}: {s.signature}" for s in scores.distinct()]
+    lines += [f"{s.title}: {s.signature}" for s in scores.distinct()]
     return "\n".join(lines)
 
 
@@ -226,8 +230,8 @@ def _comparison_table(comparison: Comparison, system: str) -> str:
     for pair in comparison.metrics:
         sides = [f"{s.value:.2f} {_spread(s)}".rstrip() for s in (pair.system, pair.baseline)]
         gain = pair.system.value - pair.baseline.value
-        rows.append((pair.system.name, *sides, f"{gain:+.2f}", f"{pair.p_value:.4f}"))
-    names = {"bs": "paired bootstrap", "ar": "paired approximate randomisation"}
+        rows.append((pair.system.title, *sides, f"{gain:+.2f}", f"{pair.p_value:.4f}"))
+    names = {"bs": "paired bootstrap", "ar": "paired approximate randomization"}
     lines = [
         f"A: {escape_controls(system)}",
         f"B: {escape_controls(comparison.baseline)}",
@@ -235,25 +239,27 @@ def _comparison_table(comparison: Comparison, system: str) -> str:
         f"\n{verdict(comparison, system)} ({names[comparison.test]})",
     ]
     if comparison.test == "ar":  # The intervals of the bootstrap are printed below the scores.
-        lines += ["", *(f"{p.system.name}: {p.system.signature}" for p in comparison.metrics)]
+        lines += ["", *(f"{p.system.title}: {p.system.signature}" for p in comparison.metrics)]
     return "\n".join(lines)
 
 
-def _length_table(rows: list[LengthRow], length_of: str, compared: bool) -> str:
-    head = (f"{length_of} words", "sentences", *(("BLEU A", "BLEU B") if compared else ("BLEU",)))
+def _length_table(report: Report) -> str:
+    bleu = metrics.bleu_title(report.scores.bleu.tokenizer)
+    titles = (f"{bleu} A", f"{bleu} B") if report.comparison else (bleu,)
+    head = (f"{report.length_of} words", "sentences", *titles)
     body = [
         (
             f"{row.first}+" if row.last is None else f"{row.first}-{row.last}",
             f"{row.sentences:,}",
-            *(f"{bleu:.2f}" for bleu in row.bleu),
+            *(f"{score:.2f}" for score in row.bleu),
         )
-        for row in rows
+        for row in report.lengths
     ]
     return "\n".join(table_lines(body, head=head))
 
 
 def _worst_list(worst: list[WorstSentence]) -> str:
-    blocks = [f"worst {_count(len(worst), 'sentence')} by chrF++"]
+    blocks = [f"worst {counted(len(worst), 'sentence')} by chrF++"]
     for sentence in worst:
         lines = [f"line {sentence.line}, chrF++ {sentence.chrf:.1f}"]
         if sentence.source is not None:
@@ -267,7 +273,6 @@ def _worst_list(worst: list[WorstSentence]) -> str:
 
 
 def _spread(score: Score) -> str:
-    """Return the mean and the interval in the form that sacrebleu prints."""
     if score.mean is None or score.interval is None:
         return ""
     return f"(μ = {score.mean:.2f} ± {score.interval:.2f})"
@@ -275,7 +280,3 @@ def _spread(score: Score) -> str:
 
 def _and(parts: list[str]) -> str:
     return " and ".join([", ".join(parts[:-1])] * bool(parts[:-1]) + parts[-1:])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

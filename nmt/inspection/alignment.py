@@ -2,21 +2,22 @@
 
 The weight between two words is the sum over the source word's subwords and the mean over the target
 word's subwords. A target word is linked to the source word with the largest weight, or to none if
-`</s>` has more. The weights of a target piece come from the state that predicts the piece, or from
-the next state, which reads the piece (Chen et al., 2020, "Accurate word alignment induction from
-neural machine translation").
+`</s>` has more. The weights come from the state that predicts a target piece, or from the next
+state, which reads it (Chen et al., 2020, "Accurate word alignment induction from neural machine
+translation").
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import regex
 import torch
 from torch import Tensor
 
+from nmt import languages
 from nmt.inspection.attention import AttentionMaps, Head, attention_maps
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ State = Literal["predicts", "reads"]
 """Attention of the state that predicts a target piece, or of the state that reads it."""
 STATES: tuple[State, State] = ("predicts", "reads")
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
+# Unlike re, regex takes vowel signs and joiners for parts of a word.
+_WORD = regex.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 _BATCH_TOKENS = 4096
 _PAIRS_TO_CHOOSE_BY = 500
 
@@ -48,18 +50,19 @@ class Choice(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """Split a text into the words of alignments: letter and digit runs, and other characters.
+    """Split a text into runs of letters and digits, and other characters except spaces.
 
-    A run may have inner apostrophes and hyphens. Spaces are dropped.
+    A run may have inner apostrophes and hyphens. In scripts without spaces, each character is a
+    word.
     """
-    return _WORD.findall(text)
+    return [part for word in languages.words(text) for part in _WORD.findall(word)]
 
 
 class WordAttention:
-    """Encoder-decoder attention between the words of a sentence pair, of all heads."""
+    """Attention between the words of a sentence pair, of all heads."""
 
     def __init__(self, maps: AttentionMaps, source: Tensor, target: Tensor) -> None:
-        """Sum the weights; source, target: (words, pieces) float, 1 if the word has the piece."""
+        """source, target: (words, pieces) float, 1 if the word has the piece."""
         cross = torch.stack(maps.layers("cross"))
         cross = torch.cat([cross, cross.mean(1, keepdim=True)], dim=1)
         pieces = target.shape[1]
@@ -67,20 +70,19 @@ class WordAttention:
         rows = (target / target.sum(1, keepdim=True).clamp(min=1)) @ rows
         nothing = rows[..., -1:] + (target.sum(1, keepdim=True) == 0)
         self.weights = torch.cat([rows[..., :-1] @ source.T, nothing], dim=-1)
-        """(layers, heads + 1, states, target_words, source_words + 1) with STATES; the last head is
-        the mean, the last source word is `</s>` (no link)."""
+        """(layers, heads + 1, states, target_words, source_words + 1); the last head is the mean,
+        the last source word is `</s>`."""
         self.best = self.weights.argmax(-1)
         """(layers, heads + 1, states, target_words): the source word of each target word."""
 
     def choices(self) -> list[Choice]:
-        """Return all choices, in the order of `best`."""
+        """Return the choices in the order of `best`."""
         layers, heads = self.best.shape[:2]
         names: list[Head] = [*range(1, heads), "mean"]
         numbers = range(1, layers + 1)
         return [Choice(*c) for c in itertools.product(numbers, names, STATES)]
 
     def links(self, choice: Choice) -> Links:
-        """Return the alignment for a choice."""
         head = -1 if choice.head == "mean" else choice.head - 1
         best = self.best[choice.layer - 1, head, STATES.index(choice.state)].tolist()
         none = self.weights.shape[-1] - 1
@@ -90,9 +92,9 @@ class WordAttention:
 def word_attention(
     model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], max_tokens: int
 ) -> Iterator[WordAttention | None]:
-    """Return the attention between the words of each (source, target) text pair, in order.
+    """Return the attention between the words of each (source, target) pair of texts.
 
-    The value is None if a side has no words or more than max_tokens subwords.
+    It is None for a pair with a side without words or with more than max_tokens subwords.
     """
     ids = list(
         zip(
@@ -121,10 +123,10 @@ def word_attention(
 def _membership(vocabulary: Vocabulary, text: str, ids: Sequence[int]) -> Tensor:
     """Return which pieces belong to which words, (words, pieces) float, 1 or 0.
 
-    The tokenizer may normalize characters, so letters are counted after tokenization, in each word
-    and up to each piece. A piece across two words belongs to both.
+    A piece across two words belongs to both.
     """
     found = words(text)
+    # The tokenizer may normalize characters, so letters are counted after tokenization.
     sizes = [_letters(vocabulary, vocabulary.encode(word)) for word in found]
     word_ends = torch.tensor([0, *itertools.accumulate(sizes)])
     ends = [_letters(vocabulary, ids[: i + 1]) for i in range(len(ids))]
@@ -152,33 +154,31 @@ def alignment_errors(
     1 - 2 |A & G| / (|A| + |G|), by Och and Ney (2003) with all gold links sure; 0 is perfect.
     """
     examples = list(examples)
-    hits: Tensor | int = 0
-    made: Tensor | int = 0
+    hits, made = [], []
     wanted = 0
     choices: list[Choice] = []
     pairs = [(source, target) for source, target, _ in examples]
-    for attention, (_, _, links) in zip(
-        word_attention(model, tokenizer, pairs, max_tokens), examples, strict=True
-    ):
+    found = word_attention(model, tokenizer, pairs, max_tokens)
+    for attention, (_, _, links) in zip(found, examples, strict=True):
         gold = set(links)
         wanted += len(gold)
         if attention is None:
             continue
-        choices = choices or attention.choices()
+        choices = attention.choices()
         table = torch.zeros(attention.weights.shape[-2:], dtype=torch.bool)
         for s, t in gold:
             table[t, s] = True
-        target_words = torch.arange(table.shape[0])
-        hits = hits + table[target_words, attention.best].sum(-1)
-        made = made + (attention.best < table.shape[1] - 1).sum(-1)
-    if isinstance(hits, int) or isinstance(made, int):
+        hits.append(table[torch.arange(len(table)), attention.best].sum(-1))
+        made.append((attention.best < table.shape[1] - 1).sum(-1))
+    if not hits:
         return {}
-    errors = 1 - 2 * hits.double() / (made + wanted).clamp(min=1)
+    total = torch.stack(made).sum(0) + wanted
+    errors = 1 - 2 * torch.stack(hits).sum(0).double() / total.clamp(min=1)
     return dict(zip(choices, errors.flatten().tolist(), strict=True))
 
 
 def has_gold(data: DataConfig) -> bool:
-    """Return whether the validation set is the built-in corpus, which has gold alignments."""
+    """Return whether the validation set has gold alignments, as the built-in corpus has."""
     from nmt.config import BuiltinCorpus
 
     return all(isinstance(source, BuiltinCorpus) for source in data.valid)
@@ -192,28 +192,23 @@ def choose(
     head: Head | None = None,
     state: State | None = None,
 ) -> Choice:
-    """Choose a value for layer, head and state where they are None.
+    """Choose layer, head and state where they are None.
 
-    The choice has the lowest alignment error rate on the validation set if it has gold alignments.
-    Otherwise it is the mean of heads of the last layer, in the state that predicts, which is close
-    to the best on the phrasebook (docs/results.md). Raises UsageError if the layer, the head, or
-    encoder-decoder attention does not exist.
+    With gold alignments, the choice has the lowest alignment error rate. Otherwise it is the mean
+    of heads of the last layer, in the state that predicts. Raises UsageError if the layer, the
+    head, or encoder-decoder attention does not exist.
     """
     [maps] = attention_maps(model, tokenizer, [([], [])])
     panels = maps.panels("cross", layer, head)
-    candidates = [
-        Choice(panel.layer, panel.head, s) for panel in panels for s in STATES if state in (None, s)
-    ]
     if head is None:
-        means = maps.panels("cross", layer, "mean")
-        candidates += [
-            Choice(p.layer, "mean", s) for p in means for s in STATES if state in (None, s)
-        ]
+        panels += maps.panels("cross", layer, "mean")
+    states = [state] if state else STATES
+    candidates = [Choice(panel.layer, panel.head, s) for panel in panels for s in states]
     if len(candidates) > 1 and has_gold(data):
         from nmt.phrasebook import generate
 
         examples = itertools.islice(generate("valid"), _PAIRS_TO_CHOOSE_BY)
         errors = alignment_errors(model, tokenizer, examples, data.max_tokens)
         return min(candidates, key=errors.__getitem__)
-    usual = Choice(layer or len(maps.cross), head or "mean", state or "predicts")
-    return usual
+    # It is close to the best on the phrasebook (docs/results.md).
+    return Choice(layer or len(maps.cross), head or "mean", state or "predicts")

@@ -1,10 +1,10 @@
-"""Attention maps: the attention weights of a model for a pair of sentences."""
+"""The attention weights of a model for a pair of sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.data.batching import collate
 from nmt.decoding.search import beam_search
 from nmt.errors import UsageError
-from nmt.text import clean_line
+from nmt.text import clean_line, clean_source
 from nmt.tokenizer.ids import EOS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ TITLES: dict[Kind, str] = {
 
 
 class Panel(NamedTuple):
-    """The map of one head, or of the mean over the heads of a layer; both count from 1."""
+    """The map of a head or of the mean of heads; layer and head count from 1."""
 
     layer: int
     head: Head
@@ -42,7 +42,6 @@ class Panel(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The layer and the head, for example `layer 2, head 3`."""
         head = "mean of heads" if self.head == "mean" else f"head {self.head}"
         return f"layer {self.layer}, {head}"
 
@@ -51,20 +50,19 @@ class Panel(NamedTuple):
 class AttentionMaps:
     """All attention weights of a sentence pair: per layer (heads, query_len, key_len) float32.
 
-    Each row sums to 1, and masked weights are exactly 0. The list of a kind of attention is empty
-    if the model does not have this kind.
+    Each row sums to 1; masked weights are exactly 0.
     """
 
     source_pieces: list[str]
-    """Source subwords that the encoder reads; the last is `</s>`."""
+    """Subwords that the encoder reads, with `</s>`."""
     target_pieces: list[str]
-    """Target subwords that the decoder predicts; the last is `</s>`."""
+    """Subwords that the decoder predicts, with `</s>`."""
     encoder: list[Tensor]
-    """Weights whose queries and keys are the source pieces."""
+    """Queries and keys are the source pieces."""
     decoder: list[Tensor]
-    """Weights whose queries and keys are `<s>` and all target pieces except the last."""
+    """Queries and keys are `<s>` and all target pieces except the last."""
     cross: list[Tensor]
-    """Weights whose queries are the states that predict each target piece; keys: source pieces."""
+    """Queries are the states that predict each target piece; keys are the source pieces."""
 
     def labels(self, kind: Kind) -> tuple[list[str], list[str]]:
         """Return the names of the queries (rows) and of the keys (columns)."""
@@ -77,7 +75,7 @@ class AttentionMaps:
 
     def layers(self, kind: Kind) -> list[Tensor]:
         """Return the maps of a kind. Raises UsageError if the model has no such attention."""
-        layers = {"encoder": self.encoder, "decoder": self.decoder, "cross": self.cross}[kind]
+        layers: list[Tensor] = getattr(self, kind)
         if not layers:
             has = [other for other in TITLES if getattr(self, other)]
             raise UsageError(
@@ -87,7 +85,7 @@ class AttentionMaps:
         return layers
 
     def panels(self, kind: Kind, layer: int | None = None, head: Head | None = None) -> list[Panel]:
-        """Return the maps of a kind, of all layers and heads or of the given ones, by layer.
+        """Return the maps of all layers and heads, or of the given ones, by layer.
 
         Raises UsageError if the layer or head does not exist.
         """
@@ -104,7 +102,6 @@ class AttentionMaps:
         ]
 
     def to_dict(self, kind: Kind, panels: Sequence[Panel]) -> dict[str, Any]:
-        """Return panels of a kind as values for JSON."""
         rows, columns = self.labels(kind)
         return {
             "kind": kind,
@@ -118,7 +115,7 @@ class AttentionMaps:
         }
 
     def sharpest(self, kind: Kind) -> int:
-        """Return the layer (from 1) whose mean over heads has the largest row maxima on average."""
+        """Return the layer, from 1, whose mean of heads has the largest row maxima on average."""
         sharpness = [weights.mean(0).amax(-1).mean().item() for weights in self.layers(kind)]
         return sharpness.index(max(sharpness)) + 1
 
@@ -128,33 +125,18 @@ def _check(what: str, number: int | None, count: int) -> None:
         raise UsageError(f"there is no {what} {number}", f"use a {what} from 1 to {count}")
 
 
-@dataclass
-class Recording:
-    """Recorded attention weights of a model, in the order of its layers."""
-
-    calls: list[tuple[Kind, list[Tensor]]] = field(default_factory=list)
-
-    def layers(self, kind: Kind) -> list[Tensor]:
-        """Return the weights of each layer, (batch, heads, query_len, key_len).
-
-        The results of an attention that runs position by position are concatenated.
-        """
-        return [torch.cat(calls, dim=2) for k, calls in self.calls if k == kind and calls]
-
-
 @contextmanager
-def record_attention(model: EncoderDecoder) -> Iterator[Recording]:
-    """Record the attention weights of one `encode` and one `decode` in this context.
+def record_attention(model: EncoderDecoder) -> Iterator[dict[Kind, list[list[Tensor]]]]:
+    """Record the attention weights of one `encode` and one `decode` of the model.
 
-    Each module with a `watch` attribute is an attention, whose name in the model determines the
-    kind. The results of the model do not change.
+    Yields, per kind and layer, the weights (batch, heads, query_len, key_len) of each call.
     """
-    recording = Recording()
+    recording: dict[Kind, list[list[Tensor]]] = {kind: [] for kind in TITLES}
     watched = [(name, m) for name, m in model.named_modules() if hasattr(m, "watch")]
     before = [module.watch for _, module in watched]
     for name, module in watched:
         calls: list[Tensor] = []
-        recording.calls.append((_kind(name), calls))
+        recording[_kind(name)].append(calls)
         module.watch = calls.append
     try:
         yield recording
@@ -175,14 +157,16 @@ def attention_maps(
 ) -> list[AttentionMaps]:
     """Return the maps of (source ids, target ids) pairs without bos and eos, as one batch.
 
-    The decoder reads the given target, as in training. The model must be in evaluation mode.
+    The model must be in evaluation mode.
     """
     device = next(model.parameters()).device
     batch = collate(pairs, np.arange(len(pairs))).to(device)
     with record_attention(model) as recording:
         model.decode(batch.target, model.encode(batch.source))
+    # An attention that runs position by position is called once per position.
     encoder, decoder, cross = (
-        [weights.float().cpu() for weights in recording.layers(kind)] for kind in TITLES
+        [torch.cat(calls, dim=2).float().cpu() for calls in recording[kind] if calls]
+        for kind in TITLES
     )
     maps = []
     for i, (source, target) in enumerate(pairs):
@@ -202,13 +186,12 @@ def attention_maps(
 def translation_maps(
     translator: Translator, source: str, target: str | None = None
 ) -> AttentionMaps:
-    """Return the maps of a sentence and its translation.
+    """Return the maps of a sentence and its target, which is translated if it is None.
 
-    Without `target`, the translation consists of the subwords that the search finds. Raises
-    UsageError if a text is empty or longer than `max_source_tokens` of the translator.
+    Raises UsageError if a text is empty or too long for the translator.
     """
     tokenizer, program = translator.tokenizer, translator.program
-    source_ids = _checked(tokenizer.source.encode(clean_line(source)), "sentence", translator)
+    source_ids = _checked(tokenizer.source.encode(clean_source(source)), "sentence", translator)
     if target is not None:
         target_ids = _checked(tokenizer.target.encode(clean_line(target)), "target", translator)
     else:

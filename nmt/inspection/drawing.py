@@ -5,22 +5,22 @@ from __future__ import annotations
 import importlib.util
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.errors import UsageError
 from nmt.inspection.attention import Panel
-from nmt.text import replace_unprintable
+from nmt.text import replace_unprintable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LARGEST = 40.0  # inches per side; larger images are scaled down to it
-_FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Unifont"]
+_BOXES = "Last Resort High-Efficiency"  # draws every character as a box
 
 
 def require_matplotlib() -> None:
-    """Raise UsageError, with the command that installs matplotlib, if it is missing."""
+    """Raise UsageError if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "drawing an image needs matplotlib, which is not installed",
@@ -34,14 +34,15 @@ def heat_maps(
     columns: Sequence[str],
     title: str,
     file_type: Literal["png", "svg"],
+    say: Callable[[str], None],
 ) -> bytes:
     """Return an image file of the panels as a grid, with one row of panels per layer.
 
-    rows and columns label queries and keys. The bytes depend on the arguments only.
+    rows, columns: labels of queries and keys. `say` receives a line if no installed font has some
+    of their characters. The bytes depend on the arguments and the fonts only.
     """
     require_matplotlib()
     import matplotlib as mpl
-    from matplotlib import font_manager
     from matplotlib.figure import Figure
 
     rows = [replace_unprintable(row) for row in rows]
@@ -55,7 +56,7 @@ def heat_maps(
     shrink = min(1.0, _LARGEST / max(width, height))
     settings = mpl.rc_context(
         {
-            "font.family": [name for name in _FONTS if name in _installed(font_manager)],
+            "font.family": _fonts("".join([*rows, *columns]), say),
             "font.size": (10.0 if len(panels) == 1 else 6.5) * shrink,
             "svg.hashsalt": "nmt",
             "text.parse_math": False,  # subwords may contain dollar signs
@@ -71,10 +72,7 @@ def heat_maps(
             axis.set_title(panel.title, fontsize="medium")
             axis.set_xticks(range(len(columns)))
             axis.set_yticks(range(len(rows)))
-            if i // across == len(layers) - 1:
-                axis.set_xticklabels(columns, rotation=90)
-            else:
-                axis.set_xticklabels([])
+            axis.set_xticklabels(columns if i // across == len(layers) - 1 else [], rotation=90)
             axis.set_yticklabels(rows if i % across == 0 else [])
             axis.tick_params(length=0)
         figure.suptitle(title, fontsize="large")
@@ -88,5 +86,21 @@ def heat_maps(
     return file.getvalue()
 
 
-def _installed(font_manager: Any) -> set[str]:
-    return {font.name for font in font_manager.fontManager.ttflist}
+def _fonts(text: str, say: Callable[[str], None]) -> list[str]:
+    """Return the names of installed fonts that have the characters of a text."""
+    from matplotlib import font_manager
+
+    names = ["DejaVu Sans"]  # comes with matplotlib
+    missing = set(map(ord, text))
+    for font in sorted(font_manager.fontManager.ttflist, key=lambda font: font.name not in names):
+        if missing and font.name != _BOXES:
+            face: Any = font_manager.get_font(font.fname)
+            if face.scalable and (found := missing & face.get_charmap().keys()):
+                names.append(font.name)
+                missing -= found
+    if missing:
+        say(
+            f"no installed font has {shorten(''.join(map(chr, sorted(missing))), 20)} "
+            "(hint: install a font for this script, such as Noto Sans, or write an .html file)"
+        )
+    return names

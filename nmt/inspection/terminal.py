@@ -21,44 +21,41 @@ class Style(NamedTuple):
 
     width: int = 80
     ascii_only: bool = False
-    colour: bool = False
+    color: bool = False
 
     def mark(self, weight: float, width: int) -> str:
-        """Return the cell of a weight; a masked weight (zero) is blank."""
+        """Return the cell of a weight; zero, a masked weight, is blank."""
         if weight == 0.0:
             return " " * width
         level = sum(weight >= bound for bound in BOUNDS)
         mark = self.marks[level] * min(width, 2)
         fill = " " * (width - len(mark))
-        return f"\x1b[38;5;{_COLOURS[level]}m{mark}\x1b[0m{fill}" if self.colour else mark + fill
+        return f"\x1b[38;5;{_COLORS[level]}m{mark}\x1b[0m{fill}" if self.color else mark + fill
 
     @property
     def marks(self) -> str:
-        """The marks from light to dark."""
+        """From light to dark."""
         return ".-+#@" if self.ascii_only else "·░▒▓█"
 
     def label(self, piece: str) -> str:
-        """Return a subword in characters that can be shown."""
         piece = replace_unprintable(piece)
         if self.ascii_only:
             piece = piece.replace("▁", "_").encode("ascii", "replace").decode()
         return piece
 
     def legend(self) -> str:
-        """Return one line that explains the marks."""
         parts = [f"{self.marks[0]} <{BOUNDS[0]:g}"]
         parts += [f"{m} {b:g}+" for m, b in zip(self.marks[1:], BOUNDS, strict=True)]
         return "  ".join([*parts, "(blank: masked)"])
 
 
-_COLOURS = (240, 67, 74, 81, 159)  # from gray to bright blue, of 256 terminal colors
+_COLORS = (240, 67, 74, 81, 159)  # from gray to bright blue, of 256 terminal colors
 
 
 def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style: Style) -> str:
     """Return lines that show weights (rows, columns) with their labels.
 
-    Column labels are horizontal if all of them fit into the width, and vertical otherwise. Columns
-    that still do not fit form further blocks below.
+    Column labels that do not fit are vertical. Columns that still do not fit form blocks below.
     """
     rows, columns = [style.label(row) for row in rows], [style.label(c) for c in columns]
     margin = min(max(map(display_width, rows)), max(8, style.width // 4))
@@ -70,10 +67,8 @@ def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style
         cells = [1] * len(columns)
         # Use as few blocks as possible, with about equal numbers of columns.
         per_block = math.ceil(len(columns) / math.ceil(len(columns) / (room // 2)))
-        blocks = [
-            range(len(columns))[begin : begin + per_block]
-            for begin in range(0, len(columns), per_block)
-        ]
+        starts = range(0, len(columns), per_block)
+        blocks = [range(start, min(start + per_block, len(columns))) for start in starts]
     table = weights.tolist()
     texts = []
     for block in blocks:
@@ -94,7 +89,6 @@ def _line(label: str, fields: Sequence[str], widths: Sequence[int], margin: int)
 
 
 def _standing(labels: Sequence[str]) -> Iterator[list[str]]:
-    """Return the lines of vertical labels that all end on the last line."""
     height = max(map(len, labels))
     return (list(line) for line in zip(*(label.rjust(height) for label in labels), strict=True))
 

@@ -11,18 +11,16 @@ from nmt.model.attention import MultiHeadAttention
 
 
 class FusedAttention(MultiHeadAttention):
-    """Multi-head attention with torch's fused kernel, which needs O(query_len + key_len) memory."""
+    """Multi-head attention with torch's kernel, in O(query_len + key_len) memory."""
 
     def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values, in training with one product per input."""
         if not self.training:
             return super().project(query, memory)
         if query is memory:
             q, k, v = _project_together(query, self.w_q, self.w_k, self.w_v)
-        else:
-            q = self.w_q(query)
-            k, v = _project_together(memory, self.w_k, self.w_v)
-        return q, k, v
+            return q, k, v
+        k, v = _project_together(memory, self.w_k, self.w_v)
+        return self.w_q(query), k, v
 
     def rotate(self, heads: Tensor, rotation: Tensor) -> Tensor:
         """Rotate queries or keys; on a CPU, complex numbers take a quarter of the time."""
@@ -35,7 +33,6 @@ class FusedAttention(MultiHeadAttention):
     def scaled_dot_product_attention(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None
     ) -> Tensor:
-        """Return softmax(QK^T / sqrt(d_k)) V, computed by the formula if `watch` is set."""
         if self.watch is not None:
             return super().scaled_dot_product_attention(q, k, v, mask, bias)
         if bias is not None:
@@ -50,14 +47,12 @@ class FusedAttention(MultiHeadAttention):
 class FastAttention(FusedAttention):
     """Multi-head attention by the formula for short sequences on a CPU, else by the fused kernel.
 
-    For 16 positions, forward and backward, torch's kernel takes twice as long as the formula. In
-    bf16 on a CPU, torch's kernel has no fast backward pass.
+    For 16 positions, torch's kernel takes twice as long. It has no fast backward pass in bf16.
     """
 
     def scaled_dot_product_attention(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None
     ) -> Tensor:
-        """Return softmax(QK^T / sqrt(d_k)) V with the faster implementation."""
         longest = 512 if q.dtype == torch.bfloat16 else 32
         if q.device.type == "cpu" and k.shape[2] <= longest:
             return MultiHeadAttention.scaled_dot_product_attention(self, q, k, v, mask, bias)

@@ -1,9 +1,4 @@
-"""Fast dropout on a CPU.
-
-torch draws a 32-bit float per value. On a CPU, this takes longer than the matrix product before
-the dropout. `FastDropout` draws 16 bits per value: the dropout probability p is rounded to a
-multiple of 1/65536, and kept values are scaled by exactly 1/(1-p) for the rounded p.
-"""
+"""Fast dropout on a CPU, where drawing random numbers takes longer than a matrix product."""
 
 from __future__ import annotations
 
@@ -16,10 +11,9 @@ _LEVELS = 1 << 16
 
 
 class FastDropout(nn.Dropout):
-    """`nn.Dropout` with other random values on a CPU, from torch's global generator."""
+    """`nn.Dropout` with 16 random bits per value on a CPU: p is a multiple of 1/65536."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero each value with probability p in training, and scale the others by 1/(1-p)."""
         if (
             not self.training
             or self.p == 0.0
@@ -28,8 +22,7 @@ class FastDropout(nn.Dropout):
         ):
             return super().forward(x)
         dropped_levels = min(round(self.p * _LEVELS), _LEVELS - 1)
-        result: Tensor = _Dropout.apply(x, dropped_levels)  # type: ignore[no-untyped-call]
-        return result
+        return _Dropout.apply(x, dropped_levels)  # type: ignore[no-untyped-call]
 
 
 class _Dropout(torch.autograd.Function):
@@ -47,7 +40,7 @@ class _Dropout(torch.autograd.Function):
 
 
 def _kept(like: Tensor, dropped_levels: int) -> Tensor:
-    """Return a random mask, 1 = keep and 0 = drop, in the shape and dtype of `like`."""
+    """Return a random mask, 1 = keep, in the shape and dtype of `like`."""
     # The mask has the dtype of `like`, because products of mixed dtypes take twice as long.
     words = torch.empty((like.numel() + 3) // 4, dtype=torch.int64)
     words.random_(-(1 << 63), None)

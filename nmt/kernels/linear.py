@@ -1,7 +1,7 @@
 """Linear layers for inference, in float32 or with 16-bit or 8-bit weights.
 
-A decoding step multiplies a few rows by every weight, so reading the weights takes most of the
-time, and torch's default CPU kernels read them slowly. These layers rearrange the weights once.
+A decoding step multiplies a few rows by every weight. These layers store the weights in
+layouts that a CPU reads faster than torch's default layout.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ NumberFormat = Literal["fp32", "fp16", "bf16", "int8"]
 class PackedLinear(nn.Module):
     """Inference layer for x W^T + b in float32 on a CPU.
 
-    BLAS reads the weight faster transposed. For a few rows and a large weight, oneDNN's blocked
-    layout is faster still (five rows by 256 x 8000 on one core with AVX2: 1.9 ms as torch stores
-    it, 1.2 ms transposed, 0.8 ms blocked), so large weights have both layouts.
+    Large weights are also kept in oneDNN's blocked layout, which is faster for a few rows (five
+    rows times a 256 x 8000 weight on one AVX2 core: 1.9 ms in torch's layout, 1.2 ms transposed,
+    0.8 ms blocked).
     """
 
     FEW_ROWS = 16
     LARGE_WEIGHT = 1 << 18
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Pack a weight (out_features, in_features) and a bias (out_features,), both float32."""
         super().__init__()
         self.weight = weight.t().contiguous().t()
         self.bias = bias
@@ -36,60 +35,46 @@ class PackedLinear(nn.Module):
             self.blocked = torch.ops.mkldnn._reorder_linear_weight(weight, None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in_features) float32 to (..., out_features) float32."""
         if self.blocked is None or x.numel() > self.FEW_ROWS * x.shape[-1]:
             return nn.functional.linear(x, self.weight, self.bias)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x, self.blocked, self.bias, "none", [], ""
-        )
-        return result
+        return torch.ops.mkldnn._linear_pointwise(x, self.blocked, self.bias, "none", [], "")
 
 
 class Fp16Linear(nn.Module):
-    """Inference layer for x W^T + b in float32 on a CPU, with weights rounded to 16 bits.
+    """Inference layer for x W^T + b in float32 on a CPU, with weights rounded to fp16.
 
-    The rounding changes a weight by at most 1 / 2048 of its value and halves the memory that a
-    product reads. FBGEMM's kernel converts the weights to 32 bits while it multiplies. On two cores
-    with AVX2 it takes 0.2 ms for five rows by 256 x 8000, and for many rows it is not slower than
-    BLAS.
+    Rounding changes a weight w of -65504 to 65504 by at most max(|w| / 2048, 3e-8). FBGEMM needs
+    0.2 ms for five rows times a 256 x 8000 weight on two AVX2 cores, and no longer than BLAS
+    for many rows.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Pack a weight (out_features, in_features) and a bias (out_features,), both float32.
-
-        The values of the weight must be finite and at most 65504.
-        """
         super().__init__()
         self.bias = bias
         self.out_features = len(weight)
         self.packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in_features) float32 to (..., out_features) float32."""
         if not x.numel():
             return x.new_empty(*x.shape[:-1], self.out_features)
         with _plain_arguments():
-            result: Tensor = _FP16_PRODUCT(x, self.packed)
-        return result
+            return _FP16_PRODUCT(x, self.packed)
 
 
 class Bf16Linear(nn.Module):
     """Inference layer for x W^T + b in bf16 on a CPU, in oneDNN's blocked layout.
 
-    oneDNN compiles a kernel for every number of rows, which takes longer than the product. A search
-    loses rows one by one, so this layer pads them to a multiple of `ROWS`.
+    oneDNN compiles a kernel per number of rows, so zero rows are added up to a multiple of `ROWS`.
     """
 
     ROWS = 16
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Pack a weight (out_features, in_features) and a bias (out_features,), both float32."""
         super().__init__()
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16(), None)
         self.bias = None if bias is None else bias.bfloat16()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in_features) float32 to (..., out_features) float32."""
         rows = x.reshape(-1, x.shape[-1])
         count = len(rows)
         filled = rows.new_zeros(
@@ -105,16 +90,13 @@ class Bf16Linear(nn.Module):
 class Int8Linear(nn.Module):
     """Inference layer for x W^T + b in 8-bit integers on a CPU.
 
-    The weights of each output are scaled once by their largest value to [-127, 127], and each row
-    of x at each call by its largest value to [-63, 63]. With 8 bits, FBGEMM's kernels for AVX2
-    would overflow, because they add two products in 16 bits. The result of a row depends on no
-    other row, so the translation of a sentence is the same in every batch.
+    The weights of each output are scaled to [-127, 127] by their largest magnitude. Each row of x
+    is scaled to [-63, 63], because FBGEMM's AVX2 kernels sum two products in 16 bits.
     """
 
     LEVELS = 63
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Pack a weight (out_features, in_features) and a bias (out_features,), both float32."""
         super().__init__()
         self.bias = bias
         self.out_features = len(weight)
@@ -131,7 +113,6 @@ class Int8Linear(nn.Module):
         torch.backends.quantized.engine = engine
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in_features) float32 to (..., out_features) float32."""
         rows = x.reshape(-1, x.shape[-1])
         if not len(rows):
             return x.new_empty(*x.shape[:-1], self.out_features)
@@ -149,14 +130,12 @@ class Int8Linear(nn.Module):
 
 
 class Float32Product(nn.Module):
-    """Inference layer for x W^T in float32, with x and W of 16 bits.
+    """Inference layer for x W^T in float32 from 16-bit x and W (out_features, in_features).
 
-    A GPU multiplies 16-bit numbers and adds the products in 32 bits; this layer returns the sum
-    without rounding. Where torch has no such product, the operands are converted to float32.
+    If torch cannot multiply 16-bit matrices into a float32 result, x and W become float32.
     """
 
     def __init__(self, weight: Tensor) -> None:
-        """Store the weight, (out_features, in_features) bfloat16 or float16."""
         super().__init__()
         try:
             torch.mm(weight[:1], weight[:1].t(), out_dtype=torch.float32)
@@ -165,7 +144,6 @@ class Float32Product(nn.Module):
         self.weight = weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in_features) of 16 bits to (..., out_features) float32."""
         rows = x.reshape(-1, x.shape[-1]).to(self.weight.dtype)
         if self.weight.dtype == torch.float32:
             product = torch.mm(rows, self.weight.t())
@@ -178,12 +156,12 @@ class Float32Product(nn.Module):
 _FP16_PRODUCT: Any = getattr(getattr(torch.ops.quantized, "linear_dynamic_fp16", None), "_op", None)
 _INT8_OP = "linear_with_input_q_dq_qweight_dq_output_fp32"
 _INT8_PRODUCT: Any = getattr(getattr(torch.ops.quantized, _INT8_OP, None), "_op", None)
-# Without this context torch looks for an attribute that packed weights do not have, because they
-# are not tensors. Catching the C++ exception takes longer than a product of a few rows.
+# Without this context, torch looks for a tensor attribute that packed weights do not have, and
+# catching the C++ exception takes longer than a product of a few rows.
 _plain_arguments: Any = torch._C.DisableTorchFunctionSubclass
 _LARGEST_FP16 = 65504.0
 _SMALLEST = 1e-30
-"""Scale of rows of zeros."""
+"""Scale of a row of zeros, which avoids division by 0."""
 _LAYERS: dict[NumberFormat, type[PackedLinear | Fp16Linear | Bf16Linear | Int8Linear]] = {
     "fp32": PackedLinear,
     "fp16": Fp16Linear,
@@ -193,7 +171,7 @@ _LAYERS: dict[NumberFormat, type[PackedLinear | Fp16Linear | Bf16Linear | Int8Li
 
 
 def can_pack(device: torch.device, number_format: NumberFormat) -> bool:
-    """Return whether this build of torch and this CPU have the products of `make_linear`."""
+    """Return whether `make_linear` supports the format on a device."""
     if device.type != "cpu":
         return False
     has_fbgemm = "fbgemm" in torch.backends.quantized.supported_engines
@@ -212,10 +190,10 @@ def can_pack(device: torch.device, number_format: NumberFormat) -> bool:
 
 
 def make_linear(weight: Tensor, bias: Tensor | None, number_format: NumberFormat) -> nn.Module:
-    """Return a layer that computes x W^T + b in a number format for which `can_pack` is true.
+    """Return a layer for x W^T + b in a number format for which `can_pack` is true.
 
-    weight: (out_features, in_features) float32; bias: (out_features,) float32 or None. The layer
-    takes and returns float32. A weight with values that fp16 cannot represent stays float32.
+    weight: (out_features, in_features); bias: (out_features,). Weight, bias, inputs and outputs are
+    float32. A weight beyond the range of fp16 stays float32.
     """
     if number_format == "fp16" and not bool((weight.abs() <= _LARGEST_FP16).all()):
         number_format = "fp32"
@@ -223,10 +201,7 @@ def make_linear(weight: Tensor, bias: Tensor | None, number_format: NumberFormat
 
 
 def float32_weight(layer: nn.Module) -> Tensor | None:
-    """Return the weight (out_features, in_features) of a layer, rounded as in its products.
-
-    Returns None if the products of the layer are not in float32.
-    """
+    """Return the weight (out_features, in_features) of a layer computing in float32, or None."""
     if isinstance(layer, Fp16Linear):
         weight: Tensor = torch.ops.quantized.linear_unpack_fp16(layer.packed)[0]
         return weight

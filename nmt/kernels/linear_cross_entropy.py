@@ -1,8 +1,4 @@
-"""Training losses on hidden states, without the logits of all tokens in memory at once.
-
-The projection to the vocabulary, the loss and both gradients are computed together, for a few
-hundred or thousand tokens at a time. Each loss is one operator for torch.compile.
-"""
+"""Training losses and gradients, computed in chunks of tokens so that logits need little memory."""
 
 from __future__ import annotations
 
@@ -11,19 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.tokenizer.ids import PAD
+
 
 def linear_cross_entropy(
     hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float
 ) -> tuple[Tensor, Tensor]:
     """Return sums of label-smoothed cross-entropy and of negative log-likelihood, in nats.
 
-    The distribution is softmax(hidden W^T). hidden: (tokens, d_model); weight: (vocab, d_model);
-    target: (tokens,) int64. Both results are float32 scalars; only the first has a gradient.
+    hidden: (tokens, d_model); weight: (vocab, d_model); target: (tokens,) int64, PAD for a token
+    without loss. Both results are float32 scalars; only the first has a gradient.
     """
     hidden, weight = _in_autocast_dtype(hidden, weight)
-    loss, nll, *_ = _cross_entropy(
-        hidden, weight, target, label_smoothing, _has_gradient(hidden, weight)
-    )
+    trained = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    loss, nll, *_ = _cross_entropy(hidden, weight, target, label_smoothing, trained)
     return loss, nll.detach()
 
 
@@ -35,12 +32,11 @@ def linear_r_drop(
     label_smoothing: float,
     alpha: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return half of R-Drop's loss and the mean negative log-likelihood of two passes, as sums.
+    """Return half of R-Drop's loss and two passes' mean negative log-likelihood, as token sums.
 
-    Wu et al. (2021), equation 4: the cross-entropies of both passes, plus alpha times the mean of
-    the two Kullback-Leibler divergences between their distributions. first, second: (tokens,
-    d_model), the passes' hidden states; weight: (vocab, d_model); target: (tokens,) int64. Both
-    results are float32 scalars in nats; only the first has a gradient.
+    R-Drop's loss is equation 4 of Wu et al. (2021): alpha weights the mean of the two
+    Kullback-Leibler divergences. first, second: (tokens, d_model), one per pass; see
+    `linear_cross_entropy` for the other arguments.
     """
     first, second, weight = _in_autocast_dtype(first, second, weight)
     loss, nll, *_ = _r_drop(first, second, weight, target, label_smoothing, alpha)
@@ -48,50 +44,41 @@ def linear_r_drop(
 
 
 def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Return the tensors as autocast converts the operands of a matrix product."""
     device = tensors[0].device.type
     if not torch.is_autocast_enabled(device):
         return tensors
     return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
 
 
-def _has_gradient(*tensors: Tensor) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-
-
-def _chunks(rows: Tensor) -> range:
-    """Return the start of each chunk of rows."""
-    return range(0, len(rows), _chunk_size(rows))
-
-
-def _chunk_size(rows: Tensor) -> int:
+def _chunks(hidden: Tensor) -> list[slice]:
     # 512 x 8,000 logits stay in the cache of a CPU; a GPU is faster with larger chunks.
-    return 4096 if rows.is_cuda else 512
+    size = 4096 if hidden.is_cuda else 512
+    return [slice(begin, begin + size) for begin in range(0, len(hidden), size)]
 
 
 def _negative_log(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Return -log of each row's probability (tokens, vocab) of its target: (tokens, 1)."""
+    """Return -log of the targets' probabilities, (tokens, 1)."""
     tiny = torch.finfo(torch.float32).tiny
     return -probabilities.gather(1, target[:, None]).clamp(min=tiny).log()
 
 
-# Probabilities and their errors are float32 and only operands of matrix products have 16 bits,
-# because in 16 bits 1 - p rounds to 0 for every target that the model has learned.
+# Probabilities and logits' gradients are float32, and only operands of matrix products have 16
+# bits, because in 16 bits 1 - p rounds to 0 for every target that the model has learned.
 
 
 @torch.library.custom_op("nmt::linear_cross_entropy", mutates_args=())
 def _cross_entropy(
     hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the sums and, if requested, the gradients of the loss by hidden and weight."""
     vocab = weight.shape[0]
     off = label_smoothing / vocab
+    padding = (target == PAD)[:, None]
+    hidden = hidden.masked_fill(padding, 0.0)  # no effect on sums or weight_grad
     nll, smooth = hidden.new_zeros(2, dtype=torch.float32).unbind()
     hidden_grad = torch.empty_like(hidden) if with_gradients else hidden.new_empty(0)
     weight_grad = torch.zeros_like(weight if with_gradients else weight[:0], dtype=torch.float32)
     with torch.autocast(hidden.device.type, enabled=False):
-        for begin in _chunks(hidden):
-            rows = slice(begin, begin + _chunk_size(hidden))
+        for rows in _chunks(hidden):
             h, t = hidden[rows], target[rows]
             logits = h @ weight.T
             if with_gradients:
@@ -107,6 +94,7 @@ def _cross_entropy(
                 logits = logits.float()
                 chosen = logits.gather(1, t[:, None])
                 nll_of_each = torch.logsumexp(logits, dim=1, keepdim=True) - chosen
+            nll_of_each = nll_of_each.masked_fill(padding[rows], 0.0)
             nll += nll_of_each.sum()
             if label_smoothing:
                 smooth += (nll_of_each + logits.gather(1, t[:, None])).sum()
@@ -118,6 +106,8 @@ def _cross_entropy(
             if with_gradients:
                 hidden_grad -= off * weight_sum
                 weight_grad -= off * hidden_sum
+        if with_gradients:
+            hidden_grad.masked_fill_(padding, 0.0)
     loss = (1 - label_smoothing) * nll + label_smoothing * smooth
     return loss, nll, hidden_grad, weight_grad
 
@@ -131,25 +121,25 @@ def _r_drop(
     label_smoothing: float,
     alpha: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return the sums, and the gradients of the loss by first, second and weight."""
     strength = alpha / 2  # weight of the mean divergence, added to the mean of the cross-entropies
     off = label_smoothing / weight.shape[0]
+    padding = (target == PAD)[:, None]
+    first, second = first.masked_fill(padding, 0.0), second.masked_fill(padding, 0.0)
     nll, smooth, divergence = first.new_zeros(3, dtype=torch.float32).unbind()
     first_grad, second_grad = torch.empty_like(first), torch.empty_like(second)
     weight_grad = torch.zeros_like(weight, dtype=torch.float32)
     with torch.autocast(first.device.type, enabled=False):
-        for begin in _chunks(first):
-            rows = slice(begin, begin + _chunk_size(first))
+        for rows in _chunks(first):
             t = target[rows]
             first_logits = (first[rows] @ weight.T).float()
             second_logits = (second[rows] @ weight.T).float()
             p, q = torch.softmax(first_logits, dim=1), torch.softmax(second_logits, dim=1)
             for probabilities, logits in ((p, first_logits), (q, second_logits)):
-                nll_of_each = _negative_log(probabilities, t)
+                nll_of_each = _negative_log(probabilities, t).masked_fill(padding[rows], 0.0)
                 nll += nll_of_each.sum() / 2
                 smooth += (nll_of_each + logits.gather(1, t[:, None])).sum() / 2
 
-            # With r = log(p / q) + c, KL(p||q) + KL(q||p) = E_p[r] - E_q[r] for any c of a row.
+            # With r = log(p / q) + c for any c per row, KL(p||q) + KL(q||p) = E_p[r] - E_q[r].
             # Twice the gradient by the logits of p is p - target for the cross-entropy and
             # p (r - E_p[r]) + p - q for the two divergences; for q, exchange p and q.
             ratio = first_logits.sub_(second_logits)
@@ -168,12 +158,13 @@ def _r_drop(
                 short = error.to(weight.dtype)
                 torch.mm(short, weight, out=hidden_grad[rows])
                 weight_grad += short.T @ hidden[rows]
-        # This part of the gradients is equal for all tokens, as in `_cross_entropy`.
+        # The part of the gradients that is equal for all tokens, see `_cross_entropy`.
         weight_sum = weight.sum(dim=0, dtype=torch.float32)
         for hidden, hidden_grad in ((first, first_grad), (second, second_grad)):
             hidden_sum = hidden.sum(dim=0, dtype=torch.float32)
             smooth -= hidden_sum @ weight_sum / (2 * weight.shape[0])
             hidden_grad -= off / 2 * weight_sum
+            hidden_grad.masked_fill_(padding, 0.0)
             weight_grad -= off / 2 * hidden_sum
     loss = (1 - label_smoothing) * nll + label_smoothing * smooth + strength * divergence
     return loss, nll, first_grad, second_grad, weight_grad
@@ -183,38 +174,23 @@ def _r_drop(
 def _(
     hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
 ) -> tuple[Tensor, ...]:
-    scalar = hidden.new_empty((), dtype=torch.float32)
     if not with_gradients:
         hidden, weight = hidden.new_empty(0), weight[:0]
-    return (
-        scalar,
-        torch.empty_like(scalar),
-        torch.empty_like(hidden),
-        torch.empty_like(weight, dtype=torch.float32),
-    )
+    return _fake_results(hidden, weight=weight)
 
 
 @_r_drop.register_fake
-def _(
-    first: Tensor,
-    second: Tensor,
-    weight: Tensor,
-    target: Tensor,
-    label_smoothing: float,
-    alpha: float,
-) -> tuple[Tensor, ...]:
-    scalar = first.new_empty((), dtype=torch.float32)
-    gradients = torch.empty_like(first), torch.empty_like(second)
-    return (
-        scalar,
-        torch.empty_like(scalar),
-        *gradients,
-        torch.empty_like(weight, dtype=torch.float32),
-    )
+def _(first: Tensor, second: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, ...]:
+    return _fake_results(first, second, weight=weight)
+
+
+def _fake_results(*hidden: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+    sums = [weight.new_empty((), dtype=torch.float32) for _ in range(2)]
+    gradients = map(torch.empty_like, hidden)
+    return (*sums, *gradients, torch.empty_like(weight, dtype=torch.float32))
 
 
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    """Keep the gradients, which were computed with the loss, for the backward pass."""
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[2:])
     ctx.dtypes = [x.dtype for x in inputs[: len(output) - 2]]
@@ -224,13 +200,13 @@ def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...
 def _scale_gradients(
     ctx: Any, loss_grad: Tensor | None, *_: Tensor | None
 ) -> tuple[Tensor | None, ...]:
+    nothing: tuple[None, ...] = (None,) * ctx.rest
     if loss_grad is None:
-        return tuple(None for _ in range(len(ctx.dtypes) + ctx.rest))
+        return (None,) * len(ctx.dtypes) + nothing
     scaled = (
         (grad * loss_grad).to(dtype)
         for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
     )
-    nothing: tuple[None, ...] = (None,) * ctx.rest
     return (*scaled, *nothing)
 
 

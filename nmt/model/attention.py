@@ -17,9 +17,9 @@ def attention_weights(
 ) -> Tensor:
     """Return softmax(QK^T / sqrt(d_k)) of Vaswani et al. (2017), equation 1.
 
-    query: (batch, heads, query_len, d_k); key: (batch, heads, key_len, d_k); mask: bool, True =
-    may attend, with at least one True per query; bias: added to the scaled scores. Both broadcast
-    to the result, (batch, heads, query_len, key_len) float32, which is 0 where the mask is False.
+    query: (batch, heads, query_len, d_k); key: (batch, heads, key_len, d_k). The mask, with at
+    least one True per query, and the bias, which is added to the scores, broadcast to the result:
+    (batch, heads, query_len, key_len) float32.
     """
     d_k = query.shape[-1]
     scores = (query @ key.transpose(-2, -1)).float() / math.sqrt(d_k)
@@ -33,8 +33,8 @@ def attention_weights(
 class MultiHeadAttention(nn.Module):
     """Multi-head attention of Vaswani et al. (2017), section 3.2.2.
 
-    `w_q`, `w_k` and `w_v` are the paper's W^Q, W^K and W^V of all heads, concatenated; `w_o` is
-    W^O. All four have biases. Dropout is applied to the attention weights.
+    `w_q`, `w_k` and `w_v` are W^Q, W^K and W^V of all heads, concatenated; `w_o` is W^O. All have
+    biases. Dropout is applied to the attention weights.
     """
 
     def __init__(self, d_model: int, heads: int, dropout: nn.Dropout) -> None:
@@ -46,7 +46,7 @@ class MultiHeadAttention(nn.Module):
         self.w_o = nn.Linear(d_model, d_model)
         self.dropout = dropout
         self.watch: Callable[[Tensor], None] | None = None
-        """Callback for the attention weights (batch, heads, query_len, key_len) of each forward."""
+        """Called with the attention weights (batch, heads, query_len, key_len) of each forward."""
 
     def forward(
         self,
@@ -58,16 +58,15 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         """Attend from `query` (batch, query_len, d_model) to `memory` (batch, key_len, d_model).
 
-        In self-attention, `memory` is `query`. mask (bool, True = may attend) and bias (from
-        `RelativePositions`) broadcast to (batch, heads, query_len, key_len); rotation: from
-        `RotaryPositions`, (batch or 1, 1, length, d_k/2, 2). Returns (batch, query_len, d_model).
+        In self-attention, `memory` is `query`. mask and bias (from `RelativePositions`) broadcast
+        to (batch, heads, query_len, key_len); rotation: (batch or 1, 1, length, d_k/2, 2), from
+        `RotaryPositions`. Returns (batch, query_len, d_model).
         """
         q, k, v = map(self.split_heads, self.project(query, memory))
         if rotation is not None:
             q, k = self.rotate(q, rotation), self.rotate(k, rotation)
         heads = self.scaled_dot_product_attention(q, k, v, mask, bias)
-        result: Tensor = self.w_o(self.concatenate_heads(heads))
-        return result
+        return self.w_o(self.concatenate_heads(heads))
 
     def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values of all heads, each (batch, length, d_model)."""
@@ -80,8 +79,7 @@ class MultiHeadAttention(nn.Module):
     def rotate(self, heads: Tensor, rotation: Tensor) -> Tensor:
         """Rotate each pair (x, y) of adjacent components to (x cos - y sin, x sin + y cos).
 
-        heads: queries or keys, (batch, heads, length, d_k); rotation: cosine and sine of each
-        angle, (batch or 1, 1, length, d_k/2, 2).
+        heads: (batch, heads, length, d_k); rotation: (batch or 1, 1, length, d_k/2, 2), (cos, sin).
         """
         x, y = heads.reshape(*heads.shape[:-1], -1, 2).unbind(-1)
         cos, sin = rotation.to(heads.dtype).unbind(-1)
@@ -94,8 +92,7 @@ class MultiHeadAttention(nn.Module):
         weights = attention_weights(q, k, mask, bias)
         if self.watch is not None:
             self.watch(weights)
-        result: Tensor = self.dropout(weights).to(v.dtype) @ v
-        return result
+        return self.dropout(weights).to(v.dtype) @ v
 
     def concatenate_heads(self, x: Tensor) -> Tensor:
         """Concatenate heads (batch, heads, length, d_k) to (batch, length, d_model)."""

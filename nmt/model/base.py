@@ -12,10 +12,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch of token ids, with the sentence of each token and the position in that sentence.
-
-    A padded batch has one sentence per row. A packed batch may have several sentences per row.
-    """
+    """A batch of token ids, padded (one sentence per row) or packed (several per row)."""
 
     ids: Tensor
     """(batch, length) int64."""
@@ -33,7 +30,7 @@ class Tokens:
         return cls(ids, mask.long(), torch.arange(ids.shape[1], device=ids.device)[None])
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> Tokens:
-        """Return the batch with `function` applied to each tensor, for example to copy it."""
+        """Return the batch with `function` applied to each tensor."""
         return Tokens(function(self.ids), function(self.segments), function(self.positions))
 
 
@@ -44,14 +41,14 @@ class Memory:
     states: Tensor
     """(batch, source_len, d_model)."""
     segments: Tensor
-    """(batch, source_len) int64: number of the sentence in its row, from 1; 0 = padding."""
+    """(batch, source_len) int64, as in `Tokens`; 0 = padding."""
 
 
 class EncoderDecoder(nn.Module, ABC):
     """A model of p(target | source): an encoder, a decoder and an output projection."""
 
     output_projection: nn.Linear
-    """Projection of hidden states to one score per token of the target vocabulary; no bias."""
+    """Maps hidden states to one score per token of the target vocabulary; no bias."""
 
     def forward(self, source: Tokens, target: Tokens) -> Tensor:
         """Return the logits of each next token, (batch, target_len, target_vocab).
@@ -68,13 +65,12 @@ class EncoderDecoder(nn.Module, ABC):
     def decode(self, target: Tokens, memory: Memory) -> Tensor:
         """Return the hidden states of all target positions, (batch, target_len, d_model).
 
-        The state at a position depends on target tokens up to that position only.
+        A state depends on target tokens up to its position only.
         """
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Project hidden states (..., d_model) to scores (..., target_vocab)."""
-        result: Tensor = self.output_projection(hidden)
-        return result
+        return self.output_projection(hidden)
 
     @property
     def output_weight(self) -> Tensor:

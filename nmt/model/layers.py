@@ -50,8 +50,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., d_model) to the same shape."""
-        result: Tensor = self.w_2(self.dropout(self.activation(self.w_1(x))))
-        return result
+        return self.w_2(self.dropout(self.activation(self.w_1(x))))
 
 
 class AddNorm(nn.Module):
@@ -70,10 +69,8 @@ class AddNorm(nn.Module):
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         """Map x (batch, length, d_model) to the same shape."""
         if self.norm == "pre":
-            result: Tensor = x + self.dropout(sublayer(self.layer_norm(x)))
-        else:
-            result = self.layer_norm(x + self.dropout(sublayer(x)))
-        return result
+            return x + self.dropout(sublayer(self.layer_norm(x)))
+        return self.layer_norm(x + self.dropout(sublayer(x)))
 
 
 class EncoderLayer(nn.Module):
@@ -95,8 +92,7 @@ class EncoderLayer(nn.Module):
         mask: (batch, 1, source_len, source_len) bool; bias, rotation: see `MultiHeadAttention`.
         """
         x = self.add_norm_1(x, lambda y: self.self_attention(y, y, mask, bias, rotation))
-        result: Tensor = self.add_norm_2(x, self.feed_forward)
-        return result
+        return self.add_norm_2(x, self.feed_forward)
 
 
 class DecoderLayer(nn.Module):
@@ -127,10 +123,9 @@ class DecoderLayer(nn.Module):
         """Map x (batch, target_len, d_model) to the same shape.
 
         memory: (batch, source_len, d_model), the encoder's output; self_mask: (batch, 1,
-        target_len, target_len) bool, False for later positions; memory_mask: (batch, 1, target_len,
-        source_len) bool; bias and rotation of self-attention: see `MultiHeadAttention`.
+        target_len, target_len) bool; memory_mask: (batch, 1, target_len, source_len) bool; bias and
+        rotation of self-attention: see `MultiHeadAttention`.
         """
         x = self.add_norm_1(x, lambda y: self.self_attention(y, y, self_mask, bias, rotation))
         x = self.add_norm_2(x, lambda y: self.cross_attention(y, memory, memory_mask))
-        result: Tensor = self.add_norm_3(x, self.feed_forward)
-        return result
+        return self.add_norm_3(x, self.feed_forward)

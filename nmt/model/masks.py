@@ -13,7 +13,7 @@ from torch import Tensor
 def self_attention_mask(
     segments: Tensor, *, causal: bool = False, window: int | None = None
 ) -> Tensor:
-    """Return the mask of self-attention for segments (batch, length), as in `Tokens`.
+    """Return the mask of self-attention for the `segments` (batch, length) of `Tokens`.
 
     causal: mask later keys. window: the largest distance between query and key.
     """

@@ -15,9 +15,9 @@ def position_angles(positions: Tensor, width: int) -> Tensor:
 
 
 class SinusoidalPositions(nn.Module):
-    """PE(pos, 2i) = sin(pos / 10000^(2i/d_model)), PE(pos, 2i+1) = cos(pos / 10000^(2i/d_model)).
+    """Sinusoidal vectors (Vaswani et al., 2017, section 3.5).
 
-    Vaswani et al. (2017), section 3.5. Sentences may have any length.
+    PE(pos, 2i) = sin(pos / 10000^(2i/d_model)), PE(pos, 2i+1) = cos(pos / 10000^(2i/d_model)).
     """
 
     def __init__(self, d_model: int) -> None:
@@ -46,7 +46,7 @@ class LearnedPositions(nn.Module):
 class RotaryPositions(nn.Module):
     """Rotation of pairs of query and key components by angles that grow with the position.
 
-    The product of a query and a key then depends on their distance only (Su et al., 2021).
+    Positions then affect products of queries and keys only by their distance (Su et al., 2021).
     """
 
     def __init__(self, d_k: int) -> None:
@@ -62,8 +62,9 @@ class RotaryPositions(nn.Module):
 class RelativePositions(nn.Module):
     """A learned bias per head for each bucket of distances between query and key.
 
-    Raffel et al. (2020), section 2.1: on each side, each distance below `buckets / 4` has its own
-    bucket; the buckets of larger distances are logarithmic up to `reach`.
+    Raffel et al. (2020), section 2.1: on each side of the query, each distance below
+    `buckets / 4` has its own bucket. Larger distances share buckets of logarithmic width; all
+    beyond `reach` share one.
     """
 
     def __init__(self, heads: int, buckets: int = 32, reach: int = 128) -> None:

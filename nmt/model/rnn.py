@@ -1,8 +1,8 @@
 """The recurrent encoder-decoder, with one fixed context vector or with additive attention.
 
-Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder", and Bahdanau et
-al. (2015), "Neural Machine Translation by Jointly Learning to Align and Translate". In shapes,
-`beam` is the number of hypotheses per sentence; it is 1 in training.
+Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder", and Bahdanau et al.
+(2015), "Neural Machine Translation by Jointly Learning to Align and Translate". In shapes, `beam`
+is the number of hypotheses per sentence; it is 1 in training.
 """
 
 from __future__ import annotations
@@ -30,10 +30,7 @@ class BidirectionalGRU(nn.Module):
         self.backward_gru = nn.GRU(d_model, d_model // 2, batch_first=True)
 
     def forward(self, x: Tensor, mirror: Tensor) -> Tensor:
-        """Map x (batch, length, d_model) to the same shape.
-
-        mirror: (batch, length) int64, from `mirrored_positions`; the padding stays at the end.
-        """
+        """Map x (batch, length, d_model) to the same shape; mirror: from `mirrored_positions`."""
         forwards, _ = self.forward_gru(x)
         backwards, _ = self.backward_gru(_take(x, mirror))
         return torch.cat([forwards, _take(backwards, mirror)], dim=-1)
@@ -82,8 +79,7 @@ class Source:
     """The source sentences as the decoder reads them.
 
     summary: (batch, d_model), the fixed vector; states: h, (batch, source_len, d_model); keys: U h
-    for attention, otherwise h, (batch, source_len, d_model); mask: (batch, source_len) bool, True =
-    real token.
+    for attention, otherwise h; mask: (batch, source_len) bool, True = real token.
     """
 
     summary: Tensor
@@ -105,7 +101,7 @@ class FixedContextGRU(nn.Module):
         self.gru = nn.GRU(2 * d_model, d_model, batch_first=True)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return the states unchanged, because this layer has no attention."""
+        """Return the states unchanged; there is no attention."""
         return states
 
     def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
@@ -127,13 +123,12 @@ class AttentiveGRU(nn.Module):
 
     def keys(self, states: Tensor) -> Tensor:
         """Return U h for the source states h, both (batch, source_len, d_model)."""
-        result: Tensor = self.attention.u(states)
-        return result
+        return self.attention.u(states)
 
     def forward(self, x: Tensor, state: Tensor, source: Source) -> tuple[Tensor, Tensor]:
         """Return new states and contexts for the inputs x, all (batch, beam, length, d_model).
 
-        state: (batch, beam, d_model), the state before the first input. The steps run one by one.
+        state: (batch, beam, d_model), the state before the first input.
         """
         states, contexts, weights = [], [], []
         for step in x.unbind(dim=2):
@@ -154,16 +149,15 @@ def run_gru(gru: nn.GRU, x: Tensor, state: Tensor) -> Tensor:
     x: (batch, beam, length, width); state: (batch, beam, d_model), the state before x.
     """
     states, _ = gru(x.flatten(0, 1), state.flatten(0, 1)[None].contiguous())
-    result: Tensor = states.unflatten(0, x.shape[:2])
-    return result
+    return states.unflatten(0, x.shape[:2])
 
 
 class RNNEncoderDecoder(EncoderDecoder):
     """Encoder of bidirectional GRUs and decoder of GRUs.
 
-    The first decoder layer reads the source, as one vector or by attention; each other layer reads
-    the layer below. The next token is predicted from the top state, the previous token and the
-    context (Bahdanau et al., 2015, appendix A.2.2, with tanh instead of maxout).
+    The first decoder layer reads the source; each other layer reads the layer below. The next token
+    is predicted from the top state, the previous token and the context (Bahdanau et al., 2015,
+    appendix A.2.2, with tanh instead of maxout).
     """
 
     def __init__(
@@ -208,10 +202,6 @@ class RNNEncoderDecoder(EncoderDecoder):
             self.output_projection.weight = self.target_embedding.weight
 
     def _initialize(self) -> None:
-        """Draw Glorot-uniform matrices, orthogonal recurrent gates, and normal embeddings.
-
-        Embeddings have the standard deviation 1/sqrt(d_model). Biases are zero.
-        """
         for name, parameter in self.named_parameters():
             if "embedding" in name:
                 nn.init.normal_(parameter, std=self.d_model**-0.5)
@@ -224,8 +214,7 @@ class RNNEncoderDecoder(EncoderDecoder):
                 nn.init.xavier_uniform_(parameter)
 
     def _embed(self, embedding: nn.Module, ids: Tensor) -> Tensor:
-        result: Tensor = self.dropout(self.word_dropout(embedding(ids)) * math.sqrt(self.d_model))
-        return result
+        return self.dropout(self.word_dropout(embedding(ids)) * math.sqrt(self.d_model))
 
     def encode(self, source: Tokens) -> Memory:
         """Return the states of both directions, (batch, source_len, d_model).
@@ -278,9 +267,5 @@ class RNNEncoderDecoder(EncoderDecoder):
         return self.dropout(torch.tanh(self.decoder_readout(together))), new_states
 
     def decode(self, target: Tokens, memory: Memory) -> Tensor:
-        """Return the hidden states of all target positions, (batch, target_len, d_model).
-
-        The state at a position depends on target tokens up to that position only.
-        """
         hidden, _ = self.advance(target.ids[:, None], *self.read(memory))
         return hidden.squeeze(1)

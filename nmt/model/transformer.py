@@ -118,7 +118,6 @@ class Transformer(EncoderDecoder):
             self.output_projection.weight = self.target_embedding.weight
 
     def encode(self, source: Tokens) -> Memory:
-        """Return the encoder's output for source sentences, each ending with eos."""
         mask = self_attention_mask(source.segments, window=self.attention_window)
         bias, rotation = _position_terms(self.encoder_rule, source.positions)
         x = self.embed(self.source_embedding, self.source_positions, source)
@@ -137,8 +136,7 @@ class Transformer(EncoderDecoder):
         x = self.embed(self.target_embedding, self.target_positions, target)
         for layer in self.decoder_layers:
             x = layer(x, memory.states, self_mask, cross_mask, bias, rotation)
-        result: Tensor = self.decoder_norm(x)
-        return result
+        return self.decoder_norm(x)
 
     def embed(self, embedding: nn.Embedding, encoding: nn.Module | None, tokens: Tokens) -> Tensor:
         """Return embedding * sqrt(d_model) + positional encoding, (batch, length, d_model)."""
@@ -148,8 +146,7 @@ class Transformer(EncoderDecoder):
         if torch.is_autocast_enabled(x.device.type):
             # The residual connections of all layers then have the 16-bit format.
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        result: Tensor = self.embedding_dropout(x)
-        return result
+        return self.embedding_dropout(x)
 
 
 def _position_terms(

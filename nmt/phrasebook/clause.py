@@ -17,8 +17,11 @@ from nmt.phrasebook.phrase import Phrase, Tokens, link_tokens, new_link
 Tense = Literal["present", "progressive", "past", "perfect", "future"]
 Links = tuple[int, ...]
 
-# The past of these verbs is the preterite, even where spoken German prefers the perfect.
-_PRETERITE_VERBS = frozenset({"sein", "haben", "wissen", "mögen", "kennen"})
+# Participles of the verbs whose past is the preterite, even in spoken German.
+_PRETERITE = frozenset(
+    {"gewesen", "gehabt", "gewusst", "gemocht", "gekannt"}
+    | {"gestanden", "gelegen", "gesessen", "gehangen"}
+)
 _BE = {"present": ("am", "is", "are"), "past": ("was", "was", "were")}
 _WERDEN = german.parse_verb("werden")
 _AUXILIARIES = {"haben": german.parse_verb("haben"), "sein": german.parse_verb("sein")}
@@ -32,22 +35,23 @@ class Rank(IntEnum):
     TIME = 3
     DATIVE = 4
     DEFINITE = 5
-    NICHT = 6
-    MANNER = 7
-    INDEFINITE = 8
-    PLACE = 9
-    PREDICATE = 10
+    ADVERB = 6
+    NICHT = 7
+    MANNER = 8
+    INDEFINITE = 9
+    PLACE = 10
+    PREDICATE = 11
 
 
 class Verb(NamedTuple):
-    """A verb in both languages; ``frame`` and ``classes`` have the notation of the lexicon."""
+    """A verb in both languages; the last fields have the notation of the lexicon."""
 
     en: english.EnglishVerb
     de: german.GermanVerb
     frame: str
     classes: tuple[str, ...]
     reflexive: bool
-    stative: bool
+    aspect: str
 
 
 class Modal(NamedTuple):
@@ -104,10 +108,7 @@ def _do(past: bool, agreement: int) -> str:
 
 
 def _english_verbs(clause: Clause, support: bool) -> tuple[Tokens, Tokens]:
-    """Return the auxiliary, which inverts and takes "not", and the other verb forms.
-
-    If ``support`` is true, "do" is used where there is no other auxiliary.
-    """
+    """Return the auxiliary ("do" only if ``support`` is true) and the other verb forms."""
     verb, agreement = clause.verb.en, clause.subject.agreement
     main, aux = clause.verb_link, clause.auxiliary_link
     modal, past = clause.modal, clause.tense == "past"
@@ -136,7 +137,6 @@ def _english_verbs(clause: Clause, support: bool) -> tuple[Tokens, Tokens]:
 
 
 def _english_tail(clause: Clause) -> Tokens:
-    """Return the verb particle, objects and adverbials."""
     particle = link_tokens(clause.verb.en.particle, clause.verb_link)
     parts = [complement.en for complement in clause.complements]
     after = bool(parts) and clause.complements[0].pronoun
@@ -145,7 +145,6 @@ def _english_tail(clause: Clause) -> Tokens:
 
 
 def english_statement(clause: Clause) -> Tokens:
-    """Return a statement: subject, verb, complements."""
     auxiliary, verbs = _english_verbs(clause, bool(clause.negation))
     negation: Tokens = [("not", clause.negation_link)] if clause.negation else []
     adverb = clause.adverb.en if clause.adverb else []
@@ -162,24 +161,17 @@ def english_question(clause: Clause) -> Tokens:
     return auxiliary + clause.subject.subject + adverb + verbs + _english_tail(clause)
 
 
-def _preterite(clause: Clause, question: bool) -> bool:
-    """Return whether the English past becomes a preterite, as described in `nmt.phrasebook`."""
-    telling = clause.subject.index in (2, 5) and clause.subject.german("nom")[0][0] != "Sie"
-    return clause.verb.de.infinitive in _PRETERITE_VERBS or (telling and not question)
-
-
-def _german_verbs(clause: Clause, question: bool) -> tuple[Tokens, Tokens]:
+def _german_verbs(clause: Clause) -> tuple[Tokens, Tokens]:
     """Return the finite verb, and the tokens that close the verb bracket."""
     verb, index = clause.verb.de, clause.subject.index
     main, aux = clause.verb_link, clause.auxiliary_link
     modal = clause.modal
     if modal and modal.german:
-        forms = modal.german.preterite if modal.past else modal.german.present
-        return [(forms[index], aux)], [(verb.infinitive, main)]
+        return [(modal.german.present[index], aux)], [(verb.infinitive, main)]
     if clause.tense == "future":
         return [(_WERDEN.present[index], aux)], [(verb.infinitive, main)]
     past = clause.tense == "past"
-    if clause.tense == "perfect" or (past and not _preterite(clause, question)):
+    if clause.tense == "perfect" or (past and verb.participle not in _PRETERITE):
         auxiliary = _AUXILIARIES[verb.auxiliary].present[index]
         links = main if past else aux
         return [(auxiliary, links)], [(verb.participle, main)]
@@ -209,12 +201,9 @@ def _flat(middle: list[tuple[Rank, Tokens]]) -> Tokens:
     return [token for _, part in middle for token in part]
 
 
-def german_second(clause: Clause, front: Tokens | None = None, question: bool = False) -> Tokens:
-    """Return a clause with the finite verb second, after ``front`` or the subject.
-
-    If ``front`` is empty, the verb is first. ``question`` selects the tense of questions.
-    """
-    finite, closing = _german_verbs(clause, question)
+def german_second(clause: Clause, front: Tokens | None = None) -> Tokens:
+    """Return a clause with the verb after ``front`` (which can be empty) or the subject."""
+    finite, closing = _german_verbs(clause)
     reflexive = _reflexive(clause, clause.subject.index)
     subject = clause.subject.german("nom")
     middle = _flat(_german_middle(clause))
@@ -226,7 +215,7 @@ def german_second(clause: Clause, front: Tokens | None = None, question: bool = 
 
 def german_last(clause: Clause, front: Tokens | None = None) -> Tokens:
     """Return a clause with the finite verb last; ``front`` is a word before the subject."""
-    finite, closing = _german_verbs(clause, False)
+    finite, closing = _german_verbs(clause)
     separated = clause.verb.de.particle
     if separated and closing and closing[0][0] == separated:
         finite, closing = [(separated + finite[0][0], finite[0][1])], []

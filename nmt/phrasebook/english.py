@@ -15,17 +15,13 @@ _DOUBLING = frozenset(
 _AN = frozenset({"hour"})
 _A = frozenset({"university", "uniform", "used", "useful", "euro", "European"})
 
-_NEGATED = {
-    "do": "don't", "does": "doesn't", "did": "didn't", "is": "isn't", "are": "aren't",
-    "was": "wasn't", "were": "weren't", "can": "can't", "will": "won't", "has": "hasn't",
-    "have": "haven't", "should": "shouldn't", "would": "wouldn't", "could": "couldn't",
-}  # fmt: skip
-_SHORT = {
-    ("I", "am"): "I'm", ("you", "are"): "you're", ("he", "is"): "he's", ("she", "is"): "she's",
-    ("it", "is"): "it's", ("we", "are"): "we're", ("they", "are"): "they're",
-    ("I", "will"): "I'll", ("you", "will"): "you'll", ("he", "will"): "he'll",
-    ("she", "will"): "she'll", ("we", "will"): "we'll", ("they", "will"): "they'll",
-}  # fmt: skip
+_AUXILIARIES = ("do", "does", "did", "is", "are", "was", "were", "has", "have", "should", "would")
+_NEGATED = {word: f"{word}n't" for word in (*_AUXILIARIES, "could")}
+_NEGATED |= {"can": "can't", "will": "won't"}
+_SHORT = {("I", "am"): "I'm"}
+_SHORT |= {(who, "are"): f"{who}'re" for who in ("you", "we", "they")}
+_SHORT |= {(who, "is"): f"{who}'s" for who in ("he", "she", "it")}
+_SHORT |= {(who, "will"): f"{who}'ll" for who in ("I", "you", "he", "she", "we", "they")}
 
 
 class EnglishVerb(NamedTuple):
@@ -82,12 +78,10 @@ def indefinite(next_word: str) -> str:
 
 
 def negated(auxiliary: str) -> str:
-    """Return the contraction of an auxiliary and "not"."""
     return _NEGATED[auxiliary]
 
 
 def join_cannot(tokens: Tokens) -> Tokens:
-    """Write "can not" as one word."""
     return _merge(tokens, _CANNOT)
 
 
@@ -105,9 +99,10 @@ def _merge(tokens: Tokens, table: dict[tuple[str, str], str]) -> Tokens:
     for index, (word, links) in enumerate(tokens):
         if result:
             short = table.get((result[-1][0], word))
-            # "Yes, I am." cannot be contracted.
-            final = index + 1 == len(tokens) or not tokens[index + 1][0][0].isalpha()
-            if short and not (final and word != "not"):
+            # "Yes, I am." cannot be contracted, and "will not" becomes "won't".
+            after = tokens[index + 1][0] if index + 1 < len(tokens) else ""
+            uncontracted = not after[:1].isalpha() or (word == "will" and after == "not")
+            if short and (word == "not" or not uncontracted):
                 result[-1] = (short, result[-1][1] + links)
                 continue
         result.append((word, links))

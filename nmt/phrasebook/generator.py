@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import accumulate, combinations
 from random import Random
 from typing import Literal
 from zlib import crc32
 
-from nmt.phrasebook import complex_sentences as c
-from nmt.phrasebook import english, slots
-from nmt.phrasebook import sentences as b
-from nmt.phrasebook.lexicon import all_nouns, content_lemmas, phrases, places, rows
-from nmt.phrasebook.phrase import Example, Phrase, Tokens, example, phrase, words
+from nmt.phrasebook import english, lexicon, templates
+from nmt.phrasebook import sentences as s
+from nmt.phrasebook.lexicon import phrases
+from nmt.phrasebook.phrase import Example, Phrase, example, phrase, words
 from nmt.phrasebook.sampler import Sampler
 
 Split = Literal["train", "valid", "test"]
@@ -26,35 +25,45 @@ _SHARE = 22
 # Each word of a held-out sentence occurs at least this often in the training set.
 _KNOWN = 20
 
-_CONSTRUCTIONS: tuple[tuple[Callable[[Sampler], Phrase], int], ...] = (
-    (b.statement, 260), (b.yes_no_question, 90), (b.where_question, 40), (b.what_question, 45),
-    (b.who_question, 15), (b.command, 60), (b.copula, 55), (b.people_copula, 20),
-    (b.comparison, 30), (b.superlative, 15), (b.introduction, 30), (b.profession, 15),
-    (b.position, 35), (b.placement, 35), (b.located, 10), (b.body_care, 12),
-    (c.that_clause, 45), (c.whether_clause, 30), (c.place_question, 8), (c.because, 30),
-    (c.although, 15), (c.condition, 30), (c.story, 30), (c.purpose, 22), (c.trying, 22),
-    (c.subject_relative, 25), (c.object_relative, 25), (c.antecedent, 35),
-    (c.two_statements, 25), (c.joined, 15), (slots.slotted, 110), (slots.addressed, 16),
-    (slots.fixed, 4), (slots.numbered, 45), (slots.calendar, 35), (slots.times, 110),
-    (slots.skills, 38), (slots.body, 32),
+DEMO = (
+    "The old man is reading a thick book.",
+    "I bought a lamp. It is beautiful.",
+    "Anna, did you call your brother yesterday?",
+    "Please open the window, Mrs Keller.",
+    "I think that she is looking forward to the concert.",
+    "The train to Vienna leaves at half past seven.",
+)
+"""Sentences that the demo translates. They are not in the corpus."""
+
+Construction = Callable[[Sampler], Phrase]
+
+# The constructions with their shares of the corpus.
+_SHARES: tuple[tuple[Construction, int], ...] = (
+    (s.statement, 280), (s.yes_no_question, 95), (s.where_question, 40), (s.what_question, 30),
+    (s.whom_question, 15), (s.who_question, 15), (s.command, 60), (s.copula, 55),
+    (s.people_copula, 25), (s.comparison, 35),
+    (s.profession, 15), (s.position, 35), (s.placement, 35), (s.attribute, 10), (s.body_care, 14),
+    (s.because, 30), (s.although, 15), (s.story, 30), (s.purpose, 25), (s.trying, 22),
+    (s.subject_relative, 25), (s.object_relative, 25), (s.antecedent, 40), (s.joined, 15),
+    (templates.spoken, 165),
+    *((partial(templates.written, table=t), share) for share, t in phrases.SECTIONS.values()),
 )  # fmt: skip
 
 
 def content_words(text: str) -> set[str]:
     """Return the lemmas of the nouns, adjectives and verbs of an English sentence."""
-    lemmas = content_lemmas()
-    return {lemmas[word] for word in map(str.lower, words(text)) if word in lemmas} | {
-        lemmas[word] for word in words(text) if word in lemmas
-    }
+    lemmas = lexicon.content_lemmas()
+    found = words(text)
+    return {lemmas[form] for word in found for form in (word, word.lower()) if form in lemmas}
 
 
 @cache
 def _fixed_pairs() -> frozenset[tuple[str, str]]:
     """Return pairs of lemmas in compound nouns and in templates, which cannot be held out."""
-    texts = [" ".join(noun.singular) for noun in all_nouns()]
-    texts += [" ".join(place[0].singular) for place in places()]
-    for table in (phrases.FIXED, phrases.ADDRESSED, phrases.SLOTTED):
-        texts += [re.sub(r"\{[^}]*\}|:\w+", "", row[0]) for row in rows(table)]
+    nouns = (*lexicon.all_nouns(), *(place.noun for place in lexicon.places()))
+    texts = [" ".join(noun.singular) for noun in nouns]
+    for table in (phrases.SPOKEN, *(table for _, table in phrases.SECTIONS.values())):
+        texts += [re.sub(r"\{[^}]*\}|:\w+", "", row[0]) for row in lexicon.rows(table)]
     return frozenset(pair for text in texts for pair in _pairs(text))
 
 
@@ -64,7 +73,6 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=1 << 18)
 def _pair_split(pair: tuple[str, str]) -> Split:
-    """Return the split of a pair of lemmas, which are in alphabetical order."""
     if pair in _fixed_pairs():
         return "train"
     lot = crc32("|".join(pair).encode()) % (2 * _SHARE)
@@ -72,10 +80,7 @@ def _pair_split(pair: tuple[str, str]) -> Split:
 
 
 def _split(text: str) -> Split | None:
-    """Return the split of a sentence, or None if it has pairs of validation and of test.
-
-    A sentence belongs to the training set if all its pairs of content words do.
-    """
+    """Return the split of a sentence's pairs of words, or None if there are two held-out splits."""
     found = set(map(_pair_split, _pairs(text)))
     found.discard("train")
     if not found:
@@ -92,21 +97,19 @@ def _addressed(sampler: Sampler, whole: Phrase) -> Phrase:
         return whole
     if sampler.address == "Sie" and end == "?" and sampler.chance(0.3):
         return phrase("excuse me ,", "Entschuldigung ,") + whole
-    name = sampler.vocative()
+    name, comma = sampler.vocative(), phrase(",", ",")
     several = sum(text in ".?!" for text, _ in whole.en) > 1
-    comma = phrase(",", ",")
-    if not several and sampler.chance(0.4):
+    if sampler.name_last or (not several and sampler.chance(0.4)):
         tail = Phrase(whole.en[-1:], whole.de[-1:])
         return Phrase(whole.en[:-1], whole.de[:-1]) + comma + name + tail
     return name + comma + whole
 
 
-def _write(sampler: Sampler, construction: Callable[[Sampler], Phrase]) -> Example:
+def _write(sampler: Sampler, construction: Construction) -> Example:
     sampler.begin()
     whole = _addressed(sampler, construction(sampler))
     write = english.contract if sampler.chance(0.35) else english.join_cannot
-    en: Tokens = write(whole.en)
-    return example(Phrase(en, whole.de))
+    return example(Phrase(write(whole.en), whole.de))
 
 
 def _vocabulary(pair: Example) -> set[tuple[str, str]]:
@@ -115,17 +118,23 @@ def _vocabulary(pair: Example) -> set[tuple[str, str]]:
     return {("en", word) for word in source} | {("de", word) for word in target}
 
 
+def stream(random: Random) -> Iterator[Example]:
+    """Yield random pairs without end, some of them repeatedly."""
+    sampler = Sampler(random)
+    functions, shares = zip(*_SHARES, strict=True)
+    weights = list(accumulate(shares))
+    while True:
+        (construction,) = random.choices(functions, cum_weights=weights)
+        yield _write(sampler, construction)
+
+
 @lru_cache(maxsize=2)
 def _corpus(seed: int) -> dict[Split, tuple[Example, ...]]:
-    random = Random(seed)
-    sampler = Sampler(random)
-    functions = [function for function, _ in _CONSTRUCTIONS]
-    weights = list(accumulate(weight for _, weight in _CONSTRUCTIONS))
     pools: dict[Split, list[Example]] = {"train": [], "valid": [], "test": []}
     seen: dict[str, str] = {}
-    while len(pools["train"]) < TRAIN_SIZE:
-        (construction,) = random.choices(functions, cum_weights=weights)
-        pair = _write(sampler, construction)
+    for pair in stream(Random(seed)):
+        if pair.source in DEMO:
+            continue
         known = seen.setdefault(pair.source, pair.target)
         if known is not pair.target:
             assert known == pair.target, f"{pair.source!r}: {known!r} or {pair.target!r}"
@@ -133,6 +142,8 @@ def _corpus(seed: int) -> dict[Split, tuple[Example, ...]]:
         split = _split(pair.source)
         if split:
             pools[split].append(pair)
+        if len(pools["train"]) == TRAIN_SIZE:
+            break
     counts: Counter[tuple[str, str]] = Counter()
     for pair in pools["train"]:
         counts.update(_vocabulary(pair))

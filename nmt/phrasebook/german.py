@@ -10,26 +10,19 @@ Case = Literal["nom", "acc", "dat", "gen"]
 Gender = Literal["m", "f", "n", "p"]  # p: the plural of any gender
 
 _COLUMN = {"m": 0, "f": 1, "n": 2, "p": 3}
-_DEFINITE = {
-    "nom": ("der", "die", "das", "die"),
-    "acc": ("den", "die", "das", "die"),
-    "dat": ("dem", "der", "dem", "den"),
-    "gen": ("des", "der", "des", "der"),
-}
-_STRONG = {
-    "nom": ("er", "e", "es", "e"),
-    "acc": ("en", "e", "es", "e"),
-    "dat": ("em", "er", "em", "en"),
-    "gen": ("es", "er", "es", "er"),
-}
-_EIN = {**_STRONG, "nom": ("", "e", "", "e"), "acc": ("en", "e", "", "e")}
-_WEAK = {
-    "nom": ("e", "e", "e", "en"),
-    "acc": ("en", "e", "e", "en"),
-    "dat": ("en", "en", "en", "en"),
-    "gen": ("en", "en", "en", "en"),
-}
-_MIXED = {**_WEAK, "nom": ("er", "e", "es", "en"), "acc": ("en", "e", "es", "en")}
+
+
+def _paradigm(text: str) -> dict[str, list[str]]:
+    """Return four cases (nom, acc, dat, gen) of m, f, n, p; "-" is no ending."""
+    cases = [row.replace("-", "").split(" ") for row in text.split(", ")]
+    return dict(zip(("nom", "acc", "dat", "gen"), cases, strict=True))
+
+
+_DEFINITE = _paradigm("der die das die, den die das die, dem der dem den, des der des der")
+_STRONG = _paradigm("er e es e, en e es e, em er em en, es er es er")
+_EIN = _paradigm("- e - e, en e - e, em er em en, es er es er")
+_WEAK = _paradigm("e e e en, en e e en, en en en en, en en en en")
+_MIXED = _paradigm("er e es en, en e es en, en en en en, en en en en")
 _ADJECTIVE_STEMS = {"teuer": "teur", "dunkel": "dunkl", "sauer": "saur", "hoch": "hoh"}
 
 EIN_WORDS = frozenset({"ein", "kein", "mein", "dein", "sein", "ihr", "unser", "euer", "Ihr"})
@@ -49,11 +42,11 @@ _IRREGULAR: dict[str, tuple[str, str, str]] = {
     "müssen": ("muss musst muss müssen müsst müssen", "musste", "gemusst"),
     "wollen": ("will willst will wollen wollt wollen", "wollte", "gewollt"),
     "dürfen": ("darf darfst darf dürfen dürft dürfen", "durfte", "gedurft"),
-    "möchten": ("möchte möchtest möchte möchten möchtet möchten", "wollte", "gewollt"),
-    "sollten": ("sollte solltest sollte sollten solltet sollten", "sollte", "gesollt"),
-    "könnten": ("könnte könntest könnte könnten könntet könnten", "konnte", "gekonnt"),
-    "tun": ("tue tust tut tun tut tun", "tat", "getan"),
 }  # fmt: skip
+
+
+# Modal verbs that the lexicon lists in the preterite or the subjunctive.
+_PAST_MODALS = frozenset({"möchten", "sollten", "konnten", "wollten", "mussten"})
 
 
 class Noun(NamedTuple):
@@ -87,7 +80,6 @@ def _genitive(word: str) -> str:
 
 @cache
 def decline(noun: Noun, plural: bool, case: Case) -> str:
-    """Return the noun in a case and number."""
     if plural:
         form = noun.plural
         return form + "n" if case == "dat" and form[-1] not in "ns" else form
@@ -164,12 +156,15 @@ def parse_verb(text: str) -> GermanVerb:
         present = tuple(forms.split())
         preterite = _preterite(past)
         imperative = "sei" if base == "sein" else stem
+    elif base in _PAST_MODALS:
+        preterite = present = _preterite(stem + "e")
+        participle = imperative = ""
     else:
         e = "e" if _needs_e(stem) else ""
         s = "" if stem[-1] in "sßzx" else "s"
         plural = base[len(stem) :]
         present = _by_person(stem, "e", e + s + "t", e + "t", plural, e + "t")
-        imperative = stem + e
+        imperative = stem + (e if len(fields) == 4 else "e")
         if len(fields) == 4:
             third, past, participle = fields[1:]
             if third != present[2]:

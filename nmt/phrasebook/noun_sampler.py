@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import Literal, TypeVar
 
-from nmt.phrasebook import german, lexicon
+from nmt.phrasebook import lexicon
+from nmt.phrasebook.german import Gender
+from nmt.phrasebook.lexicon import nouns
 from nmt.phrasebook.nounphrase import (
     NP,
+    AdjectiveEntry,
     NounEntry,
     name,
     noun_phrase,
     possessed,
     pronoun,
-    you_plural,
+    you_two,
 )
 from nmt.phrasebook.phrase import Phrase, phrase
 
 T = TypeVar("T")
 Address = Literal["du", "ihr", "Sie"]
 
-_YOU_PLURAL = (
-    ("two", {"nom": "beiden", "acc": "beide", "dat": "beiden"}),
-    ("all", {"nom": "alle", "acc": "alle", "dat": "allen"}),
-)
-_OWNERS = {0: "my", 1: "your", 3: "our", 4: "your", 5: "their"}
 _WHOSE = ("my", "my", "your", "his", "her", "our", "their")
 _POSSESSIVE = {"du": "your", "ihr": "your ihr", "Sie": "your Sie"}
-
+_SURNAMES = tuple(nouns.SURNAMES.split())
 
 _DESCRIBABLE = (
     "person", "animal", "fruit", "meal", "dish", "drink", "vehicle", "reading", "device", "thing",
@@ -36,7 +35,12 @@ _DESCRIBABLE = (
     "nature", "town", "event", "trip", "show", "idea", "task", "point", "plant", "opening",
 )  # fmt: skip
 # Classes of nouns that are objects of few verbs.
-_SELDOM = ("way", "nature", "town", "water", "high", "answer", "sight")
+_SELDOM = ("way", "nature", "town", "water", "high", "answer", "sight", "song", "festive")
+_OWN = frozenset({"own", "clothing", "pair", "small", "luggage", "pet", "home"})
+_NOBODYS = frozenset({"person", "animal", "building", "nature", "public", "festive", "show"})
+_SINGULAR = ("a",) * 8 + ("the",) * 6 + ("this", "this", "own", "own", "own")
+_PLURAL = ("the", "", "", "some", "many", "two", "three", "four", "five", "this", "own")
+_KNOWN = ("the",) * 14 + ("this", "this", "this", "own", "own", "own")
 
 
 class NounSampler:
@@ -44,22 +48,23 @@ class NounSampler:
 
     def __init__(self, random: Random) -> None:
         self._random = random.random
+        self._uses: Counter[object] = Counter()
         self.begin()
 
     def begin(self) -> None:
         """Start a sentence, and choose its form of address."""
-        self._used: set[NounEntry] = set()
+        self._used: set[object] = set()
         roll = self._random()
         self.address: Address = "du" if roll < 0.55 else "Sie" if roll < 0.82 else "ihr"
-        self.explicit = self.address == "ihr" and self.chance(0.6)
-        self.addressed = False
-        self.said_so = False
+        self.explicit = self.address == "ihr" and self.chance(0.5)
+        self.addressed = False  # whether the sentence says "you" or "your"
+        self.said_so = False  # whether the sentence shows the form of address
+        self.name_last = False  # whether a name can only be at the end of the sentence
         self.definite = False  # whether to prefer definite objects ("open the window")
 
     # Random choices
 
     def chance(self, probability: float) -> bool:
-        """Return True with a probability."""
         return self._random() < probability
 
     def pick(self, options: Sequence[T]) -> T:
@@ -67,192 +72,159 @@ class NounSampler:
         return options[int(self._random() * len(options))]
 
     def between(self, low: int, high: int) -> int:
-        """Return an integer from low to high, both included."""
         return low + int(self._random() * (high - low + 1))
+
+    def fresh(self, options: Sequence[T]) -> T:
+        """Return one of the options that is new in the sentence and rare so far."""
+        random, uses, used, count = self._random, self._uses, self._used, len(options)
+        few = [options[int(random() * count)] for _ in range(3)]
+        found = min(few, key=lambda option: (option in used, uses[option]))
+        used.add(found)
+        uses[found] += 1
+        return found
 
     # Noun phrases
 
     def noun(self, *classes: str) -> NounEntry:
-        """Return a noun of one of the classes, if possible one that is new in the sentence."""
-        options = lexicon.nouns_of(*classes)
-        found = self.pick(options)
-        for _ in range(4):
-            if found not in self._used:
-                break
-            found = self.pick(options)
-        self._used.add(found)
-        return found
+        """Return a noun of one of the classes."""
+        return self.fresh(lexicon.nouns_of(*classes))
+
+    def adjective(self, noun: NounEntry, compared: bool = False) -> AdjectiveEntry | None:
+        """Return an adjective that fits the noun, if there is one."""
+        options = lexicon.adjectives_of(noun.classes, compared)
+        return self.fresh(options) if options else None
 
     def you(self) -> NP:
         """Return the pronoun "you" in the sentence's form of address."""
         self.addressed = True
         if self.explicit and not self.said_so:
             self.said_so = True
-            return you_plural(*self.pick(_YOU_PLURAL))
+            return you_two()
         return pronoun(self.address)
 
-    def possessive(self, index: int | None = None) -> str:
-        """Return a possessive determiner that fits the subject ``index``."""
-        own = _OWNERS.get(index, "") if index is not None else ""
-        choice = own if own and self.chance(0.6) else self.pick(_WHOSE)
-        if index == 5 and self.address == "Sie" and self.addressed and choice == "their":
-            choice = "your"
-        if choice == "your":
-            self.addressed = True
-            return _POSSESSIVE[self.address]
-        return choice
+    def possessive(self, subject: NP | None = None) -> str:
+        """Return a possessive determiner, which often refers to the subject."""
+        options: tuple[str, ...] = _WHOSE
+        if subject:
+            third = {"m": "his", "f": "her"}.get(subject.gender, "my")
+            own = ("my", "your", third, "our", "your", "their")[subject.index]
+            formal = self.addressed and self.address == "Sie" and subject.pronoun
+            if subject.index == 5 and formal:
+                own = "your"
+            # "Their" after a singular subject can be singular.
+            options = tuple(who for who in _WHOSE if who != "their") + (own,) * 9
+        choice = self.pick(options)
+        return self.yours() if choice == "your" else choice
+
+    def yours(self) -> str:
+        """Return the determiner "your" in the sentence's form of address."""
+        self.addressed = True
+        return _POSSESSIVE[self.address]
 
     def person(self) -> NP:
-        """Return a name."""
-        if self.chance(0.25):
-            title, gender = self.pick(_TITLES)
-            return name(self.pick(lexicon.nouns.SURNAMES), gender, title)
-        return name(*self.pick(lexicon.first_names()))
+        if self.chance(0.35):
+            return name(self.fresh(_SURNAMES), self.gender(), True)
+        return name(*self.fresh(lexicon.first_names()))
 
-    def relative(self, index: int | None = None) -> NP:
+    def gender(self) -> Gender:
+        return "m" if self.chance(0.5) else "f"
+
+    def relative(self, subject: NP | None = None) -> NP:
         """Return a person by relation, such as "my brother" or "her colleague"."""
         noun = self.noun("related")
-        plural = "family" not in noun.classes and self.chance(0.2)
-        plural = plural or ("many" in noun.classes and self.chance(0.15))
-        return self.described(noun, self.possessive(index), plural, 0.12)
+        plural = self.chance(0.15) and ("family" not in noun.classes or "many" in noun.classes)
+        return self.described(noun, self.possessive(subject), plural, 0.1)
 
     def described(
         self, noun: NounEntry, determiner: str, plural: bool, probability: float,
         negation: tuple[int, ...] = (),
     ) -> NP:  # fmt: skip
         """Return a noun with its determiner and, with the probability, an adjective."""
-        if not self.chance(probability):
-            return noun_phrase(noun, determiner, plural, negation=negation)
-        degree = 0
-        if determiner == "a" and "thing" in noun.classes and self.chance(0.15):
-            degree = 1
-        elif determiner == "the" and "person" not in noun.classes and self.chance(0.12):
-            degree = 2
-        options = lexicon.adjectives_of(noun.classes, degree > 0)
-        adjective = self.pick(options) if options else None
-        return noun_phrase(noun, determiner, plural, adjective, degree, negation)
+        adjective = self.adjective(noun) if self.chance(probability) else None
+        return noun_phrase(noun, determiner, plural, adjective, negation=negation)
 
-    def thing(self, classes: tuple[str, ...], index: int | None = None, known: bool = False) -> NP:
+    def thing(self, classes: tuple[str, ...], subject: NP | None = None, known: bool = False) -> NP:
         """Return a noun phrase of one of the classes, definite if ``known``."""
         noun = self.noun(*classes)
         if "related" in noun.classes:
-            return self.described(noun, self.possessive(index), False, 0.15)
-        roll = self._random()
+            return self.described(noun, self.possessive(subject), False, 0.12)
         if noun.mass:
-            determiner = "the" if known or roll < 0.4 else "some mass" if roll < 0.65 else ""
+            determiner = "the" if known else self.pick(("the", "some mass", "", ""))
             return self.described(noun, determiner, False, 0.25)
-        plural = "pair" in noun.classes or self.chance(0.22)
+        plural = "pair" in noun.classes or ("one" not in classes and self.plural(noun))
         if known:
-            determiner = "the" if roll < 0.7 else "this" if roll < 0.85 else self.possessive(index)
-        elif plural:
-            options = (
-                "the",
-                "",
-                "",
-                "some",
-                "many",
-                "two",
-                "three",
-                "four",
-                "five",
-                "this",
-                "poss",
-            )
-            determiner = self.pick(options)
-        elif roll < 0.06 and index is not None and not noun.classes.isdisjoint(("own", "small")):
+            determiner = self.pick(_KNOWN)
+        elif not plural and subject and self.chance(0.06) and noun.classes & {"own", "small"}:
             return possessed(self.owner(), noun)
         else:
-            determiner = (
-                "a" if roll < 0.45 else "the" if roll < 0.75 else "this" if roll < 0.83 else "poss"
-            )
-        if determiner == "poss":
-            person = not noun.classes.isdisjoint(("person", "animal", "building", "nature"))
-            determiner = "the" if person else self.possessive(index)
-        return self.described(noun, determiner, plural, 0.35)
+            determiner = self.pick(_PLURAL if plural else _SINGULAR)
+        if plural and "one" in classes and not known:
+            determiner = self.pick(("the", "own", "this"))
+        if determiner == "own":
+            determiner = self.possessive(subject) if _NOBODYS.isdisjoint(noun.classes) else "the"
+        return self.described(noun, determiner, plural, 0.3)
 
     def owner(self) -> NP:
-        """Return a possible owner, by name or by relation."""
         if self.chance(0.5):
-            return name(*self.pick(lexicon.first_names()))
+            return name(*self.fresh(lexicon.first_names()))
         return noun_phrase(self.noun("family"), self.possessive())
 
-    def other_subject(self) -> NP:
-        """Return a subject other than "I"."""
-        return self.subject(0.16)
-
-    def subject(self, low: float = 0.0) -> NP:
-        """Return a subject; ``low`` 0.16 excludes "I", 0.48 all pronouns except "you"."""
-        roll = low + (1 - low) * self._random()
-        if roll < 0.16:
+    def subject(self, asked: bool = False) -> NP:
+        """Return a subject, which suits a question if ``asked``."""
+        roll = self._random()
+        if roll < 0.16 and not asked:
             return pronoun("I")
-        if roll < 0.48:
-            return pronoun(self.pick(("he", "she", "we", "they")))
-        if roll < 0.60:
+        if roll < 0.44:
+            return pronoun(self.pick(("he", "she", "they", "they" if asked else "we")))
+        if roll < 0.56:
             return self.you()
         if roll < 0.72:
             return self.person()
         if roll < 0.84:
             return self.relative()
-        noun = self.noun("person")
-        plural = self.chance(0.2)
-        determiner = self.pick(("the", "the", "the", "this", "two" if plural else "a", "every"))
-        if determiner == "every" and plural:
-            determiner = "many"
+        noun, plural = self.noun("person"), self.chance(0.2)
+        options = ("these", "two", "many") if plural else ("this", "a", "a" if asked else "every")
+        determiner = self.pick(("the", "the", "the", *options)).replace("these", "this")
         return self.described(noun, determiner, plural, 0.3)
 
     def twice(self) -> tuple[NP, NP]:
         """Return a person, and a pronoun for the same person."""
         roll = self._random()
         if roll < 0.15:
-            first = self.you()
-            return first, self.you()
-        if roll < 0.45:
-            given, gender = self.pick(lexicon.first_names())
-            return name(given, gender), pronoun("he" if gender == "m" else "she")
+            return self.you(), self.you()
+        if roll < 0.5:
+            first = self.person() if self.chance(0.7) else noun_phrase(self.noun("person"), "the")
+            if first.gender != "n":
+                return first, pronoun("he" if first.gender == "m" else "she")
         key = self.pick(("I", "I", "he", "she", "we", "they"))
         return pronoun(key), pronoun(key)
 
     def describable(self) -> NounEntry:
-        """Return a noun that fits with adjectives."""
         return self.noun(*(_SELDOM if self.chance(0.25) else _DESCRIBABLE))
 
     def known_determiner(self, noun: NounEntry) -> str:
         """Return a definite determiner that fits the noun."""
-        if "related" in noun.classes and "person" not in noun.classes:
-            return self.possessive()
-        own = ("own", "clothing", "pair", "small", "luggage", "pet", "home")
-        if not noun.classes.isdisjoint(own) and self.chance(0.5):
+        if "related" in noun.classes or (noun.classes & _OWN and self.chance(0.5)):
             return self.possessive()
         return "the" if noun.mass or "pair" in noun.classes or self.chance(0.8) else "this"
 
     def plural(self, noun: NounEntry) -> bool:
-        """Choose whether the noun is plural."""
-        if noun.mass or "family" in noun.classes:
+        if noun.mass or noun.classes & {"family", "single"}:
             return False
         return "pair" in noun.classes or self.chance(0.2)
 
     def vocative(self) -> Phrase:
         """Return the addressee, as a name or title that shows the form of address."""
+        self.said_so = True
+        if self.address == "Sie":
+            return _called(name(self.fresh(_SURNAMES), self.gender(), True))
+        first = _called(name(*self.fresh(lexicon.first_names())))
         if self.address == "du":
-            return Phrase(*_split(name(*self.pick(lexicon.first_names()))))
-        if self.address == "ihr":
-            if self.chance(0.3):
-                return phrase(*self.pick((("children", "Kinder"), ("friends", "Freunde"))))
-            first, second = name(*self.pick(lexicon.first_names())), None
-            while second is None or second.subject[0][0] == first.subject[0][0]:
-                second = name(*self.pick(lexicon.first_names()))
-            return Phrase(*_split(first)) + phrase("and", "und") + Phrase(*_split(second))
-        if self.chance(0.2):
-            return phrase(*self.pick((("sir", "mein Herr"), ("madam", "meine Dame"))))
-        title, gender = self.pick(_TITLES)
-        return Phrase(*_split(name(self.pick(lexicon.nouns.SURNAMES), gender, title)))
+            return first
+        if self.chance(0.3):
+            return phrase(*self.pick((("children", "Kinder"), ("friends", "Freunde"))))
+        return first + phrase("and", "und") + _called(name(*self.fresh(lexicon.first_names())))
 
 
-def _split(np: NP) -> Phrase:
+def _called(np: NP) -> Phrase:
     return Phrase(np.subject, np.german("nom"))
-
-
-_TITLES: tuple[tuple[tuple[str, str], german.Gender], ...] = (
-    (("Mr", "Herr"), "m"),
-    (("Mrs", "Frau"), "f"),
-)

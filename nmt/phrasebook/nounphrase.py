@@ -34,43 +34,22 @@ class AdjectiveEntry(NamedTuple):
     classes: frozenset[str]
 
 
-class Determiner(NamedTuple):
-    """A determiner, with English singular and plural and the German stem ("" for none)."""
-
-    singular: str
-    plural: str
-    german: str
-
-
-DETERMINERS = {
-    "the": Determiner("the", "the", "der"),
-    "a": Determiner("a", "", "ein"),
-    "no": Determiner("no", "no", "kein"),
-    "any": Determiner("any", "any", "kein"),  # under negation
-    "not a": Determiner("a", "", "kein"),  # under negation
-    "this": Determiner("this", "these", "dies"),
-    "every": Determiner("every", "", "jed"),
-    "which": Determiner("which", "which", "welch"),
-    "some": Determiner("some", "some", "einig"),
-    "some mass": Determiner("some", "some", "etwas"),
-    "many": Determiner("", "many", "viel"),
-    "two": Determiner("", "two", "zwei"),
-    "three": Determiner("", "three", "drei"),
-    "four": Determiner("", "four", "vier"),
-    "five": Determiner("", "five", "fünf"),
-    "my": Determiner("my", "my", "mein"),
-    "your": Determiner("your", "your", "dein"),
-    "your ihr": Determiner("your", "your", "euer"),
-    "your Sie": Determiner("your", "your", "Ihr"),
-    "his": Determiner("his", "his", "sein"),
-    "her": Determiner("her", "her", "ihr"),
-    "our": Determiner("our", "our", "unser"),
-    "their": Determiner("their", "their", "ihr"),
-    "": Determiner("", "", ""),
-}
+# English singular and plural, German stem.
+_DETERMINERS: dict[str, tuple[str, str, str]] = {
+    "": ("", "", ""), "the": ("the", "the", "der"), "a": ("a", "", "ein"),
+    "no": ("no", "no", "kein"), "this": ("this", "these", "dies"), "every": ("every", "", "jed"),
+    "any": ("any", "any", "kein"), "not a": ("a", "", "kein"),  # under negation
+    "which": ("which", "which", "welch"), "some": ("some", "some", "einig"),
+    "some mass": ("some", "some", "etwas"), "many": ("", "many", "viel"),
+    "two": ("", "two", "zwei"), "three": ("", "three", "drei"), "four": ("", "four", "vier"),
+    "five": ("", "five", "fünf"), "my": ("my", "my", "mein"), "your": ("your", "your", "dein"),
+    "your ihr": ("your", "your", "euer"), "your Sie": ("your", "your", "Ihr"),
+    "his": ("his", "his", "sein"), "her": ("her", "her", "ihr"), "our": ("our", "our", "unser"),
+    "their": ("their", "their", "ihr"),
+}  # fmt: skip
 
 _CONTRACTED = {
-    ("in", "dem"): "im", ("in", "das"): "ins", ("an", "dem"): "am", ("an", "das"): "ans",
+    ("in", "dem"): "im", ("in", "das"): "ins", ("an", "dem"): "am",
     ("zu", "dem"): "zum", ("zu", "der"): "zur", ("bei", "dem"): "beim", ("von", "dem"): "vom",
 }  # fmt: skip
 
@@ -102,37 +81,16 @@ class NP:
         )  # fmt: skip
 
 
-class _Pronoun(NamedTuple):
-    subject: str
-    object: str
-    cases: dict[str, str]
-    form: int
-    agreement: int
-    gender: Gender
-    possessive: str
-
-
-def _pronoun(en: str, de: str, index: int, agreement: int, gender: Gender, own: str) -> _Pronoun:
-    subject, object_ = en.split()
-    nominative, accusative, dative = de.split()
-    cases = {"nom": nominative, "acc": accusative, "dat": dative}
-    return _Pronoun(subject, object_, cases, index, agreement, gender, own)
-
-
-PRONOUNS = {
-    "I": _pronoun("I me", "ich mich mir", 0, 0, "m", "my"),
-    "du": _pronoun("you you", "du dich dir", 1, 2, "m", "your"),
-    "he": _pronoun("he him", "er ihn ihm", 2, 1, "m", "his"),
-    "she": _pronoun("she her", "sie sie ihr", 2, 1, "f", "her"),
-    "it": _pronoun("it it", "es es ihm", 2, 1, "n", "his"),
-    "we": _pronoun("we us", "wir uns uns", 3, 2, "p", "our"),
-    "ihr": _pronoun("you you", "ihr euch euch", 4, 2, "p", "your ihr"),
-    "they": _pronoun("they them", "sie sie ihnen", 5, 2, "p", "their"),
-    "Sie": _pronoun("you you", "Sie Sie Ihnen", 5, 2, "p", "your Sie"),
-    "it m": _pronoun("it it", "er ihn ihm", 2, 1, "m", "his"),
-    "it f": _pronoun("it it", "sie sie ihr", 2, 1, "f", "her"),
-    "who": _pronoun("who who", "wer wen wem", 2, 1, "m", "his"),
-}
+# English cases, German cases, person (see NP.index), English agreement, gender.
+_PRONOUNS: dict[str, tuple[str, str, int, int, Gender]] = {
+    "I": ("I me", "ich mich mir", 0, 0, "m"), "du": ("you you", "du dich dir", 1, 2, "m"),
+    "he": ("he him", "er ihn ihm", 2, 1, "m"), "she": ("she her", "sie sie ihr", 2, 1, "f"),
+    "it": ("it it", "es es ihm", 2, 1, "n"), "it m": ("it it", "er ihn ihm", 2, 1, "m"),
+    "it f": ("it it", "sie sie ihr", 2, 1, "f"), "who": ("who who", "wer wen wem", 2, 1, "n"),
+    "we": ("we us", "wir uns uns", 3, 2, "p"), "ihr": ("you you", "ihr euch euch", 4, 2, "p"),
+    "they": ("they them", "sie sie ihnen", 5, 2, "p"),
+    "Sie": ("you you", "Sie Sie Ihnen", 5, 2, "p"),
+}  # fmt: skip
 
 REFLEXIVE = {
     "acc": ("mich", "dich", "sich", "uns", "euch", "sich"),
@@ -142,34 +100,37 @@ REFLEXIVE = {
 
 def pronoun(key: str) -> NP:
     """Return a personal pronoun or "who"."""
-    entry, link = PRONOUNS[key], new_link()
+    en, de, index, agreement, gender = _PRONOUNS[key]
+    link = new_link()
+    subject, object_ = en.split()
+    cases = dict(zip(("nom", "acc", "dat"), de.split(), strict=True))
     return NP(
-        entry.form, entry.agreement, entry.gender, [(entry.subject, link)],
-        [(entry.object, link)], lambda case: [(entry.cases[case], link)], pronoun=True,
+        index, agreement, gender, [(subject, link)], [(object_, link)],
+        lambda case: [(cases[case], link)], pronoun=True,
     )  # fmt: skip
 
 
-def you_plural(english_word: str, german_words: dict[str, str]) -> NP:
-    """Return an explicit plural "you", such as "you two" or "you all"."""
+def you_two() -> NP:
+    """Return "you two", which shows that "you" is plural."""
     base, link = pronoun("ihr"), new_link()
-    extra: Tokens = [(english_word, link)]
-    return NP(
-        4, 2, "p", base.subject + extra, base.object + extra,
-        lambda case: [*base.german(case), (german_words[case], link)], pronoun=True,
-    )  # fmt: skip
-
-
-def name(text: str, gender: Gender, title: tuple[str, str] | None = None) -> NP:
-    """Return a person's name, with an optional title ("Mrs", "Frau")."""
-    link, before = new_link(), new_link()
-    en: Tokens = [(title[0], before)] if title else []
+    two: Tokens = [("two", link)]
 
     def inflected(case: Case) -> Tokens:
-        shown = text + "s" if case == "gen" else text
-        if not title:
-            return [(shown, link)]
-        word = title[1] + "n" if title[1] == "Herr" and case != "nom" else title[1]
-        return [(word, before), (shown, link)]
+        return [*base.german(case), ("beide" if case == "acc" else "beiden", link)]
+
+    return NP(4, 2, "p", base.subject + two, base.object + two, inflected, pronoun=True)
+
+
+def name(text: str, gender: Gender, titled: bool = False, german_text: str = "") -> NP:
+    """Return the name of a person or a city; ``titled`` adds "Mr" or "Mrs"."""
+    link, before = new_link(), new_link()
+    title_en, title_de = ("Mr", "Herr") if gender == "m" else ("Mrs", "Frau")
+    en: Tokens = [(title_en, before)] if titled else []
+
+    def inflected(case: Case) -> Tokens:
+        shown = (german_text or text) + ("s" if case == "gen" else "")
+        title = "Herrn" if title_de == "Herr" and case != "nom" else title_de
+        return [(title, before), (shown, link)] if titled else [(shown, link)]
 
     en = [*en, (text, link)]
     return NP(2, 1, gender, en, en, inflected)
@@ -197,18 +158,18 @@ def noun_phrase(
 
     ``negation`` is the link of an English "not" that is "kein" in this German phrase.
     """
-    entry = DETERMINERS[determiner]
+    singular, many, german_stem = _DETERMINERS[determiner]
     plural_en = plural or "pluralmass" in noun.classes
     det_link, adj_link, noun_link = new_link(), new_link(), new_link()
     adjective_en = adjective.english[degree] if adjective else ()
     adjective_de = adjective.german[degree] if adjective else ""
     noun_en = noun.plural if plural_en else noun.singular
-    article = entry.plural if plural_en else entry.singular
+    article = many if plural_en else singular
     if article == "a":
         article = english.indefinite((adjective_en or noun_en)[0])
     en: Tokens = [(article, det_link)] if article else []
     en += link_tokens(adjective_en, adj_link) + link_tokens(noun_en, noun_link)
-    stem = entry.german or ("kein" if negation else "")
+    stem = german_stem or ("kein" if negation else "")
     stem_links = (det_link if article else ()) + negation
 
     def inflected(case: Case) -> Tokens:

@@ -4,66 +4,61 @@ from __future__ import annotations
 
 from functools import cache
 
+from nmt.phrasebook import lexicon
 from nmt.phrasebook.phrase import Phrase, phrase
 
-_EN = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-_EN_TENS = ("ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_DE = (
-    "null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn",
-    "elf", "zwölf", "dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn",
-    "neunzehn",
-)  # fmt: skip
-_DE_TENS = (
-    "zehn", "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig",
-)  # fmt: skip
+_ONES = lexicon.word_pairs("""
+zero null, one eins, two zwei, three drei, four vier, five fünf, six sechs, seven sieben,
+eight acht, nine neun, ten zehn, eleven elf, twelve zwölf, thirteen dreizehn, fourteen vierzehn,
+fifteen fünfzehn, sixteen sechzehn, seventeen siebzehn, eighteen achtzehn, nineteen neunzehn
+""")
+_TENS = lexicon.word_pairs("""
+ten zehn, twenty zwanzig, thirty dreißig, forty vierzig, fifty fünfzig, sixty sechzig,
+seventy siebzig, eighty achtzig, ninety neunzig
+""")
 _EN_ORDINALS = {1: "first", 2: "second", 3: "third", 5: "fifth", 8: "eighth", 9: "ninth"}
 _EN_ORDINALS |= {12: "twelfth", 20: "twentieth", 30: "thirtieth"}
 _DE_ORDINALS = {1: "erste", 3: "dritte", 7: "siebte", 8: "achte"}
-MONTHS = (
-    "January Januar", "February Februar", "March März", "April April", "May Mai", "June Juni",
-    "July Juli", "August August", "September September", "October Oktober",
-    "November November", "December Dezember",
-)  # fmt: skip
+MONTHS = """
+January Januar, February Februar, March März, April, May Mai, June Juni, July Juli, August,
+September, October Oktober, November, December Dezember
+"""
 MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-WEEKDAYS = (
-    "Monday Montag", "Tuesday Dienstag", "Wednesday Mittwoch", "Thursday Donnerstag",
-    "Friday Freitag", "Saturday Samstag", "Sunday Sonntag",
-)  # fmt: skip
+WEEKDAYS = """
+Monday Montag, Tuesday Dienstag, Wednesday Mittwoch, Thursday Donnerstag, Friday Freitag,
+Saturday Samstag, Sunday Sonntag
+"""
 
 
 @cache
 def english_number(n: int) -> str:
     """Return a number from 0 to 100 in words."""
     if n < 20:
-        return _EN[n]
+        return _ONES[n][0]
     if n == 100:
         return "hundred"
     tens, ones = divmod(n, 10)
-    return _EN_TENS[tens - 1] + (f"-{_EN[ones]}" if ones else "")
+    return _TENS[tens - 1][0] + (f"-{_ONES[ones][0]}" if ones else "")
 
 
 @cache
 def german_number(n: int) -> str:
     """Return a number from 0 to 100 in words, in the form for counting ("eins")."""
     if n < 20:
-        return _DE[n]
+        return _ONES[n][1]
     if n == 100:
         return "hundert"
     tens, ones = divmod(n, 10)
-    one = "ein" if ones == 1 else _DE[ones]
-    return (f"{one}und" if ones else "") + _DE_TENS[tens - 1]
+    one = "ein" if ones == 1 else _ONES[ones][1]
+    return (f"{one}und" if ones else "") + _TENS[tens - 1][1]
 
 
 def english_ordinal(n: int) -> str:
-    """Return an ordinal from 1 to 31."""
     if n in _EN_ORDINALS:
         return _EN_ORDINALS[n]
     if n < 20:
-        return _EN[n] + "th"
-    return f"{_EN_TENS[n // 10 - 1]}-{english_ordinal(n % 10)}"
+        return _ONES[n][0] + "th"
+    return f"{_TENS[n // 10 - 1][0]}-{english_ordinal(n % 10)}"
 
 
 def german_ordinal(n: int) -> str:
@@ -74,7 +69,6 @@ def german_ordinal(n: int) -> str:
 
 
 def number(n: int) -> Phrase:
-    """Return a number without a noun."""
     word = english_number(n)
     return phrase("one hundred" if n == 100 else word, german_number(n))
 
@@ -97,15 +91,10 @@ def clock(hour: int, minutes: int) -> Phrase:
     return phrase(f"{english_number(rest)} to {next_hour}", f"{german_number(rest)} vor {d_next}")
 
 
-def date(day: int, month: int, dative: bool) -> Phrase:
+def date(day: int, month: tuple[str, str], dative: bool) -> Phrase:
     """Return a date such as "the third of May"; ``dative`` is the German case after "am"."""
-    en_month, de_month = MONTHS[month].split()
-    ordinal = german_ordinal(day)
-    if dative:
-        return phrase(
-            f"on:p the:p {english_ordinal(day)}:d of:m {en_month}:m",
-            f"am:p {ordinal}n:d {de_month}:m",
-        )
+    on, am, n = ("on:p ", "am", "n") if dative else ("", "der", "")
     return phrase(
-        f"the:p {english_ordinal(day)}:d of:m {en_month}:m", f"der:p {ordinal}:d {de_month}:m"
+        f"{on}the:p {english_ordinal(day)}:d of:m {month[0]}:m",
+        f"{am}:p {german_ordinal(day)}{n}:d {month[1]}:m",
     )

@@ -25,11 +25,7 @@ _MARKS = frozenset(".,?!")
 
 
 class Example(NamedTuple):
-    """An English-German sentence pair.
-
-    ``alignment`` contains sorted pairs (source_word, target_word) of 0-based indices into
-    ``words(source)`` and ``words(target)``.
-    """
+    """A sentence pair; ``alignment`` has sorted pairs of indices into `words` of both sides."""
 
     source: str
     target: str
@@ -64,15 +60,11 @@ class Template(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """Split a text into words and single punctuation marks.
-
-    A word may contain apostrophes and hyphens between letters: ``don't``, ``twenty-one``.
-    """
+    """Split a text into words (``don't``, ``twenty-one``) and single punctuation marks."""
     return _WORD.findall(text)
 
 
 def new_block() -> int:
-    """Return the first of a block of new links."""
     return next(_blocks) * _BLOCK
 
 
@@ -136,7 +128,6 @@ def phrase(en: str, de: str) -> Phrase:
 
 
 def link_tokens(words_: tuple[str, ...], links: tuple[int, ...]) -> Tokens:
-    """Return tokens that all have the same links."""
     return [(word, links) for word in words_]
 
 

@@ -1,7 +1,4 @@
-"""Subword tokenization with SentencePiece models.
-
-Every vocabulary has pad 0, unk 1, bos 2 and eos 3. No text is encoded to pad, bos or eos.
-"""
+"""Subword tokenization with SentencePiece. No text is encoded to pad, bos or eos."""
 
 from __future__ import annotations
 
@@ -16,30 +13,35 @@ __all__ = ["BOS", "EOS", "PAD", "UNK", "Tokenizer", "Vocabulary"]
 
 
 class Tokenizer:
-    """The vocabularies of the source and the target; a shared vocabulary is one object."""
+    """The vocabularies of the source and the target, which may share a model."""
 
     def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
         self.source = source
         self.target = target
-        self.shared = source is target
+        self.shared = source.model is target.model
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
         """Load a tokenizer. Raises StorageError if it is missing or damaged."""
-        files = storage.verify(folder)["files"]
-        names = ["shared.model"] if "shared.model" in files else ["source.model", "target.model"]
-        vocabularies = []
-        for name in names:
-            try:
-                vocabularies.append(Vocabulary(storage.read_file(folder / name)))
-            except (RuntimeError, ValueError, IndexError) as error:
-                raise StorageError(f"{folder / name} is not an nmt tokenizer: {error}") from error
-        return cls(vocabularies[0], vocabularies[-1])
+        manifest = storage.verify(folder)
+        shared = "shared.model" in manifest["files"]
+        path = folder / ("shared.model" if shared else "source.model")
+        try:
+            # Folders of earlier versions name no rules; their models contain one.
+            rules = manifest.get("normalization", {})
+            source = Vocabulary(storage.read_file(path), rules.get("source"))
+            if shared:
+                return cls(source, source.normalized_by(rules.get("target")))
+            path = folder / "target.model"
+            return cls(source, Vocabulary(storage.read_file(path), rules.get("target")))
+        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+            raise StorageError(f"{path} is not an nmt tokenizer: {error}") from error
 
     def save(self, folder: Path) -> None:
-        """Write the folder atomically, with checksums. Raises StorageError if this fails."""
+        """Write the folder atomically, with checksums. Raises StorageError."""
         if self.shared:
             contents = {"shared.model": self.source.model}
         else:
             contents = {"source.model": self.source.model, "target.model": self.target.model}
-        storage.write_folder(folder, contents, {})
+        rules = {"source": self.source.normalization, "target": self.target.normalization}
+        storage.write_folder(folder, contents, {"normalization": rules})

@@ -1,35 +1,44 @@
-"""Training process: reads lines from standard input, writes the SentencePiece model to output."""
+"""Child process that trains SentencePiece on standard input; the model goes to standard output."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from nmt.tokenizer.ids import BOS, EOS, PAD, UNK
+from nmt.tokenizer.seeds import seed_pieces
 
 END = b"\x00end\n"
-"""Marks the end of the input; a clean line does not contain NUL."""
+"""Last line of the input. Clean text does not contain NUL."""
 LONGEST = 1000
-"""Maximum number of characters per line; SentencePiece skips longer lines."""
+"""Maximum number of characters per line."""
+_SEEDS = "seeds.tsv"
 _THREADS = 2  # constant, because a unigram model depends on the number of training threads
 
 
-def _train(options: str) -> None:
-    """Train on the lines of standard input and write the model to standard output."""
+def _train(options: str, folder: str) -> None:
+    """Train with options in JSON. `folder` is temporary, and deleted if the parent process dies."""
     import sentencepiece
 
     parent = os.getppid()
 
+    def leave() -> NoReturn:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
     def end_with_parent() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(1)
+        leave()
 
     def texts() -> Iterator[bytes]:
         for line in sys.stdin.buffer:
@@ -37,26 +46,40 @@ def _train(options: str) -> None:
                 return
             if line != b"\n":
                 yield line[:-1]
-        os._exit(1)  # Without END the parent process has ended.
+        leave()  # Without END, the parent process has died.
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    words = Counter[str]()
+    for text in texts():
+        words.update(text.decode().split(" "))
+    del words[""]
     trainer: Any = sentencepiece.SentencePieceTrainer
     model = io.BytesIO()
+    settings = json.loads(options)
+    os.chdir(folder)  # The model records the path of the seeds, so that path must not vary.
+    if settings["model_type"] == "unigram":
+        marked = {f"\u2581{word}": count for word, count in words.items()}
+        rows = (f"{piece}\t{count}\n" for piece, count in seed_pieces(marked))
+        with Path(_SEEDS).open("w", encoding="utf-8") as file:
+            file.writelines(rows)
+        settings["seed_sentencepieces_file"] = _SEEDS
     trainer.train(
-        sentence_iterator=texts(),
+        # The model depends on the counts of the words only.
+        sentence_iterator=(f"{word}\t{count}" for word, count in words.items()),
+        input_format="tsv",
         model_writer=model,
         pad_id=PAD,
         unk_id=UNK,
         bos_id=BOS,
         eos_id=EOS,
-        max_sentence_length=4 * LONGEST,
+        max_sentence_length=4 * LONGEST + 20,
         num_threads=_THREADS,
         minloglevel=1,
-        **json.loads(options),
+        **settings,
     )
     sys.stdout.buffer.write(model.getvalue())
     sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    _train(sys.argv[1])
+    _train(*sys.argv[1:])

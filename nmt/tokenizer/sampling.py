@@ -13,11 +13,9 @@ from nmt.tokenizer.ids import UNK
 
 
 class Sampler:
-    """Sampler of random segmentations, word by word.
+    """Sampler of random segmentations, which are the same in each process, unlike SentencePiece's.
 
-    SentencePiece seeds its generator differently in each process, so a resumed training run would
-    get different segmentations. Here each word has a fixed set of draws, which are computed when
-    first needed and then cached. A text gets one draw for each of its words.
+    A text gets one of DRAWS fixed segmentations for each word.
     """
 
     DRAWS = 32  # per word
@@ -77,7 +75,7 @@ class Sampler:
         return ids
 
     def _drop_merges(self, word: str, rng: random.Random) -> list[str]:
-        """Merge the best pair repeatedly, like BPE-dropout in SentencePiece.
+        """Merge the best pair repeatedly (BPE-dropout).
 
         With probability `strength`, a pair is skipped until a neighbor has merged.
         """

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,12 @@ from typing import IO, TYPE_CHECKING
 from nmt.errors import ConfigError, DataError, NmtError
 from nmt.tokenizer import Tokenizer, Vocabulary
 from nmt.tokenizer.child import END, LONGEST
+from nmt.tokenizer.vocabulary import normalizer
 
 if TYPE_CHECKING:
     from nmt.config import TokenizerConfig
+
+_MINIMUM = 16  # of tokenizer.vocab_size
 
 
 def train_tokenizer(
@@ -29,49 +33,71 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Train a tokenizer on pairs of texts, save it in `folder`, and return it.
 
-    Each call of `lines` gives all pairs. `check_stop` is called often and may raise. Raises
-    ConfigError (with the nearest possible size) if the vocabulary is too large or too small for
-    the text, DataError if the text is empty.
+    Each call of `lines` gives all pairs. `check_stop` is called often and may raise. The default
+    vocabulary is reduced if the text is too small. Raises ConfigError, with the nearest possible
+    size, for another unsuitable size, and DataError if the text is empty.
     """
     total = sum(1 for _ in lines())
+    rules = (config.source_normalization, config.target_normalization)
+    normalizers = tuple(map(normalizer, rules))
 
-    def train(*sides: int) -> Vocabulary:
-        # Train on `wanted` evenly spaced pairs: those where i * wanted / total reaches an integer.
+    def train(size: int, *sides: int) -> Vocabulary:
+        # Evenly spaced pairs are those where i * wanted / total reaches an integer.
         wanted = min(total, max(1, config.max_training_lines // len(sides)))
         texts = (
-            pair[side][:LONGEST]
+            normalizers[side](pair[side])[:LONGEST]
             for i, pair in enumerate(lines())
             if (i + 1) * wanted // total > i * wanted // total
             for side in sides
         )
-        return Vocabulary(_train_in_child(texts, config, check_stop))
+        model = _train_in_child(texts, config, size, check_stop)
+        return Vocabulary(model, rules[sides[0]])
 
-    if config.shared:
-        source = target = train(0, 1)
-    else:
-        source, target = train(0), train(1)
-    tokenizer = Tokenizer(source, target)
+    def train_sides(size: int) -> Tokenizer:
+        try:
+            source = train(size, 0, 1) if config.shared else train(size, 0)
+            target = source.normalized_by(rules[1]) if config.shared else train(size, 1)
+        except _TooLargeError as error:
+            if "vocab_size" in config.model_fields_set or error.largest < _MINIMUM:
+                raise
+            return train_sides(error.largest)
+        return Tokenizer(source, target)
+
+    tokenizer = train_sides(config.vocab_size)
     tokenizer.save(folder)
     return tokenizer
 
 
+class _TooLargeError(ConfigError):
+    def __init__(self, size: int, largest: int) -> None:
+        super().__init__(
+            f"tokenizer.vocab_size: {size} is too large for this text: "
+            f"the largest possible size is {largest}",
+            f"use --set tokenizer.vocab_size={largest} or less, or train on more text",
+        )
+        self.largest = largest
+
+
 def _train_in_child(
-    texts: Iterator[str], config: TokenizerConfig, check_stop: Callable[[], None]
+    texts: Iterator[str], config: TokenizerConfig, size: int, check_stop: Callable[[], None]
 ) -> bytes:
     options = {
-        "vocab_size": config.vocab_size,
+        "vocab_size": size,
         "model_type": config.type,
         "character_coverage": config.character_coverage,
         "byte_fallback": config.byte_fallback,
-        "normalization_rule_name": config.normalization,
+        "normalization_rule_name": "identity",  # `Vocabulary` normalizes.
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "nmt.tokenizer.child", json.dumps(options)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # Only the parent gets Ctrl-C; the child ends with the parent.
-    ) as child:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", "nmt.tokenizer.child", json.dumps(options), folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Only the parent gets Ctrl-C; the child ends with the parent.
+        ) as child,
+    ):
         assert child.stdin and child.stdout and child.stderr
         # Pipes instead of files: a full disk cannot truncate the model.
         model, messages = _Drain(child.stdout), _Drain(child.stderr)
@@ -91,11 +117,11 @@ def _train_in_child(
         if child.wait() == 0:
             return model.all()
         text = messages.all().decode(errors="replace").strip()
-        raise _explained(text or f"exit status {child.returncode}", config.vocab_size)
+        raise _explained(text or f"exit status {child.returncode}", size, config.byte_fallback)
 
 
 class _Drain(threading.Thread):
-    """Thread that reads a pipe to its end, so that the writing process never waits."""
+    """Thread that reads a pipe, so that the writing process never waits."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -107,24 +133,24 @@ class _Drain(threading.Thread):
         self._content = self._pipe.read()
 
     def all(self) -> bytes:
-        """Return the content of the pipe, after the other end is closed."""
         self.join()
         return self._content
 
 
-def _explained(messages: str, size: int) -> NmtError:
-    """Return the error to raise for messages of SentencePiece."""
+def _explained(messages: str, size: int, byte_fallback: bool) -> NmtError:
     if found := re.search(r"too high.*?<= *(\d+)", messages, re.DOTALL):
-        return ConfigError(
-            f"tokenizer.vocab_size: {size} is too large for this text: "
-            f"the largest possible size is {found[1]}",
-            f"use --set tokenizer.vocab_size={found[1]} or less, or train on more text",
-        )
+        return _TooLargeError(size, int(found[1]))
     if found := re.search(r"required_chars\D+\d+ vs (\d+)", messages):
+        smallest = int(found[1])
+        hint = f"use --set tokenizer.vocab_size={smallest} or more"
+        if byte_fallback and smallest - 256 <= size:
+            hint += ", or --set tokenizer.byte_fallback=false, which needs 256 fewer pieces"
+        else:
+            hint += ", or lower tokenizer.character_coverage (for example to 0.9995)"
         return ConfigError(
             f"tokenizer.vocab_size: {size} is too small for the characters of this text: "
-            f"the smallest possible size is {found[1]}",
-            "raise vocab_size, or lower tokenizer.character_coverage (for example to 0.9995)",
+            f"the smallest possible size is {smallest}",
+            hint,
         )
     if "sentences_.empty" in messages:
         return DataError("the text for training the tokenizer is empty")

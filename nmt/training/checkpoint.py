@@ -1,4 +1,4 @@
-"""Checkpoints: saving the state of a training run, finding it again, and deleting old ones."""
+"""Checkpoints: saving, restoring and deleting."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from nmt import storage
 from nmt.errors import StorageError
 from nmt.loading import load_weights
+from nmt.runs import STOPPED, step_of
 from nmt.training.state import TrainState, Validated
 
 if TYPE_CHECKING:
@@ -32,15 +33,13 @@ def save(
     records: Sequence[str],
     facts: Mapping[str, Any],
 ) -> Path:
-    """Save the training run as `checkpoints/step-N`, or `step-N-stopped` between two validations.
+    """Save `checkpoints/step-N`, or `step-N-stopped` between two validations.
 
-    `ema` maps parameter names to averaged weights, `records` are the lines of metrics.jsonl so far,
-    and `facts` go into the manifest. Raises StorageError; older checkpoints stay intact.
+    `records` are the lines of metrics.jsonl; `facts` go into the manifest. If it raises
+    StorageError, older checkpoints are intact.
     """
-    # A stop during a validation and the later validation of that step use different folders, so a
-    # new checkpoint never replaces a valid one.
-    suffix = "" if state.validated == state.step else "-stopped"
-    folder = run.checkpoints_folder / f"step-{state.step:08d}{suffix}"
+    # The two names let a stop and the later validation of the same step never replace each other.
+    folder = run.checkpoint(state.step, "" if state.validated == state.step else STOPPED)
     contents: dict[str, bytes | Mapping[str, Tensor]] = {
         "model.safetensors": dict(model.named_parameters()),
         "optimizer.safetensors": _moments(model, optimizer),
@@ -54,7 +53,7 @@ def save(
 
 
 def read_state(folder: Path) -> TrainState:
-    """Return the state of a verified checkpoint. Raises StorageError if it has wrong values."""
+    """Return the state of a verified checkpoint, or raise StorageError if a value is wrong."""
     path = folder / "state.json"
     try:
         state = TrainState(**json.loads(storage.read_file(path)))
@@ -75,10 +74,9 @@ def restore(
     optimizer: torch.optim.Optimizer,
     ema: Mapping[str, Tensor] | None,
 ) -> tuple[TrainState, list[str]]:
-    """Load a verified checkpoint into the model, the optimizer and the averages, in place.
+    """Load a verified checkpoint in place; return the state and the lines of metrics.jsonl.
 
-    Returns the state and the lines of metrics.jsonl. Raises StorageError if the checkpoint does
-    not fit this run.
+    Raises StorageError if it does not fit.
     """
     try:
         load_weights(model, folder / "model.safetensors")
@@ -94,10 +92,7 @@ def restore(
 
 
 def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
-    """Return the newest checkpoint with correct checksums, and its manifest.
-
-    Calls `warn` for each damaged checkpoint. Returns None if no checkpoint is intact.
-    """
+    """Return the newest intact checkpoint and its manifest; warn of damaged ones."""
     for folder in run.checkpoints():
         try:
             return folder, storage.verify(folder)
@@ -107,29 +102,26 @@ def newest_valid(run: Run, warn: Callable[[str], None]) -> tuple[Path, dict[str,
 
 
 def prune(run: Run, state: TrainState, keep: int, needed: Container[int]) -> None:
-    """Delete all checkpoints except the `keep` newest and the ones of the `needed` steps.
+    """Delete checkpoints up to `state.step`, except the `keep` newest and those at `needed` steps.
 
-    The checkpoint of a stop between two validations is also kept, until the next save. Checkpoints
-    of later steps than the state are not deleted: they are damaged, because otherwise training
-    would have resumed from them.
+    The checkpoint of a stop is kept until the next save.
     """
     newest = 0
     for folder in run.checkpoints():
-        step, stopped = int(folder.name.split("-")[1]), folder.name.endswith("-stopped")
+        step = step_of(folder)
         if step > state.step:
             continue
-        if stopped:
-            keep_it = step == state.step > state.validated
+        if folder.name.endswith(STOPPED):
+            kept = step == state.step > state.validated
         else:
             newest += 1
-            keep_it = newest <= keep or step in needed
-        if not keep_it:
+            kept = newest <= keep or step in needed
+        if not kept:
             with storage.storage_errors(f"cannot delete {folder}", run.checkpoints_folder):
                 storage.remove(folder)
 
 
 def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's state as tensors named `<parameter>/<exp_avg, exp_avg_sq, step>`."""
     return {
         f"{name}/{key}": value
         for name, parameter in model.named_parameters()

@@ -1,121 +1,119 @@
-"""Check whether a run can continue with a config and data, and from which checkpoint.
+"""Whether a run can continue with a config and data, and from which checkpoint.
 
-The checks follow the order of the training run: `settle` compares the configs, `find_start` finds
-the checkpoint, and `Start.check_data` compares the data. The config, the tokenizer and the model of
-a run are unchanged until all three checks have passed.
+The run is unchanged until `settle`, `find_start` and `Start.check_data` have passed.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
 
 from nmt import __version__, storage
 from nmt.config import Config
+from nmt.config.loading import with_current_keys
 from nmt.config.writing import dump_config
 from nmt.devices import Precision, resolve_precision
 from nmt.errors import ConfigError, DataError, StorageError
-from nmt.runs import tokenizer_digest
+from nmt.runs import step_of, tokenizer_digest
 from nmt.training.checkpoint import newest_valid
+from nmt.version import CONFIG_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from nmt.data.corpus import Corpus
     from nmt.data.preparation import PreparedData
     from nmt.runs import Run
+    from nmt.tokenizer import Tokenizer
     from nmt.training.progress import Progress
 
-CONFIG_VERSION = 2
-"""Version of the meaning of config.yaml, in every manifest except those of version 1.
-
-In version 1, training.rdrop was half the alpha of Wu et al. (2021) for the same loss.
-"""
-
 _MAY_CHANGE = (
-    *("data.train", "data.valid", "data.test", "decoding"),
+    *("data.train", "data.valid", "data.test", "data.source_language", "data.target_language"),
+    *("decoding", "evaluation"),
     *("training.threads", "training.device", "training.valid_every", "training.log_every"),
     *("training.keep_checkpoints", "training.patience", "training.max_steps"),
     "training.max_epochs",
 )
-"""Keys and sections that may change while a run is trained.
+"""Keys and sections that may change while a run is trained, within further checks below."""
 
-`Start.check_data` checks that data at another path is the same data. `_check_changes` checks that
-the run is not already past the new end of training.
-"""
+_CHOICES = {
+    "training": ("precision", "threads", "packing"),
+    "tokenizer": ("vocab_size", "source_normalization", "target_normalization"),
+}
+"""Keys that nmt chooses if the config does not. A run that has trained keeps these choices."""
+
+Changes = Mapping[str, tuple[Any, Any]]
+"""(old, new) value of each key that differs from the config of the run, by dotted key."""
 
 
-@dataclass(frozen=True)
-class Settled:
-    """A config without open choices: number format and number of threads are chosen."""
+class Settled(NamedTuple):
+    """A config without open choices."""
 
     config: Config
     precision: Precision
-    threads: int
-    changes: Mapping[str, tuple[Any, Any]]
-    """(old, new) value of each key that differs from the config of the run, by dotted key."""
+    """The value of training.precision."""
+    changes: Changes
 
 
 def settle(run: Run, config: Config, device: torch.device) -> Settled:
-    """Choose the number format and threads, and compare the config with that of the run.
+    """Make the choices that the config leaves open, and compare it with that of the run.
 
-    The choices of an existing run stay unless the config sets other values, because the number
-    format and the number of threads affect rounding. Raises ConfigError if the run was started with
-    a different config and the difference is not allowed.
+    Raises ConfigError for a difference that is not allowed.
     """
-    in_folder = run.config if run.config_file.exists() else None
-    old = _recorded_config(run) or in_folder
-    training, before = config.training, old.training if old else None
-    precision, threads = training.precision, training.threads
-    if precision == "auto" and before:
-        precision = before.precision
-    if threads is None and before:
-        threads = before.threads
-    chosen: Precision = resolve_precision(precision, device)
-    threads = threads or torch.get_num_threads()
-    training = training.model_copy(update={"precision": chosen, "threads": threads})
-    config = config.model_copy(update={"training": training})
+    old, trained = _config_of(run), _has_trained(run)
+    if old and trained:
+        config = _with_choices_of(old, config)
+    training = config.training
+    precision = resolve_precision(training.precision, device)
+    packing = training.packing
+    if packing == "auto":
+        pays = device.type == "cuda" and config.model.architecture == "transformer"
+        packing = "on" if pays else "off"
+    threads = training.threads or torch.get_num_threads()
+    chosen = {"precision": precision, "threads": threads, "packing": packing}
+    config = config.model_copy(update={"training": training.model_copy(update=chosen)})
     changes = _differences(old, config) if old else {}
-    if _has_trained(run):
+    if trained:
         _check_changes(run, changes, config)
-    return Settled(config, chosen, threads, changes)
+    return Settled(config, precision, changes)
 
 
-def is_complete(run: Run, settled: Settled) -> bool:
-    """Return whether the run already has the final model of this config and its test scores.
+def with_vocabulary_size(config: Config, tokenizer: Tokenizer) -> Config:
+    """Return the config with the size to which a default vocabulary was reduced."""
+    if "vocab_size" in config.tokenizer.model_fields_set:
+        return config
+    size = {"vocab_size": len(tokenizer.source)}
+    return config.model_copy(update={"tokenizer": config.tokenizer.model_copy(update=size)})
 
-    While a run is continued, it has the final model of an earlier config.
-    """
+
+def is_complete(run: Run, config: Config) -> bool:
+    """Return whether the run has the final model of this config and its test scores."""
     if not run.finished:
         return False
     try:
         made_by = _config_in(run.model_folder) or run.config
     except StorageError:  # Training can write the model again from the checkpoints.
         return False
-    if _differences(made_by, settled.config):
-        return False
-    return settled.config.data.test is None or _has_test_record(run)
+    return made_by == config and (config.data.test is None or _has_test_record(run))
 
 
 def open_new_run(run: Run, settled: Settled) -> None:
-    """Write config.yaml of a run that has not trained, and delete the tokenizer of another config.
-
-    Such a run may have failed because of a wrong path or vocabulary size.
-    """
+    """Write config.yaml before training; delete the tokenizer of another config."""
     if settled.changes:
         storage.remove(run.tokenizer_folder)
-    write_config(run, settled)
+    write_config(run, settled.config)
 
 
-def write_config(run: Run, settled: Settled) -> None:
-    """Write config.yaml, unless it already has the values of this config."""
-    if not run.config_file.exists() or _differences(run.config, settled.config):
-        storage.replace_file(run.config_file, dump_config(settled.config).encode())
+def write_config(run: Run, config: Config) -> None:
+    """Write config.yaml if it would change."""
+    if not run.config_file.exists() or run.config != config:
+        storage.replace_file(run.config_file, dump_config(config).encode())
+        run.config = config
 
 
 @dataclass(frozen=True)
@@ -123,25 +121,20 @@ class Start:
     """The start of a training run: a checkpoint, or the beginning."""
 
     run: Run
-    changes: Mapping[str, tuple[Any, Any]]
-    """(old, new) value of each key that differs from the config of the run, by dotted key."""
+    changes: Changes
     checkpoint: Path | None
     manifest: Mapping[str, Any]
     """Manifest of the checkpoint; empty at the beginning."""
     fingerprints: Mapping[str, Mapping[str, Any]] | None
-    """Checksums of the data and the vocabulary so far; None if the run has not trained yet."""
+    """Checksums of the data and the tokenizer; None if the run has not trained."""
 
     def check_data(self, current: Mapping[str, Mapping[str, Any]]) -> None:
-        """Raise DataError if the data or the tokenizer changed since the run was started.
-
-        Only the test set may change, together with its key in the config.
-        """
+        """Raise DataError if the tokenizer or data changed, except a test set with a new key."""
         recorded = current if self.fingerprints is None else self.fingerprints
+        test_may_change = any(_is_within(key, "data.test") for key in self.changes)
         for name in sorted(recorded.keys() | current.keys()):
-            if name == "test" and any(_is_within(key, "data.test") for key in self.changes):
-                continue
             before, now = recorded.get(name, {}), current.get(name, {})
-            if before == now:
+            if before == now or (name == "test" and test_may_change):
                 continue
             what = "the tokenizer" if name == "tokenizer" else f"the {name} data"
             pairs = ""
@@ -153,10 +146,7 @@ class Start:
             )
 
     def report(self, facts: Mapping[str, Any], progress: Progress) -> None:
-        """Report the changes of the config and the step from which the run resumes.
-
-        Warns if the run was started with another device or another version of torch or nmt.
-        """
+        """Report changes of config, device and versions, and the step to resume from."""
         if self.changes and self.fingerprints is not None:
             step = self.manifest.get("step", 0)
             progress.say(f"changes in the config from step {step} on:\n{_listed(self.changes)}")
@@ -177,9 +167,8 @@ class Start:
 def find_start(run: Run, settled: Settled, warn: Callable[[str], None]) -> Start:
     """Return the newest intact checkpoint, or the beginning if there is none.
 
-    Raises StorageError if the run has a model but no intact checkpoint, if the tokenizer is
-    damaged, or if no file records the data of the run; ConfigError if the checkpoint was written by
-    a version of nmt in which the config has another meaning.
+    Raises StorageError if a needed file is missing or damaged, and ConfigError if the config had
+    another meaning when the checkpoint was written.
     """
     found = newest_valid(run, warn)
     if found is None and run.model_folder.exists():
@@ -190,14 +179,13 @@ def find_start(run: Run, settled: Settled, warn: Callable[[str], None]) -> Start
             "another --run-dir",
         )
     checkpoint, manifest = found or (None, {})
-    where = run.fingerprints_file
     # Fingerprints in a manifest are protected by a checksum; fingerprints.json has no checksum.
-    if found is None:
-        fingerprints = _read_fingerprints(run)
+    if checkpoint is None:
+        where, fingerprints = run.fingerprints_file, _read_fingerprints(run)
         if fingerprints is None:
             return Start(run, settled.changes, None, {}, None)
     else:
-        newest = _newest_record(run) or found[0]
+        newest = _newest_record(run) or checkpoint
         where = newest / storage.MANIFEST
         fingerprints = storage.read_manifest(newest).get("fingerprints")
     if not (
@@ -209,7 +197,7 @@ def find_start(run: Run, settled: Settled, warn: Callable[[str], None]) -> Start
             f"{where} does not record the data of the run", "start over with --restart"
         )
     rdrop = settled.config.training.rdrop
-    if found and rdrop and manifest.get("config_version") != CONFIG_VERSION:
+    if checkpoint and rdrop and manifest.get("config_version", 1) < 2:
         raise ConfigError(
             f"cannot resume {run.path}: it was started by an earlier version of nmt, in which "
             f"training.rdrop: {rdrop:g} meant what {2 * rdrop:g} means now",
@@ -225,45 +213,35 @@ def find_start(run: Run, settled: Settled, warn: Callable[[str], None]) -> Start
     return Start(run, settled.changes, checkpoint, manifest, fingerprints)
 
 
-def facts_of(
-    run: Run, settled: Settled, data: PreparedData, device: torch.device
-) -> dict[str, Any]:
-    """Return the content of a checkpoint's manifest, except for the checksums."""
+def facts_of(run: Run, config: Config, data: PreparedData, device: torch.device) -> dict[str, Any]:
+    """Return what a checkpoint's manifest records besides checksums."""
     digest = tokenizer_digest(run.tokenizer_folder)
     splits = {"train": data.train, "valid": data.valid, "test": data.test}
-    corpora = {name: _fingerprint(corpus) for name, corpus in splits.items() if corpus is not None}
+    corpora = {
+        name: {"sha256": corpus.fingerprint, "pairs": len(corpus)}
+        for name, corpus in splits.items()
+        if corpus is not None
+    }
     return {
         "nmt": __version__,
-        "config": settled.config.model_dump(),
+        "config": config.model_dump(),
         "config_version": CONFIG_VERSION,
         "torch": torch.__version__,
         "device": device.type,
-        "precision": settled.precision,
-        "threads": settled.threads,
+        "precision": config.training.precision,
+        "threads": config.training.threads,
         "tokenizer": digest,
         "fingerprints": {**corpora, "tokenizer": {"sha256": digest}},
     }
 
 
-def _fingerprint(corpus: Corpus) -> dict[str, Any]:
-    return {"sha256": corpus.fingerprint, "pairs": len(corpus)}
-
-
 def _has_trained(run: Run) -> bool:
-    """Return whether the run reached training, after which most of its config is fixed.
-
-    Before training, a run may fail because of a wrong path, which the user must be able to fix.
-    """
     trained = run.fingerprints_file.exists() or run.model_folder.exists()
     return trained or bool(run.checkpoints())
 
 
 def _newest_record(run: Run) -> Path | None:
-    """Return the newest folder whose manifest records the config of the run, or None.
-
-    The folder is the final model or a checkpoint. Manifests of early versions of nmt do not record
-    the config.
-    """
+    """Return the newest model or checkpoint folder whose manifest has a config, or None."""
     records = []
     for folder in (run.model_folder, *run.checkpoints()):
         try:
@@ -276,20 +254,28 @@ def _newest_record(run: Run) -> Path | None:
     return max(records, key=lambda record: record[0], default=(0, None))[1]
 
 
-def _recorded_config(run: Run) -> Config | None:
-    """Return the config that the run was trained with so far, or None if no manifest records it.
-
-    config.yaml may differ, because users may edit the file to continue with other values.
-    """
+def _config_of(run: Run) -> Config | None:
+    in_folder = run.config if run.config_file.exists() else None
+    # config.yaml may have been edited, so a config recorded by training comes first.
     newest = _newest_record(run)
-    return None if newest is None else _config_in(newest)
+    return (newest and _config_in(newest)) or in_folder
+
+
+def _with_choices_of(old: Config, config: Config) -> Config:
+    for section, keys in _CHOICES.items():
+        new = getattr(config, section)
+        is_set = {k for k in new.model_fields_set if getattr(new, k) not in (None, "auto")}
+        kept = getattr(old, section).model_dump(include={*keys} - is_set)
+        config = config.model_copy(update={section: new.model_copy(update=kept)})
+    return config
 
 
 def _config_in(folder: Path) -> Config | None:
-    """Return the config in a manifest, or None. Raises StorageError for an invalid config."""
     values = storage.read_manifest(folder).get("config")
     try:
-        return None if values is None else Config.model_validate(values)
+        if values is None:
+            return None
+        return Config.model_validate(with_current_keys(values))
     except ValidationError as error:
         raise StorageError(
             f"{folder / storage.MANIFEST} does not record a config of this version of nmt",
@@ -297,19 +283,17 @@ def _config_in(folder: Path) -> Config | None:
         ) from error
 
 
-def _check_changes(run: Run, changes: Mapping[str, tuple[Any, Any]], config: Config) -> None:
-    """Raise ConfigError for changes with which the checkpoints would not fit the config."""
-    cosine = config.training.schedule == "cosine"
-    step = next((int(folder.name.split("-")[1]) for folder in run.checkpoints()), 0)
-    forbidden = {}
-    for key, (before, now) in changes.items():
-        allowed = any(_is_within(key, section) for section in _MAY_CHANGE)
+def _check_changes(run: Run, changes: Changes, config: Config) -> None:
+    step = next(map(step_of, run.checkpoints()), 0)
+
+    def allowed(key: str, before: Any, now: Any) -> bool:
         if key == "training.max_steps":
-            allowed = not cosine and (now is None or now >= step)
-        elif key == "training.max_epochs":
-            allowed = before is None or now is None or now >= before
-        if not allowed:
-            forbidden[key] = before, now
+            return config.training.schedule != "cosine" and (now is None or now >= step)
+        if key == "training.max_epochs":
+            return before is None or now is None or now >= before
+        return any(_is_within(key, section) for section in _MAY_CHANGE)
+
+    forbidden = {key: values for key, values in changes.items() if not allowed(key, *values)}
     if forbidden:
         raise ConfigError(
             f"{run.path} was started with a different config and has reached step {step}:\n"
@@ -324,13 +308,11 @@ def _is_within(key: str, section: str) -> bool:
     return f"{key}.".startswith(f"{section}.")
 
 
-def _listed(changes: Mapping[str, tuple[Any, Any]]) -> str:
-    """Return one line per change: the dotted key, the old value and the new value."""
+def _listed(changes: Changes) -> str:
     return "\n".join(f"  {key}: {old!r} -> {new!r}" for key, (old, new) in sorted(changes.items()))
 
 
 def _differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
-    """Return the values that differ, as (old, new) by dotted key."""
     return _differing_values(old.model_dump(), new.model_dump())
 
 
@@ -346,7 +328,6 @@ def _differing_values(old: Any, new: Any, key: str = "") -> dict[str, tuple[Any,
 
 
 def _read_fingerprints(run: Run) -> object:
-    """Return the content of fingerprints.json, or None if the file does not exist yet."""
     try:
         return json.loads(run.fingerprints_file.read_bytes())
     except FileNotFoundError:

@@ -14,17 +14,15 @@ if TYPE_CHECKING:
 
 
 class MovingAverage:
-    """Average of a model's weights: average = d * average + (1 - d) * weights after each step.
+    """Average of a model's weights: after each step, d * average + (1 - d) * weights.
 
-    d is the smaller of `decay` and (1 + step) / (10 + step), because the first weights are random
-    and must not stay in the average for long.
+    d = min(decay, (1 + step) / (10 + step)), because the first weights are random.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.tensors: dict[str, Tensor] = {
             name: parameter.detach().clone() for name, parameter in model.named_parameters()
         }
-        """The averages by parameter name, on the devices of the parameters."""
         self._model = model
         self._decay = decay
 
@@ -36,7 +34,7 @@ class MovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Use the averages as weights of the model in this context."""
+        """Use the averages as weights in this context."""
         self._swap()
         try:
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_folder(run: Run) -> None:
-    """Raise StorageError if the folder contains other files than a run, or is in another run.
-
-    Foreign files are never moved or overwritten. Links among the parts of the run are rejected,
-    because training would write through them to files outside the folder.
-    """
+    """Raise StorageError if the folder contains links or files of others, or is in another run."""
     ours = {path.name for path in run.parts}
     try:
         linked = next((path for path in run.parts if path.is_symlink()), None)
@@ -50,10 +47,9 @@ def check_folder(run: Run) -> None:
 
 
 def move_aside(run: Run) -> Path | None:
-    """Rename an existing run to NAME.old-1 (or -2, ...), so that a restart loses nothing.
+    """Rename a run, or the target of a link, to NAME.old-1 (or -2, ...); return the new path.
 
-    If the run folder is a link, its target is renamed, so that the link leads to the new run.
-    Returns the new path of the old run, or None if there was no run. Raises StorageError.
+    Returns None if there was no run. Raises StorageError.
     """
     if not (run.config_file.exists() or run.model_folder.exists() or run.checkpoints()):
         return None
@@ -67,20 +63,17 @@ def move_aside(run: Run) -> Path | None:
 
 
 def point_latest(run: Run) -> None:
-    """Point the runs/latest link to this run. Failures are ignored because the link is optional."""
+    """Point runs/latest to this run, if possible."""
     link = runs_folder() / LATEST
-    try:
+    with suppress(OSError):
         if run.path.name == LATEST or run.path.parent.resolve() != link.parent.resolve():
             return
         if link.is_symlink():
             link.unlink()
         link.symlink_to(run.path.name)
-    except OSError:
-        pass
 
 
 def check_space(run: Run, parameters: int, warn: Callable[[str], None]) -> None:
-    """Warn before the first step if the disk is too small for the checkpoints."""
     # Two checkpoints, each with weights, two moments and possibly averages in float32.
     needed = 2.2 * parameters * 4 * 4
     free = shutil.disk_usage(run.path).free

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nmt.data.batching import Batch
+    from nmt.training.loss_scale import LossScale
     from nmt.training.objective import TrainingObjective
 
 
@@ -27,16 +28,15 @@ def compute_gradients(
     seed: int,
     device: torch.device,
     precision: Precision,
+    loss_scale: LossScale,
     check_stop: Callable[[], None],
     warn: Callable[[str], None],
 ) -> Tensor:
-    """Compute the gradients of the mean loss per target token over all batches of a step.
+    """Compute the gradients of the mean loss per target token of a step, times `loss_scale`.
 
-    Returns the sums (objective, nll) over the target tokens, (2,) float64, in nats. Dropout masks
-    are a function of the run's `seed` and of `step`. If memory runs out, `warn` is called and the
-    step is retried with each batch split in two, which gives the same mean loss. `check_stop` is
-    called before each batch and may raise. Raises UsageError if memory runs out with one sentence
-    pair per batch.
+    Returns the sums (objective, nll) over target tokens, (2,) float64, in nats. If memory runs out,
+    warns and retries with each batch split in two. Raises UsageError if memory runs out with one
+    row per batch. `check_stop` is called before each batch and may raise.
     """
     tokens = sum(batch.target_tokens for batch in batches)
     while True:
@@ -47,19 +47,19 @@ def compute_gradients(
             for batch in batches:
                 check_stop()
                 with autocast(device, precision):
-                    loss = objective(batch.to(device))
-                (loss.objective / tokens).backward()
+                    loss = objective(batch)
+                loss_scale.scaled(loss.objective / tokens).backward()  # type: ignore[no-untyped-call]
                 sums += torch.stack([loss.objective.detach(), loss.nll])
                 del loss
             return sums
         except torch.OutOfMemoryError:
             pass  # Retry outside the except block: the exception keeps the tensors alive.
-        if all(len(batch.indices) == 1 for batch in batches):
+        if all(batch.rows == 1 for batch in batches):
             raise UsageError(
-                f"out of memory at step {step} with a single sentence pair",
+                f"out of memory at step {step} with a batch of a single row",
                 "lower data.max_tokens or the model size",
             )
-        batches = [p for b in batches for p in (b.split() if len(b.indices) > 1 else (b,))]
+        batches = [p for b in batches for p in (b.split() if b.rows > 1 else (b,))]
         if device.type == "cuda":
             torch.cuda.empty_cache()
         warn(

@@ -1,8 +1,7 @@
 """The training loop.
 
-Resuming is exact: the order of the batches is a function of (seed, epoch), the random numbers of a
-step are a function of (seed, step), and the rest of the state is in the checkpoint. A training run
-that was killed and resumed ends with bit-for-bit the weights of an uninterrupted one.
+Resuming is exact, bit for bit: batches are a function of (seed, epoch), random numbers of (seed,
+step), and the checkpoint contains the rest.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import math
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,24 +18,28 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.devices import Precision, autocast
 from nmt.errors import DivergedError, Stopped
+from nmt.text import counted
 from nmt.training import checkpoint
 from nmt.training.ema import MovingAverage
 from nmt.training.gradients import compute_gradients
+from nmt.training.loss_scale import LossScale
+from nmt.training.memory import largest_batch, peak_memory
 from nmt.training.optimizer import build_optimizer, learning_rate
 from nmt.training.state import TrainState
 from nmt.training.stop import stopped_by
-from nmt.training.updates import total_steps, updates_from
+from nmt.training.updates import updates_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from nmt.config import TrainingConfig
-    from nmt.data.corpus import Corpus
+    from nmt.data.batching import Batches
     from nmt.runs import Run
     from nmt.training.objective import TrainingObjective
     from nmt.training.progress import Progress
     from nmt.training.stop import StopSignal
+    from nmt.training.updates import Update
     from nmt.training.validation import Figures
 
 
@@ -45,13 +49,15 @@ class Setting:
 
     run: Run
     config: TrainingConfig
-    corpus: Corpus
+    batches: Batches
     sampling: bool
-    """Whether subwords are sampled again in each epoch."""
+    """Whether each epoch samples subwords."""
     validate: Callable[[Callable[[], None]], Figures]
-    """Measures the current weights. Its argument is called often and may raise Stopped."""
+    """Measures the current weights; calls its argument often, which may raise Stopped."""
     validation_loss: Callable[[Callable[[], None]], float]
-    """Measures only the loss, in nats per target token. Its argument may raise Stopped."""
+    """Measures only the loss, in nats per target token."""
+    total_steps: int | None
+    """Where max_steps or max_epochs ends training, if known."""
     progress: Progress
     stop: StopSignal
     device: torch.device
@@ -63,12 +69,11 @@ class Setting:
 def train(objective: TrainingObjective, setting: Setting, resume_from: Path | None) -> TrainState:
     """Train until max_steps, max_epochs or patience ends the run, and return the final state.
 
-    `resume_from` is a verified checkpoint folder. Raises Stopped after a signal and after saving
-    the state, DivergedError after too many non-finite updates in a row, and StorageError if a
-    checkpoint cannot be saved.
+    `resume_from` must be verified. Raises Stopped after a signal, with the state saved,
+    DivergedError after too many non-finite updates, and StorageError if saving fails.
     """
-    config, progress, stop = setting.config, setting.progress, setting.stop
-    model, corpus = objective.model, setting.corpus
+    config, device, progress, stop = setting.config, setting.device, setting.progress, setting.stop
+    model, batches = objective.model, setting.batches
     optimizer = build_optimizer(model, config)
     ema = MovingAverage(model, config.ema) if config.ema else None
     averages = ema.tensors if ema else None
@@ -78,104 +83,120 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
     else:
         with suppress(Stopped):  # The loop then stops before its first step.
             state.untrained_loss = setting.validation_loss(stop.check)
-    sums = torch.tensor([state.objective, state.nll], dtype=torch.float64, device=setting.device)
-    saved = (state.step, state.validated)
+    loss_scale = LossScale(device, setting.precision, state)
+    gradients = partial(
+        compute_gradients,
+        objective,
+        seed=config.seed,
+        device=device,
+        precision=setting.precision,
+        loss_scale=loss_scale,
+        check_stop=stop.check,
+        warn=progress.warn,
+    )
+    sums = torch.tensor([state.objective, state.nll], dtype=torch.float64, device=device)
+    first_step, saved = state.step, (state.step, state.validated)
     started = time.monotonic() - state.seconds
 
-    def settle() -> None:
-        """Update the sums and the time in the state."""
+    def update_state() -> None:
         state.objective, state.nll = sums.tolist()
         state.seconds = time.monotonic() - started
+        loss_scale.store(state)
 
     def save() -> None:
         nonlocal saved
         if saved == (state.step, state.validated):
             return
-        settle()
+        update_state()
+        run = setting.run
+        checkpoint.save(run, state, model, optimizer, averages, progress.records, setting.facts)
         needed = {state.best_step, *state.averaged_steps(config)}
-        checkpoint.save(
-            setting.run, state, model, optimizer, averages, progress.records, setting.facts
-        )
-        checkpoint.prune(setting.run, state, config.keep_checkpoints, needed)
+        checkpoint.prune(run, state, config.keep_checkpoints, needed)
         saved = (state.step, state.validated)
 
-    progress.start(state.step, total_steps(corpus, config), records)
-    updates = updates_from(state.epoch, state.batch, corpus, config, setting.sampling)
-    objective.train()
-    while True:
-        if stop.received is not None:
-            save()
-            raise stopped_by(
-                stop.received,
-                f"stopped at step {state.step}; the state is saved in {setting.run.path}",
-            )
+    def validate() -> None:
+        try:
+            with ema.applied() if ema else nullcontext():
+                figures = setting.validate(stop.check)
+        except DivergedError as error:
+            raise _diverged(f"validation after step {state.step}: {error}", state) from error
+        best = state.note_validation(figures.score(config.valid_metric), figures.loss)
+        update_state()
+        progress.validation(state, figures, best)
+        progress.check_loss(f"after step {state.step}", figures.loss, state.untrained_loss)
+        save()
+        objective.train()
+        progress.restart_speed()
 
-        ended = state.ended(config)
-        if state.step > state.validated and (ended or state.step % config.valid_every == 0):
-            try:
-                with ema.applied() if ema else nullcontext():
-                    figures = setting.validate(stop.check)
-            except Stopped:
-                continue
-            except DivergedError as error:
-                raise _diverged(f"validation after step {state.step}: {error}", state) from error
-            best = state.note_validation(figures.score(config.valid_metric), figures.loss)
-            settle()
-            progress.validation(state, figures, best)
-            progress.check_loss(f"after step {state.step}", figures.loss, state.untrained_loss)
-            save()
-            objective.train()
-            progress.restart_speed()
-            continue
-        if ended:
-            progress.end(state, config)
-            return state
-
-        update = next(updates)
+    def run_step(update: Update) -> None:
         step, tokens = state.step + 1, update.target_tokens
         objective.alpha = config.rdrop if step > config.rdrop_after else 0.0
-        try:
-            losses = compute_gradients(
-                objective,
-                update.batches,
-                step=step,
-                seed=config.seed,
-                device=setting.device,
-                precision=setting.precision,
-                check_stop=stop.check,
-                warn=progress.warn,
-            )
-        except Stopped:
-            continue
+        losses = gradients(update.batches, step=step)
         state.step, state.epoch, state.batch = step, update.epoch, update.batch
         rate = learning_rate(step, config)
         for group in optimizer.param_groups:
             group["lr"] = rate
+        loss_scale.unscale(optimizer)
         norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-        if math.isfinite(norm):
+        finite = math.isfinite(norm)
+        overflowed = loss_scale.update(finite)
+        if finite:
             if config.clip_norm:
                 clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
-            with autocast(setting.device, setting.precision):
+            with autocast(device, setting.precision):
                 optimizer.step()
             if ema:
                 ema.update(step)
-            sums += losses
+            sums.add_(losses)
             state.tokens += tokens
             state.skipped_in_row = 0
         else:
             state.skipped += 1
-            state.skipped_in_row += 1
-            progress.skipped(step, rate, update.pairs)
+            if overflowed:
+                progress.say(f"step {step} overflowed in fp16; loss scale: {loss_scale.value:g}")
+            else:
+                state.skipped_in_row += 1
+                progress.skipped(step, rate, update.pairs)
             if state.skipped_in_row >= config.max_skipped:
-                what = f"{state.skipped_in_row} updates in a row had a non-finite loss or gradient"
+                updates_in_row = counted(state.skipped_in_row, "update")
+                what = f"{updates_in_row} in a row had a non-finite loss or gradient"
                 raise _diverged(f"{what}, the last at step {step}", state)
         progress.step(tokens)
 
         if step % config.log_every == 0 and state.tokens:
-            settle()
+            update_state()
             progress.train(state, rate, float(norm))
             sums.zero_()
             state.tokens = 0
+            if device.type == "cuda" and step - first_step <= config.log_every:
+                progress.say(peak_memory(device))
+
+    objective.train()
+    if device.type == "cuda":
+        # If memory runs out, it does so now, not at a later step. The gradients are discarded.
+        objective.alpha = config.rdrop
+        largest = largest_batch(batches, config.seed, device)
+        with suppress(Stopped):  # A second batch finds the gradients of the first in memory.
+            gradients([largest] * min(config.accumulate, 2), step=state.step)
+    progress.start(state.step, setting.total_steps, records)
+    updates = updates_from(state.epoch, state.batch, batches, config, setting.sampling, device)
+    while True:
+        if stop.received is not None:
+            save()
+            at = f"at step {state.step}; the state is saved in {setting.run.path}"
+            raise stopped_by(
+                stop.received,
+                f"stopped {at if state.step else 'before the first step; nothing had to be saved'}",
+            )
+        ended = state.ended(config)
+        with suppress(Stopped):
+            if state.step > state.validated and (ended or state.step % config.valid_every == 0):
+                validate()
+            elif ended:
+                progress.end(state, config)
+                return state
+            else:
+                run_step(next(updates))
 
 
 def _diverged(what: str, state: TrainState) -> DivergedError:

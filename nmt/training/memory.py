@@ -1,4 +1,4 @@
-"""The memory that a training run needs, compared with what the machine has before it starts."""
+"""Memory that a training run needs, and memory of the machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
     from nmt.config import Config, ModelConfig
+    from nmt.data.batching import Batch, Batches
     from nmt.data.corpus import Corpus
     from nmt.data.preparation import PreparedData
     from nmt.devices import Precision
@@ -24,40 +25,37 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 def check_memory(
     config: Config, data: PreparedData, device: torch.device, precision: Precision
 ) -> None:
-    """Raise ConfigError if training or translating the test set needs more memory than there is."""
+    """Raise ConfigError if training or test-set translation cannot fit into memory."""
     source, target = len(data.tokenizer.source), len(data.tokenizer.target)
-    embeddings = (
-        target if data.tokenizer.shared and config.model.tie_embeddings else source + target
-    )
+    shared = data.tokenizer.shared and config.model.tie_embeddings
     longest = np.maximum(data.train.source_lengths, data.train.target_lengths) + 1
     tokens = min(config.training.batch_tokens, int(longest.sum()))
     available = total_memory(device)
-    for work, needed, keys in (
-        (
-            "training",
-            training_bytes(config, embeddings, tokens, precision),
-            "the sizes in `model`, tokenizer.vocab_size or training.batch_tokens",
-        ),
-        (
-            "translating the test set",
-            0 if data.test is None else search_bytes(config, target, data.test),
-            "decoding.beam_size or decoding.batch_tokens",
-        ),
-    ):
+
+    def check(work: str, needed: int, keys: str) -> None:
         if needed > available:
             raise ConfigError(
                 f"{work} needs at least {needed / 1e9:,.1f} GB of memory, "
-                f"but {device.type} has {available / 1e9:,.1f} GB",
+                f"but device {device.type} has {available / 1e9:,.1f} GB",
                 f"reduce {keys}",
             )
 
+    check(
+        "training",
+        training_bytes(config, target if shared else source + target, tokens, precision),
+        "the sizes in `model`, tokenizer.vocab_size or training.batch_tokens",
+    )
+    if data.test is not None:
+        needed = search_bytes(config, target, data.test)
+        keys = "decoding.beam_size or decoding.batch_tokens"
+        check("translating the test set", needed, keys)
+
 
 def training_bytes(config: Config, embeddings: int, tokens: int, precision: Precision) -> int:
-    """Return the bytes that weights and activations take at least in an update.
+    """Return the minimum bytes of weights and activations in a training step.
 
-    embeddings: number of vectors in all embeddings; tokens: of a batch, on each side. Each weight
-    takes 4 bytes, and as many for its gradient, each moment of the optimizer and its moving
-    average. Each product of matrices keeps its operands for the backward pass, in 4 or 2 bytes.
+    embeddings: number of vectors in all embeddings; tokens: number per side of a batch. A weight,
+    its gradient, each moment and its average take 4 bytes; matrix products keep their inputs.
     """
     model, training = config.model, config.training
     copies = 3 if training.optimizer == "muon" else 4
@@ -71,7 +69,6 @@ def training_bytes(config: Config, embeddings: int, tokens: int, precision: Prec
 
 
 def _weights(model: ModelConfig, embeddings: int) -> int:
-    """Return the number of weights, without biases, of a model with this many embeddings."""
     d, f = model.d_model, model.feedforward
     if model.architecture == "rnn":
         return d * embeddings + 6 * d * d * (model.encoder_layers + model.decoder_layers)
@@ -82,10 +79,10 @@ def _weights(model: ModelConfig, embeddings: int) -> int:
 
 
 def search_bytes(config: Config, vocabulary: int, corpus: Corpus) -> int:
-    """Return the bytes that beam search takes at least for a batch of a corpus.
+    """Return the minimum bytes of beam search for a batch of a corpus.
 
-    These are logits and log-probabilities of every hypothesis, in 4 bytes, and for a Transformer
-    the cached keys and values of outputs as long as the sources, in 2 bytes.
+    Logits and log-probabilities take 4 bytes, and a Transformer's keys and values 2 bytes. Outputs
+    are assumed to be as long as sources.
     """
     model, decoding = config.model, config.decoding
     lengths = corpus.source_lengths + 1
@@ -95,8 +92,24 @@ def search_bytes(config: Config, vocabulary: int, corpus: Corpus) -> int:
     return decoding.beam_size * (2 * tokens * cached + 2 * 4 * sentences * vocabulary)
 
 
+def largest_batch(batches: Batches, seed: int, device: torch.device) -> Batch:
+    """Return the first epoch's batch with the most tokens, including padding."""
+    source, target = batches.corpus.source_lengths, batches.corpus.target_lengths
+
+    def size(pairs: np.ndarray) -> int:
+        return len(pairs) * (1 + int(max(source[pairs].max(), target[pairs].max())))
+
+    return next(batches.read([max(batches.plan(seed, epoch=1), key=size)], device))
+
+
+def peak_memory(device: torch.device) -> str:
+    """Return the peak memory of torch's tensors on a CUDA device, as text."""
+    peak = torch.cuda.max_memory_allocated(device) / 1e9
+    return f"peak memory: {peak:,.1f} of {total_memory(device) / 1e9:,.1f} GB"
+
+
 def total_memory(device: torch.device) -> int:
-    """Return the bytes of memory of a device; for a CPU at most what the process may use."""
+    """Return the bytes of GPU memory, or of RAM that the process may use."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -105,5 +118,5 @@ def total_memory(device: torch.device) -> int:
         total = min(total, limit)
     try:
         return min(total, int(_CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # Not Linux, no container, or "max".
+    except (OSError, ValueError):  # There is no such file, or no limit ("max").
         return total

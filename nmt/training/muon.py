@@ -1,10 +1,8 @@
 """The Muon optimizer: orthogonalized momentum for the matrices of hidden layers.
 
-Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024). With the scale of
-Liu et al. (2025, arXiv:2502.16982), Muon can use Adam's learning rate and weight decay. Two things
-differ from torch.optim.Muon. Matrices of one shape are orthogonalized together, in float32 unless
-autocast is on, because many processors emulate bfloat16. Embeddings and vectors, which Muon is not
-designed for, are updated by AdamW in the same optimizer.
+Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), with the scale of
+Liu et al. (2025, arXiv:2502.16982). Unlike torch.optim.Muon, this optimizer orthogonalizes matrices
+of one shape together, in the format of autocast, and has AdamW for embeddings and vectors.
 """
 
 from __future__ import annotations
@@ -17,36 +15,30 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+_MOMENTUM = 0.95
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the polynomial of Jordan et al., steep at 0, so that five rounds are enough."""
+"""Polynomial of Jordan et al., steep at 0, so that five rounds are enough."""
 
 
-def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """Return matrices (count, rows, columns) with all singular values near 1 (0.7 to 1.2).
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Return matrices (count, rows, columns) with singular values near 1 (0.7 to 1.2).
 
-    The Newton-Schulz iteration X <- aX + b(XX^T)X + c(XX^T)^2 X keeps the singular vectors and
-    moves each singular value, first scaled into (0, 1], towards 1.
+    The Newton-Schulz iteration X <- aX + b(XX^T)X + c(XX^T)^2 X keeps the singular vectors.
     """
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    for _ in range(rounds):
+    for _ in range(5):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.mT if tall else x).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalized Nesterov momentum for `matrices`, AdamW for `others`; decoupled weight decay.
+    """Orthogonalized Nesterov momentum for `matrices`, AdamW with `betas` for `others`.
 
-    Args:
-        matrices: parameters (rows, columns) of hidden layers.
-        others: embeddings, biases and gains.
-        lr: learning rate of all parameters.
-        betas: coefficients of AdamW.
-        weight_decay: weight decay of all parameters with two dimensions.
-        momentum: momentum of the matrices.
+    `lr` applies to all parameters, `weight_decay` (decoupled) to those with two dimensions.
     """
 
     def __init__(
@@ -55,8 +47,7 @@ class Muon(torch.optim.Optimizer):
         others: Sequence[Tensor],
         lr: float,
         betas: tuple[float, float],
-        weight_decay: float = 0.0,
-        momentum: float = 0.95,
+        weight_decay: float,
     ) -> None:
         adam = {"orthogonal": False, "fused": True}
         groups: list[dict[str, Any]] = [
@@ -64,12 +55,11 @@ class Muon(torch.optim.Optimizer):
             {"params": [p for p in others if p.ndim >= 2], **adam},
             {"params": [p for p in others if p.ndim < 2], **adam, "weight_decay": 0.0},
         ]
-        defaults = {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": weight_decay}
+        defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update all parameters that have a gradient."""
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if not group["orthogonal"]:
@@ -83,12 +73,13 @@ class Muon(torch.optim.Optimizer):
 
     def _orthogonal(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
-        for parameter in parameters:
-            if "momentum" not in self.state[parameter]:
-                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
-        momenta = [self.state[p]["momentum"] for p in parameters]
-        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        states = [self.state[p] for p in parameters]
+        for state, parameter in zip(states, parameters, strict=True):
+            if not state:
+                state["momentum"] = torch.zeros_like(parameter)
+        momenta = [state["momentum"] for state in states]
+        torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
+        ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)
         directions = orthogonalize(torch.stack(list(ahead)))
         # The root mean square of the entries is 1/sqrt(max(m, n)) for an orthogonal (m, n) matrix
         # and about 0.2 for an update of Adam.
@@ -97,14 +88,12 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(parameters, list(directions.unbind()), alpha=-group["lr"] * scale)
 
     def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        for parameter in parameters:
-            if "exp_avg" not in self.state[parameter]:
-                self.state[parameter].update(
-                    step=torch.zeros((), dtype=torch.float32, device=parameter.device),
-                    exp_avg=torch.zeros_like(parameter),
-                    exp_avg_sq=torch.zeros_like(parameter),
-                )
         states = [self.state[p] for p in parameters]
+        for state, parameter in zip(states, parameters, strict=True):
+            if not state:
+                state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                state["exp_avg"] = torch.zeros_like(parameter)
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
         adamw(
             parameters,
             [p.grad for p in parameters if p.grad is not None],

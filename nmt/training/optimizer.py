@@ -11,15 +11,16 @@ from torch import nn
 from nmt.training.muon import Muon
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nmt.config import TrainingConfig
     from nmt.model import EncoderDecoder
 
 
 def build_optimizer(model: EncoderDecoder, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return torch's fused Adam or AdamW, or Muon; weight decay applies to matrices only.
+    """Return Adam, AdamW or Muon, with weight decay for matrices only.
 
-    Muon updates the matrices that map one hidden state to another, and uses AdamW for everything
-    else: embeddings, the output projection, tables of positions and distances, biases and gains.
+    Muon updates matrices that map one hidden state to another, and its AdamW everything else.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     betas = (config.beta1, config.beta2)
@@ -44,11 +45,10 @@ def _hidden_matrices(model: EncoderDecoder) -> list[nn.Parameter]:
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Return the learning rate of a step, from 1.
+    """Return the learning rate of a step, from 1, after a linear warm-up to the peak.
 
-    The rate rises linearly to `learning_rate` during the warm-up. Then inverse_sqrt falls with
-    1/sqrt(step) (Vaswani et al., 2017, equation 3, scaled to the peak), cosine falls to zero at
-    max_steps (Loshchilov and Hutter, 2017), and constant does not change.
+    inverse_sqrt falls with 1/sqrt(step) (Vaswani et al., 2017, equation 3, scaled to the peak),
+    cosine falls to zero at max_steps (Loshchilov and Hutter, 2017).
     """
     peak, warmup = config.learning_rate, config.warmup_steps
     if step < warmup:
@@ -60,3 +60,20 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
         progress = (step - warmup) / max(config.max_steps - warmup, 1)
         return peak * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
     return peak
+
+
+def check_schedule(
+    config: TrainingConfig, total_steps: int | None, warn: Callable[[str], None]
+) -> None:
+    """Warn if the learning rate only falls, or only rises."""
+    if total_steps is not None and total_steps < config.warmup_steps:
+        warn(
+            f"training ends at step {total_steps:,}, but the learning rate rises until step "
+            f"{config.warmup_steps:,} (hint: lower training.warmup_steps, or train longer)"
+        )
+    if config.schedule == "inverse_sqrt" and config.warmup_steps == 0:
+        warn(
+            "training.warmup_steps: 0 with schedule: inverse_sqrt: the learning rate of step N is "
+            "learning_rate / sqrt(N), a tenth at step 100 (hint: set training.warmup_steps, or "
+            "training.schedule: constant)"
+        )

@@ -1,13 +1,13 @@
 """Output of a training run: progress bar, train.log, metrics.jsonl and TensorBoard.
 
-Logging never stops training. If a log cannot be written, for example because the disk is full, nmt
-prints one warning.
+A log that cannot be written prints one warning and does not stop training.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import threading
 import time
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from nmt import storage
 from nmt.errors import NmtError, Stopped, StorageError
+from nmt.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,14 +33,11 @@ if TYPE_CHECKING:
     from nmt.training.validation import Comparison, Figures
 
 _SHOWN = 100
-"""Characters shown of an example: an untrained model may repeat itself to the length limit."""
+"""Characters shown of an example."""
 
 
 class Progress:
-    """A context manager that reports a run on standard error and in its logs.
-
-    An NmtError that leaves the context is written to train.log.
-    """
+    """Context that reports a run and its error on standard error and in logs."""
 
     def __init__(self, run: Run) -> None:
         self.records: list[str] = []
@@ -65,32 +63,26 @@ class Progress:
         threading.excepthook = self._hook_before
 
     def say(self, text: str) -> None:
-        """Print a line above the progress bar, and write it to train.log."""
+        """Print lines above the progress bar, and write them to train.log."""
         with suppress(OSError, ValueError):  # The terminal may be closed.
             tqdm.write(text, file=sys.stderr)
         self.log(text)
 
     def log(self, text: str) -> None:
-        """Write lines to train.log only."""
+        """Write lines to train.log."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         lines = "".join(f"{stamp} {line}\n" for line in text.split("\n"))
         self._guard("train.log", lambda: _append(self._run.log_file, lines))
 
     def warn(self, text: str) -> None:
-        """Print a line that starts with `warning:`, and write it to train.log."""
         self.say(f"warning: {text}")
 
     def start(self, step: int, total: int | None, records: Sequence[str]) -> None:
-        """Start the progress bar after `step` steps of `total` (None: unknown).
-
-        metrics.jsonl becomes exactly `records`. The run repeats the steps after the checkpoint
-        that it resumes from, and writes their records again.
-        """
+        """Start the progress bar after `step` steps of `total`; metrics.jsonl becomes `records`."""
         self.records = list(records)
         self._total = total
         self._started = (step, time.monotonic())
-        text = "".join(f"{line}\n" for line in records)
-        self._guard("metrics.jsonl", lambda: self._rewrite_metrics(text))
+        self._guard("metrics.jsonl", self._rewrite_metrics)
         self._guard("tensorboard", lambda: self._open_board(step))
         self._bar = tqdm(
             initial=step, total=total, disable=None, unit="step", mininterval=0.5, file=sys.stderr
@@ -98,17 +90,15 @@ class Progress:
         self.restart_speed()
 
     def step(self, tokens: int) -> None:
-        """Count one step with `tokens` target tokens, including eos."""
         self._bar.update()
         before, since = self._speed
         self._speed = (before + tokens, since)
 
     def restart_speed(self) -> None:
-        """Measure the training speed from now on, without the work before."""
         self._speed = (0, time.monotonic())
 
     def skipped(self, step: int, learning_rate: float, pairs: Sequence[int]) -> None:
-        """Warn of a skipped update; `pairs` are the numbers of its sentence pairs, from 1."""
+        """Warn of a skipped update; pairs are numbered from 1."""
         shown = ", ".join(map(str, pairs[:10])) + (" ..." if len(pairs) > 10 else "")
         self.warn(
             f"step {step} is skipped: its loss or gradient is not finite "
@@ -116,7 +106,7 @@ class Progress:
         )
 
     def train(self, state: TrainState, learning_rate: float, grad_norm: float) -> None:
-        """Report the mean loss and the speed of the steps since the last report."""
+        """Report the mean loss and the speed since the last report."""
         tokens, since = self._speed
         speed = tokens / max(time.monotonic() - since, 1e-9)
         self.restart_speed()
@@ -149,18 +139,13 @@ class Progress:
             print(" | ".join(parts), file=sys.stderr, flush=True)
 
     def validation(self, state: TrainState, figures: Figures, best: bool) -> None:
-        """Report a validation; `best` says whether its score is the best so far."""
         position = {"step": state.step, "epoch": state.epoch_of_last_update}
         seconds = round(state.seconds, 2)
         self.record({"event": "valid", **position, **figures.as_dict(), "seconds": seconds})
         self.say(validation_text(state, figures, best))
 
     def check_loss(self, which: str, loss: float, untrained_loss: float) -> None:
-        """Warn if a validation loss is not below that of the untrained model.
-
-        which: `after step 30` or `of the final model`. Both losses are in nats per target token;
-        untrained_loss is infinite if it is unknown.
-        """
+        """Warn if a loss (`after step 30`) is not below `untrained_loss`, if that is finite."""
         if math.isfinite(untrained_loss) and not loss < untrained_loss:  # The loss may be NaN.
             self.warn(
                 f"the validation loss {which} is {loss:.3f}, but the untrained model had "
@@ -169,7 +154,7 @@ class Progress:
             )
 
     def end(self, state: TrainState, config: TrainingConfig) -> None:
-        """Report the end of a training run that `patience` ended."""
+        """Explain the end of training if `patience` ended it."""
         if state.out_of_patience(config):
             count = state.stale_validations
             self.say(
@@ -178,13 +163,11 @@ class Progress:
             )
 
     def comparison(self, comparison: Comparison, seconds: float) -> None:
-        """Report the validation of a mean of checkpoints, which took `seconds`."""
-        record = {"event": "average", **comparison.as_dict(), "seconds": round(seconds, 2)}
-        self.record(record)
+        self.record({"event": "average", **comparison.as_dict(), "seconds": round(seconds, 2)})
         self.say(comparison.text())
 
     def test(self, step: int, scores: Scores, sentences: int, beam: int, seconds: float) -> None:
-        """Report the scores of the test set, translated with the final model of `step`."""
+        ter = {"ter": scores.ter.value} if scores.ter else {}
         self.record(
             {
                 "event": "test",
@@ -192,15 +175,27 @@ class Progress:
                 "bleu": scores.bleu.value,
                 "bleu_lowercase": scores.bleu_lowercase.value,
                 "chrf": scores.chrf.value,
-                "ter": scores.ter.value,
+                **ter,
                 "signature": scores.bleu.signature,
+                "tokenizer": scores.bleu.tokenizer,
                 "seconds": round(seconds, 2),
             }
         )
         self.say(
-            f"test | {sentences:,} sentences | beam {beam} | "
-            f"BLEU {scores.bleu.value:.2f} (lower-case {scores.bleu_lowercase.value:.2f}) | "
-            f"chrF++ {scores.chrf.value:.2f} | TER {scores.ter.value:.2f} | {duration(seconds)}"
+            f"test | {counted(sentences, 'sentence')} | beam {beam} | "
+            f"{scores.bleu.title} {scores.bleu.value:.2f} "
+            f"(lower-case {scores.bleu_lowercase.value:.2f}) | chrF++ {scores.chrf.value:.2f} | "
+            f"{f'TER {scores.ter.value:.2f} | ' if scores.ter else ''}{duration(seconds)}"
+        )
+
+    def suggest(self) -> None:
+        """Name commands for a finished run."""
+        path = os.path.relpath(self._run.path)
+        shown = str(self._run.path) if path.startswith("..") else path
+        self.say(
+            f'next: nmt translate --model {shown} "..."\n'
+            f"      nmt evaluate --model {shown}\n"
+            f"      nmt info {shown}"
         )
 
     def record(self, record: dict[str, Any]) -> None:
@@ -210,11 +205,12 @@ class Progress:
         self._guard("metrics.jsonl", lambda: _append(self._run.metrics_file, f"{line}\n"))
         self._guard("tensorboard", lambda: self._draw(record))
 
-    def _rewrite_metrics(self, text: str) -> None:
+    def _rewrite_metrics(self) -> None:
         path = self._run.metrics_file
-        if path.exists() and not path.read_bytes().startswith(text.encode()):
+        content = "".join(f"{line}\n" for line in self.records).encode()
+        if path.exists() and not path.read_bytes().startswith(content):
             self.warn(f"{path} is damaged; it is restored from the checkpoint")
-        storage.replace_file(path, text.encode())
+        storage.replace_file(path, content)
 
     def _open_board(self, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -236,7 +232,6 @@ class Progress:
             self._hook_before(failure)
 
     def _guard(self, what: str, write: Callable[[], object]) -> None:
-        """Run a write that may fail. The first failure of each kind prints a warning."""
         try:
             write()
         except (OSError, StorageError, ImportError, ValueError) as error:
@@ -249,12 +244,12 @@ class Progress:
 
 
 def validation_text(state: TrainState, figures: Figures, best: bool) -> str:
-    """Return the scores and a few translations of a validation as lines for the user."""
+    """Return scores and translations as lines for the user."""
     loss, perplexity = figures.loss, figures.perplexity
     lines = [
         f"valid | step {state.step} | epoch {state.epoch_of_last_update} | loss {loss:.3f} | "
         f"perplexity {format(perplexity, '.2f' if perplexity < 1e5 else '.1e')} | "
-        f"BLEU {figures.bleu:.2f} | chrF++ {figures.chrf:.2f} | "
+        f"{figures.scores} | "
         f"{duration(state.seconds)}{' | best so far' if best else ''}"
     ]
     for example in figures.examples:

@@ -17,21 +17,17 @@ class Validated(NamedTuple):
     score: float
     """A higher score is better."""
     loss: float = math.inf
-    """In nats per target token; it orders equal scores. Earlier versions did not save it."""
+    """In nats per target token. Earlier versions did not save it."""
 
     @property
     def rank(self) -> tuple[float, float]:
-        """Key that orders validations; a greater key is better."""
+        """Greater is better: of equal scores, the one with the lower loss."""
         return self.score, -self.loss
 
 
 @dataclass
 class TrainState:
-    """Everything that resuming needs in addition to the weights and the optimizer's moments.
-
-    The order of the data is a function of (seed, epoch), and all randomness is a function of
-    (seed, step). No state of a generator or iterator has to be saved.
-    """
+    """Training progress, saved with weights and moments."""
 
     step: int = 0
     """Number of finished steps, including skipped ones."""
@@ -42,33 +38,31 @@ class TrainState:
     validated: int = 0
     """Step of the last validation."""
     untrained_loss: float = math.inf
-    """Validation loss before the first step, in nats per target token; infinite if unknown."""
+    """Validation loss before step 1, in nats per target token; infinite if unknown."""
     scores: list[Validated] = field(default_factory=list)
-    """All validations in order."""
     best_step: int = 0
-    """Step of the best validation."""
     stale_validations: int = 0
     """Validations in a row without a new best score."""
     skipped: int = 0
-    """Steps whose update was skipped because of a non-finite loss or gradient."""
+    """Steps whose loss or gradient was not finite."""
     skipped_in_row: int = 0
-    """Number of steps skipped since the last update."""
+    loss_scale: float = 2.0**16
+    """See `nmt.training.loss_scale`."""
+    steps_at_scale: int = 0
     seconds: float = 0.0
     """Seconds spent on training and validation."""
     objective: float = 0.0
-    """Sum of the objective over the target tokens since the last log record, in nats."""
+    """Sum over the target tokens since the last log record, in nats, like `nll`."""
     nll: float = 0.0
-    """Sum of the negative log-likelihood since the last log record, in nats."""
     tokens: int = 0
     """Target tokens since the last log record, including eos."""
 
     @property
     def epoch_of_last_update(self) -> int:
-        """Epoch of the last update; `epoch` is one higher when an epoch has just ended."""
+        """Epoch of the last update, from 1."""
         return self.epoch if self.batch or self.step == 0 else self.epoch - 1
 
     def ended(self, config: TrainingConfig) -> bool:
-        """Return whether max_steps, max_epochs or patience ends the training run here."""
         return (
             (config.max_steps is not None and self.step >= config.max_steps)
             or (config.max_epochs is not None and self.epoch > config.max_epochs)
@@ -76,31 +70,25 @@ class TrainState:
         )
 
     def out_of_patience(self, config: TrainingConfig) -> bool:
-        """Return whether `patience` validations in a row were not better than an earlier one."""
         return config.patience is not None and self.stale_validations >= config.patience
 
     def note_validation(self, score: float, loss: float) -> bool:
-        """Record a validation at this step; return whether it is the best so far.
-
-        Of two validations with the same score, the one with the lower loss is better. While all
-        BLEU scores are zero, the loss shows whether the model improves.
-        """
+        """Record a validation at this step; return whether it is the best so far."""
         score = -math.inf if math.isnan(score) else score
-        validated = Validated(self.step, score, math.inf if math.isnan(loss) else loss)
-        best = not self.scores or validated.rank > max(other.rank for other in self.scores)
-        self.scores.append(validated)
+        self.scores.append(Validated(self.step, score, math.inf if math.isnan(loss) else loss))
         self.validated = self.step
-        self.best_step = self.step if best else self.best_step
+        self.best_step = self.best_steps(1)[0]
+        best = self.best_step == self.step
         self.stale_validations = 0 if best else self.stale_validations + 1
         return best
 
     def best_steps(self, count: int) -> list[int]:
-        """Return the steps of the `count` best validations, best first, ties in order."""
+        """Return the steps of the `count` best validations, best first; ties in order."""
         ordered = sorted(self.scores, key=lambda validated: validated.rank, reverse=True)
         return [validated.step for validated in ordered[:count]]
 
     def averaged_steps(self, config: TrainingConfig) -> list[int]:
-        """Return the steps of the checkpoints whose mean is the final model."""
+        """Return the steps of the checkpoints to average."""
         count = config.average_checkpoints
         if config.average == "last":
             return [validated.step for validated in self.scores[-count:]]

@@ -1,4 +1,4 @@
-"""Stopping on a signal: a handler sets a flag that the program checks where it can stop."""
+"""Stopping on a signal: a handler sets a flag that the program checks."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 class StopSignal:
     """Context in which Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 request a stop.
 
-    A second Ctrl-C ends the process immediately. A signal that is ignored stays ignored: nohup
-    ignores SIGHUP, and a shell ignores Ctrl-C for background jobs. Outside the main thread no
-    handler is installed, because Python does not allow it.
+    A second Ctrl-C ends the process immediately. A signal that is ignored, for example under nohup,
+    stays ignored. Outside the main thread, Python allows no handlers.
     """
 
     def __init__(self) -> None:
@@ -35,7 +34,7 @@ class StopSignal:
         self._before: dict[signal.Signals, Any] = {}
 
     def check(self) -> None:
-        """Raise Stopped if a signal was received, for use where there is no state to save."""
+        """Raise Stopped if a signal was received."""
         if self.received is not None:
             raise stopped_by(self.received, "stopped; no training progress was lost")
 
@@ -59,14 +58,10 @@ class StopSignal:
             self.received = number
             with suppress(OSError):  # After SIGHUP there may be no terminal.
                 # print is not safe here: the handler may have interrupted a print.
-                os.write(
-                    2,
-                    b"\nStopping: saving the state (press Ctrl-C again to exit immediately) ...\n",
-                )
+                os.write(2, b"\nStopping (press Ctrl-C again to exit immediately) ...\n")
 
 
 def stopped_by(signal_number: int, message: str) -> Stopped:
-    """Return the error of a training run that can be resumed after a signal."""
     return Stopped(signal_number, message, "run the same command again to resume")
 
 
@@ -79,10 +74,8 @@ class InterruptibleProgram(DecoderProgram):
         self._check_stop = check_stop
 
     def start(self, source: Tensor, max_length: int, width: int) -> Any:
-        """Return the program's state before the first token; see `DecoderProgram.start`."""
         return self._program.start(source, max_length, width)
 
     def step(self, tokens: Tensor, state: Any) -> Tensor:
-        """Call check_stop, then return the logits of the next tokens; see `DecoderProgram.step`."""
         self._check_stop()
         return self._program.step(tokens, state)

@@ -4,86 +4,91 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from nmt.data.batching import Batch, plan, training_batches
+from nmt.data.batching import PaddedBatches
+from nmt.data.packing import PackedBatches
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from nmt.config import TrainingConfig
+    from nmt.data.batching import Batch, Batches
     from nmt.data.corpus import Corpus
 
 
 @dataclass(frozen=True)
 class Update:
-    """The batches of one update, and the next position in the data."""
+    """The batches of one update, and the position of the next batch."""
 
     batches: list[Batch]
     epoch: int
-    """Epoch of the batch after this update, from 1."""
+    """From 1."""
     batch: int
-    """Number of the batch after this update within its epoch, from 0."""
+    """Within the epoch, from 0."""
 
     @property
     def target_tokens(self) -> int:
-        """Target tokens of all batches, including eos but not padding."""
+        """Including eos."""
         return sum(batch.target_tokens for batch in self.batches)
 
     @property
     def pairs(self) -> list[int]:
-        """The numbers of the sentence pairs in the corpus, from 1, in ascending order."""
+        """Numbers of the pairs in the corpus, from 1, ascending."""
         return sorted(int(index) + 1 for batch in self.batches for index in batch.indices)
 
 
-def updates_from(
-    epoch: int, batch: int, corpus: Corpus, config: TrainingConfig, sampling: bool
-) -> Iterator[Update]:
-    """Yield updates without end, starting at a batch of an epoch.
+def batches_of(corpus: Corpus, config: TrainingConfig, pairs: np.ndarray | None = None) -> Batches:
+    """Return padded or packed batches of a corpus, or of the pairs with these indices."""
+    kind = PackedBatches if config.packing == "on" else PaddedBatches
+    return kind(corpus, config.batch_tokens, pairs)
 
-    epoch (from 1) and batch (from 0) number the first batch. With `sampling`, subwords are sampled
-    again in each epoch. An update never spans two epochs: the last one of an epoch may have fewer
-    than `accumulate` batches. The result is a function of the arguments.
+
+def updates_from(
+    epoch: int,
+    batch: int,
+    batches: Batches,
+    config: TrainingConfig,
+    sampling: bool,
+    device: torch.device,
+) -> Iterator[Update]:
+    """Yield updates without end from a batch (counted from 0) of an epoch (from 1) on.
+
+    `sampling` samples subwords. The last update of an epoch may have fewer batches.
     """
     while True:
-        batches = _plan(corpus, config, epoch)
-        seed = _sampling_seed(config.seed, epoch) if sampling else None
+        plan = batches.plan(config.seed, epoch)
+        seed = partial(derive_seed, config.seed, "sampling", epoch) if sampling else None
         group: list[Batch] = []
-        for ready in training_batches(corpus, batches, batch, seed):
+        for ready in batches.read(plan, device, batch, seed):
             group.append(ready)
             batch += 1
-            if batch == len(batches):
+            if batch == len(plan):
                 yield Update(group, epoch + 1, 0)
             elif len(group) == config.accumulate:
                 yield Update(group, epoch, batch)
                 group = []
         epoch, batch = epoch + 1, 0
+        del plan  # The next plan is made without this one in memory.
 
 
-def total_steps(corpus: Corpus, config: TrainingConfig) -> int | None:
-    """Return the number of steps after which max_steps or max_epochs ends the training run.
+def total_steps(batches: Batches, config: TrainingConfig) -> int | None:
+    """Return the step at which max_steps or max_epochs ends training, or None without both.
 
-    Returns None if neither is set.
+    Packed epochs differ by a few batches, so the result for max_epochs is then approximate.
     """
     totals = [] if config.max_steps is None else [config.max_steps]
     if config.max_epochs is not None:
-        per_epoch = math.ceil(len(_plan(corpus, config, epoch=1)) / config.accumulate)
+        per_epoch = math.ceil(len(batches.plan(config.seed, epoch=1)) / config.accumulate)
         totals.append(config.max_epochs * per_epoch)
     return min(totals, default=None)
 
 
-def _plan(corpus: Corpus, config: TrainingConfig, epoch: int) -> list[np.ndarray]:
-    lengths = corpus.source_lengths, corpus.target_lengths
-    return plan(*lengths, config.batch_tokens, config.seed, epoch)
-
-
-def _sampling_seed(seed: int, epoch: int) -> Callable[[int], int]:
-    return lambda window: derive_seed(seed, "sampling", epoch, window)
-
-
 def derive_seed(seed: int, *parts: int | str) -> int:
-    """Return a seed of 63 bits for one purpose, a fixed hash of the run's seed and the parts."""
+    """Return a fixed hash of 63 bits."""
     digest = hashlib.blake2b(repr((seed, *parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

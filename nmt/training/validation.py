@@ -1,4 +1,4 @@
-"""Validation: the loss without dropout, and BLEU and chrF++ of greedy translations."""
+"""Validation: the loss, and BLEU and chrF++ of greedy translations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from nmt.data.batching import collate, plan
+from nmt.decoding.engine import build_program
+from nmt.decoding.translator import Translator
 from nmt.devices import Precision, autocast
+from nmt.evaluation.metrics import bleu_title, validation_scores
+from nmt.evaluation.texts import normalized
+from nmt.languages import bleu_tokenizer
 from nmt.training.state import Validated
 from nmt.training.stop import InterruptibleProgram
+from nmt.training.updates import batches_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,48 +25,47 @@ if TYPE_CHECKING:
 
     from nmt.config import Config
     from nmt.data.corpus import Corpus
-    from nmt.decoding.translator import Translator
+    from nmt.decoding.translator import Warn
+    from nmt.languages import BleuTokenizer
     from nmt.tokenizer import Tokenizer
     from nmt.training.objective import TrainingObjective
 
 Metric = Literal["bleu", "chrf", "loss"]
 
 _CHUNK = 500
-"""Sentences translated between two checks of the stop signal."""
+"""Sentences that are batched together."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Results of one validation: loss in nats per target token, BLEU and chrF++ in percent."""
+    """Loss in nats per target token, BLEU and chrF++ in percent."""
 
     loss: float
     bleu: float
     chrf: float
     examples: tuple[tuple[str, str, str], ...]
-    """(source, reference, current translation) of a few sentences, fixed for a validation set."""
+    """(source, reference, translation) of the same few sentences each time."""
+    tokenizer: BleuTokenizer = "13a"
+    """sacrebleu's tokenizer for BLEU."""
+
+    @property
+    def scores(self) -> str:
+        return f"{bleu_title(self.tokenizer)} {self.bleu:.2f} | chrF++ {self.chrf:.2f}"
 
     @property
     def perplexity(self) -> float:
-        """The perplexity exp(loss), or infinity if exp overflows."""
+        """exp(loss), or infinity."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
     def score(self, metric: Metric) -> float:
-        """Return the result that `training.valid_metric` names; a higher score is better.
-
-        BLEU and chrF++ are rounded to the two decimals that are printed, so that equal printed
-        scores are equal.
-        """
+        """Return a result, rounded as it is printed; higher is better."""
         scores = {"bleu": round(self.bleu, 2), "chrf": round(self.chrf, 2), "loss": -self.loss}
         return scores[metric]
 
-    def as_dict(self) -> dict[str, float]:
-        """Return the scores for metrics.jsonl; `chrf` is chrF++."""
-        return {
-            "loss": self.loss,
-            "perplexity": self.perplexity,
-            "bleu": self.bleu,
-            "chrf": self.chrf,
-        }
+    def as_dict(self) -> dict[str, float | str]:
+        """Return the values for metrics.jsonl; `chrf` is chrF++."""
+        scores = {"bleu": self.bleu, "chrf": self.chrf, "tokenizer": self.tokenizer}
+        return {"loss": self.loss, "perplexity": self.perplexity, **scores}
 
 
 @dataclass(frozen=True)
@@ -76,24 +80,24 @@ class Comparison:
 
     @property
     def mean_is_better(self) -> bool:
-        """Whether the mean is at least as good as the best checkpoint."""
+        """Whether the mean is at least as good."""
         score = self.mean.score(self.metric)
         return Validated(self.steps[-1], score, self.mean.loss).rank >= self.best.rank
 
     def text(self) -> str:
-        """Return the results of the mean and of the best checkpoint as lines for the user."""
         best = f"best checkpoint: step {self.best.step}"
         if math.isfinite(self.best.loss):
             best += f" | loss {self.best.loss:.3f}"
         if self.metric != "loss":
-            best += f" | {'BLEU' if self.metric == 'bleu' else 'chrF++'} {self.best.score:.2f}"
+            title = bleu_title(self.mean.tokenizer) if self.metric == "bleu" else "chrF++"
+            best += f" | {title} {self.best.score:.2f}"
         return (
             f"mean of steps {', '.join(map(str, self.steps))} | loss {self.mean.loss:.3f} | "
-            f"BLEU {self.mean.bleu:.2f} | chrF++ {self.mean.chrf:.2f}\n{best}"
+            f"{self.mean.scores}\n{best}"
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the results for metrics.jsonl; `best_score` is higher for a better checkpoint."""
+        """Return the values for metrics.jsonl; a better checkpoint has a higher `best_score`."""
         return {
             "step": self.steps[-1],
             "averaged_steps": self.steps,
@@ -105,12 +109,19 @@ class Comparison:
         }
 
 
-def _quietly(index: int, message: str) -> None:
-    """Print nothing: overlong sentences were reported when the data was prepared."""
+def translate(
+    translator: Translator, sentences: list[str], check_stop: Callable[[], None], warn: Warn
+) -> list[str]:
+    """Return the best translations; check_stop is called before each decoding step."""
+    translator.program = InterruptibleProgram(translator.program, check_stop)
+    translations: list[str] = []
+    for begin in range(0, len(sentences), _CHUNK):
+        translations += translator.translate(sentences[begin : begin + _CHUNK], warn)
+    return translations
 
 
 class Validation:
-    """Measurement of the current weights of a model on the validation set."""
+    """Measurement of a model's weights on the validation set."""
 
     def __init__(
         self,
@@ -120,6 +131,7 @@ class Validation:
         config: Config,
         device: torch.device,
         precision: Precision,
+        say: Callable[[str], None],
     ) -> None:
         self.objective = objective
         self.corpus = corpus
@@ -127,36 +139,35 @@ class Validation:
         self.config = config
         self.device = device
         self.precision = precision
-        lengths = corpus.source_lengths, corpus.target_lengths
-        self.batches = plan(*lengths, config.training.batch_tokens, seed=0, epoch=0)
+        # Longer pairs are translated in pieces, but have no loss.
+        within = corpus.within(config.data.max_tokens)
+        self.batches = batches_of(corpus, config.training, within)
+        self.plan = self.batches.plan(seed=0, epoch=0)
         texts = corpus.texts(range(len(corpus)))
         self.sources = [source for source, _ in texts]
-        self.references = [reference for _, reference in texts]
+        self.references = normalized([reference for _, reference in texts])
+        self.tokenize = bleu_tokenizer(
+            config.evaluation.tokenize, config.data.target_language, self.references, say
+        )
 
     def __call__(self, check_stop: Callable[[], None]) -> Figures:
-        """Return the results of the current weights. Leaves the model in evaluation mode.
+        """Return the results of the current weights, and set evaluation mode.
 
-        check_stop is called before each batch and may raise.
+        check_stop is called often and may raise.
         """
-        from nmt.evaluation.metrics import validation_scores
-
         loss = self.loss(check_stop)
-        translator = self._translator(check_stop)
-        translations: list[str] = []
-        for begin in range(0, len(self.sources), _CHUNK):
-            check_stop()
-            sentences = self.sources[begin : begin + _CHUNK]
-            translations += translator.translate(sentences, warn=_quietly)
-        bleu, chrf = validation_scores(translations, self.references)
+        # Overlong sentences were reported when the data was prepared.
+        translations = translate(self._translator(), self.sources, check_stop, lambda *_: None)
+        bleu, chrf = validation_scores(normalized(translations), self.references, self.tokenize)
         count = len(self.sources)
         examples = tuple(
             (self.sources[i], self.references[i], translations[i])
             for i in sorted({count // 4, count // 2, count * 3 // 4})
         )
-        return Figures(loss, bleu, chrf, examples)
+        return Figures(loss, bleu, chrf, examples, self.tokenize)
 
     def of_weights(self, weights: Mapping[str, Tensor], check_stop: Callable[[], None]) -> Figures:
-        """Copy weights, given by name, to the model, and return the results of the model."""
+        """Copy weights to the model, and return its results."""
         with torch.no_grad():
             for name, parameter in self.objective.model.named_parameters():
                 parameter.copy_(weights[name])
@@ -164,30 +175,26 @@ class Validation:
 
     @torch.no_grad()
     def loss(self, check_stop: Callable[[], None]) -> float:
-        """Return the negative log-likelihood per target token, in nats.
-
-        check_stop is called before each batch and may raise. Leaves the model in evaluation mode.
-        """
+        """Return the negative log-likelihood in nats per target token; see `__call__`."""
         self.objective.eval()
         nll = torch.zeros((), dtype=torch.float64, device=self.device)
         tokens = 0
-        for indices in self.batches:
+        for batch in self.batches.read(self.plan, self.device):
             check_stop()
-            batch = collate(self.corpus.read(indices), indices).to(self.device)
             with autocast(self.device, self.precision):
                 nll += self.objective(batch).nll
             tokens += batch.target_tokens
         return nll.item() / tokens
 
-    def _translator(self, check_stop: Callable[[], None]) -> Translator:
-        """Return a greedy translator with the current weights of the model."""
-        from nmt.decoding.engine import build_program
-        from nmt.decoding.translator import Translator
-
+    def _translator(self) -> Translator:
         program = build_program(self.objective.model, self.precision, self.device)
-        greedy = {"beam_size": 1, "max_length": self.config.max_target_tokens}
+        greedy = {
+            "beam_size": 1,
+            "max_length": self.config.max_target_tokens,
+            "split_sentences": "never",
+        }
         return Translator(
-            InterruptibleProgram(program, check_stop),
+            program,
             self.tokenizer,
             self.config.decoding.model_copy(update=greedy),
             self.config.max_source_tokens,

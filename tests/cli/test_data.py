@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nmt.cli import common
 from nmt.cli.data import check
 from nmt.cli.tokenize import detokenize, tokenize
 from nmt.config import TokenizerConfig
@@ -112,6 +113,15 @@ def test_detokenized_text_is_the_cleaned_input(model: str, tmp_path: Path, ids: 
     assert back.decode() == "a dog runs\n\n</s> 日本\nx y\n"
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_only_the_source_is_folded_by_default(model: str, tmp_path: Path, side: str) -> None:
+    text = "，？ m² 10⁶ ½ น้ำ می\u200cخواهم re\u200ead"
+    folded = ",? m2 106 1⁄2 น\u0e49\u0e4d\u0e32 می\u200cخواهم read"
+    tokens = converted(tokenize, f"{text}\n".encode(), tmp_path / "in", model=model, side=side)
+    back = converted(detokenize, tokens, tmp_path / "tokens", model=model, side=side)
+    assert back.decode() == f"{folded if side == 'source' else text}\n"
+
+
 def test_several_files_are_tokenized_in_order(model: str, tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"the cat\n")
     output = io.BytesIO()
@@ -134,6 +144,27 @@ def test_invalid_utf8_is_repaired_with_warning(
 ) -> None:
     tokens = converted(tokenize, b"a\xff\n", tmp_path / "in", model=model)
     assert converted(detokenize, tokens, tmp_path / "t", model=model) == b"a\n"  # U+FFFD is a space
+    assert "in:1: not valid UTF-8" in capsys.readouterr().err
+
+
+def test_rest_of_a_long_line_is_dropped_with_warning(
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(common, "MAX_LINE_BYTES", 5)
+    tokens = converted(tokenize, b"a dog runs\na dog\n", tmp_path / "in", model=model)
+    first, second, _ = tokens.split(b"\n")
+    assert first == second
+    warning = f"warning: {tmp_path}/in:1: longer than 5 bytes, the rest is dropped\n"
+    assert capsys.readouterr().err == warning
+
+
+def test_invalid_utf8_in_pieces_is_reported(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converted(detokenize, b"a\xff\n", tmp_path / "in", model=model)
     assert "in:1: not valid UTF-8" in capsys.readouterr().err
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import subprocess
 import sys
+import threading
 import types
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +19,13 @@ import typer
 from sacrebleu.significance import PairedTest
 from typer.testing import CliRunner, Result
 
+import nmt.data.preparation  # before the patches of nmt.data.sources
+import nmt.data.sources
 import nmt.runs
 from nmt.cli import common
 from nmt.cli.evaluate import evaluate
-from nmt.config import BuiltinCorpus
+from nmt.config import BuiltinCorpus, DataConfig
+from nmt.config.schema import EvaluationConfig
 from nmt.errors import DataError, NmtError, UsageError
 
 SOURCES = ["A man sleeps.", "", "Two dogs run through the snow.", "The red house is old."]
@@ -81,24 +88,25 @@ def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     loaded: dict[str, Any] = {}
 
     def find_run(name: str | None) -> Any:
+        if name == "/nonexistent":
+            raise UsageError("no run /nonexistent", "runs in runs: a, b")
         name = Path(name or "a").name
         valid = BuiltinCorpus(builtin="phrasebook", split="valid")
         test = BuiltinCorpus(builtin="phrasebook", split="test")
-        data = types.SimpleNamespace(valid=[valid], test=[test] if name == "a" else None)
-        config = types.SimpleNamespace(data=data)
-        return types.SimpleNamespace(path=Path("runs") / name, config=config)
+        data = DataConfig(train=[valid], valid=[valid], test=[test] if name == "a" else None)
+        config = types.SimpleNamespace(data=data, evaluation=EvaluationConfig())
+        path = Path("runs") / name
+        return types.SimpleNamespace(path=path, config=config, weights_folder=path / "model")
 
     def load_translator(model: str, device: str, threads: None, settings: dict[str, Any]) -> Any:
         loaded[model] = settings
         return FakeTranslator(settings)
 
-    def read_pairs(sources: list[BuiltinCorpus], split: str) -> list[Pair]:
-        assert [source.split for source in sources] == [split]
+    def read_split(data: DataConfig, split: str) -> list[Pair]:
+        assert [source.split for source in getattr(data, split)] == [split]
         return [Pair(*pair) for pair in zip(SOURCES, REFERENCES, strict=True)]
 
-    fake_sources = types.ModuleType("nmt.data.sources")
-    fake_sources.read_pairs = read_pairs  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "nmt.data.sources", fake_sources)
+    monkeypatch.setattr(nmt.data.sources, "read_split", read_split)
     monkeypatch.setattr(nmt.runs, "find_run", find_run)
     monkeypatch.setattr(common, "load_translator", load_translator)
     return loaded
@@ -110,6 +118,26 @@ def test_file_is_scored(texts: Path) -> None:
     assert "line 3, chrF++" in result.stdout
     assert "reference words" in result.stdout
     assert result.stderr == ""
+
+
+def test_baseline_can_come_from_standard_input_or_a_pipe(
+    texts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo("pipe")
+    content = Path("out.de").read_bytes()
+    writer = threading.Thread(target=Path("pipe").write_bytes, args=[content])
+    writer.start()
+    with Path("out.de").open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=file))
+        for against, name in (("-", "standard input"), ("pipe", "pipe")):
+            evaluate(reference=[Path("test.de")], hypothesis=Path("out.de"), against=against)
+            assert f"B: {name}\n" in capsys.readouterr().out
+    writer.join()
+
+
+def test_standard_input_cannot_be_two_texts(texts: Path) -> None:
+    error = error_of("--hypothesis", "-", "--reference", "-")
+    assert error.message == "standard input is given twice"
 
 
 def test_a_file_against_itself_differs_by_chance(texts: Path) -> None:
@@ -196,10 +224,15 @@ def test_tokenized_text_prints_warning(texts: Path) -> None:
         ("--reference test.de --hypothesis out.de -m a", "--model cannot be combined"),
         ("--reference test.de --hypothesis out.de --save x", "--save has nothing to write"),
         ("--reference test.de --hypothesis out.de --against b", "it needs sources"),
+        ("--against /nonexistent", "--against /nonexistent is neither a file nor a run"),
+        (
+            "--reference test.de --hypothesis out.de --against /nonexistent",
+            "--against /nonexistent is neither a file nor a run",
+        ),
     ],
 )
 def test_invalid_combination_of_options_raises_usage_error(
-    texts: Path, arguments: str, message: str
+    runs: dict[str, Any], arguments: str, message: str
 ) -> None:
     error = error_of(*arguments.split())
     assert isinstance(error, UsageError)
@@ -215,6 +248,57 @@ def test_unequal_line_counts_raise_data_error(texts: Path, option: str) -> None:
     assert isinstance(error, DataError)
     for part in ("short", "3", "test.de", "4"):
         assert part in error.message
+
+
+def chinese(folder: Path) -> list[str]:
+    """Write a reference, and a translation with half of its sentences; return the arguments."""
+    write(folder / "ref.zh", ["红猫跳。", "旧房子很大。", "今天天气好。", "我买了一本书。"])
+    write(folder / "out.zh", ["红猫跳。", "旧房子很小。", "昨天下雨了。", "我买了一本书。"])
+    return ["--reference", "ref.zh", "--hypothesis", "out.zh"]
+
+
+def test_references_without_spaces_are_scored_by_character(texts: Path) -> None:
+    arguments = chinese(texts)
+    result = run_command(*arguments)
+    assert "written without spaces: BLEU uses the tokenizer char" in result.stderr
+    assert "BLEU (char): nrefs:1|" in result.stdout
+    assert "tok:char" in result.stdout
+    assert "TER is left out" in result.stdout
+    same = run_command("--reference", "ref.zh", "--hypothesis", "ref.zh", "--json")
+    assert json.loads(same.stdout)["scores"][0]["value"] == pytest.approx(100)
+
+
+def test_tokenize_option_overrides_the_choice(texts: Path) -> None:
+    result = run_command(*chinese(texts), "--tokenize", "zh", "--json")
+    scores = json.loads(result.stdout)["scores"]
+    assert result.stderr == ""
+    assert [score["tokenizer"] for score in scores] == ["zh", "zh", None]
+    assert "tok:zh" in scores[0]["signature"]
+    command = [sys.executable, "-m", "sacrebleu", "ref.zh", "-i", "out.zh", "-tok", "zh", "-b"]
+    expected = subprocess.run([*command, "-w", "8"], capture_output=True, check=True, text=True)
+    assert f"{scores[0]['value']:.8f}" == expected.stdout.strip()
+    assert 0 < scores[0]["value"] < 100
+
+
+@pytest.mark.parametrize(("hypothesis", "reference"), [("out", "odd"), ("odd", "test")])
+def test_unicode_form_and_invisible_characters_do_not_change_scores(
+    texts: Path, hypothesis: str, reference: str
+) -> None:
+    odd = [unicodedata.normalize("NFD", line) for line in REFERENCES]
+    write(texts / "odd.de", ["\ufeff" + odd[0], *odd[1:-1], "Das Haus ist\u00ad alt."])
+
+    def scored(*names: str) -> Any:
+        files = (f"{name}.de" for name in names)
+        options = zip(("--hypothesis", "--reference"), files, strict=True)
+        return run_command(*itertools.chain(*options), "--json")
+
+    found = json.loads(scored(hypothesis, reference).stdout)
+    plain = scored(hypothesis.replace("odd", "test"), reference.replace("odd", "test"))
+    expected = json.loads(plain.stdout)
+    assert found["scores"] == expected["scores"]
+    assert (found["changed_lines"], expected["changed_lines"]) == (2, 0)
+    text = run_command("--hypothesis", "odd.de", "--reference", "test.de").stdout
+    assert "2 lines changed before scoring" in text
 
 
 def test_empty_files_raise_error(texts: Path) -> None:

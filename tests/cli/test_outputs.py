@@ -152,7 +152,7 @@ def contents(*folders: Path) -> dict[Path, str]:
 
 
 def test_calls_include_every_command() -> None:
-    assert set(CALLS) == set(COMMANDS)
+    assert {*CALLS, "demo"} == set(COMMANDS)  # The demo runs other commands.
     assert {name: paths_of(name) for name in ("translate", "evaluate", "average")} == {
         "translate": ["model", "input", "output"],
         "evaluate": ["model", "source", "reference", "hypothesis", "against", "save"],

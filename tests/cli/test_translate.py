@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import pyarrow as pa
 import pytest
 from untrained import LINES, write_run
 
 from nmt.cli import common, main
+from nmt.data.statistics import keep_statistics
+from nmt.runs import Run
 
 FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
 
@@ -238,6 +243,116 @@ def test_score_prints_one_log_probability_per_pair(nmt: Command) -> None:
     assert nmt("score", "--source", "s").code == 2
 
 
+def test_pairs_beyond_the_limit_are_named_and_not_scored(nmt: Command) -> None:
+    given = f"a tree\ta tree\n{'the dog ' * 9000}\tthe dog\n".encode()
+    result = nmt("score", stdin=given)
+    assert result.code == 0
+    assert result.lines[1] == "nan"
+    assert "standard input, line 2: " in result.err
+    assert "more than 256, not scored" in result.err
+    assert "nats per token" in result.err
+    assert "nan" not in result.err
+    scored, unscored = (json.loads(line) for line in nmt("score", "--json", stdin=given).lines)
+    assert scored["log_probability"] < 0
+    assert unscored == {"log_probability": None, "tokens": 0}
+    assert nmt("score", "--per-token", stdin=given).lines[1] == "nan"
+
+
+@pytest.mark.parametrize("how", [[], ["--sample"], ["--workers", "2"]])
+def test_search_options_that_contradict_each_other_are_rejected(
+    nmt: Command, how: list[str]
+) -> None:
+    result = nmt("translate", "--min-length", "50", "--max-length", "5", *how, "a tree")
+    assert (result.code, result.out) == (2, b"")
+    assert "error: min_length (50) is greater than max_length (5)" in result.err
+    assert "hint: change --max-length or --min-length" in result.err
+    against_config = nmt("translate", "--min-length", "50", "a tree")
+    assert against_config.code == 2
+    assert "hint: change --min-length" in against_config.err
+
+
+def test_sentences_of_a_line_are_translated_one_by_one(nmt: Command) -> None:
+    paragraph = "The dog runs. A tree."
+    first, second, whole, split, pool = (
+        nmt("translate", "--split-sentences", mode, *options, text).lines[0]
+        for mode, text, options in (
+            ("never", "The dog runs.", []),
+            ("never", "A tree.", []),
+            ("never", paragraph, []),
+            ("always", paragraph, []),
+            ("always", paragraph, ["--workers", "2"]),
+        )
+    )
+    assert split == pool == f"{first} {second}" != whole
+    assert nmt("translate", "--split-sentences", "some", "a").code == 2
+
+
+@pytest.fixture
+def known(runs: Path, tmp_path: Path) -> str:
+    """Return the path of a run with statistics of LINES."""
+    path = tmp_path / "known"
+    shutil.copytree(runs / "tiny", path)
+    keep_statistics(cast("Any", Sources()), Run(path).statistics_folder, lambda: None)
+    return str(path)
+
+
+class Sources:
+    """The part of a corpus that statistics need."""
+
+    fingerprint = "1"
+
+    def sources(self) -> list[pa.Array]:
+        return [pa.array(LINES)]
+
+
+def notes(result: Result) -> list[str]:
+    return [line for line in result.err.split("\n") if line.startswith("note: ")]
+
+
+def test_words_that_training_never_had_are_named(nmt: Command, known: str) -> None:
+    message = "words that the training data does not contain: "
+    given = ["The DOG, runs!", "Hello, zebra\x1b: hello"]
+    verbose = nmt("translate", "--model", known, "--verbose", *given)
+    assert notes(verbose) == [f"note: sentence 2: {message}Hello, zebra"]
+    assert verbose.lines == nmt("translate", "--model", known, *given).lines
+    piped = nmt("translate", "--model", known, "--verbose", stdin=b"a tree\na zebra\n")
+    assert notes(piped) == [f"note: standard input, line 2: {message}zebra"]
+    records = nmt("translate", "--model", known, "--json", *given)
+    unknown = [json.loads(line)["unknown_words"] for line in records.lines]
+    assert unknown == [[], ["Hello", "zebra"]]
+    assert notes(records) == []
+    many = nmt("translate", "--model", known, "--verbose", " ".join(f"w{i}" for i in range(25)))
+    assert notes(many)[0].endswith("w18, w19, and 5 more")
+
+
+def test_unknown_words_are_not_named_for_a_run_without_statistics(nmt: Command) -> None:
+    assert "unknown_words" not in json.loads(nmt("translate", "--json", "zebra").lines[0])
+    verbose = nmt("translate", "--verbose", "zebra")
+    assert verbose.code == 0
+    assert "does not contain the words of its training data" in verbose.err
+
+
+def test_prompt_names_unknown_words_and_checks_options(
+    nmt: Command, known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["a zebra", "/nbest 20000", "/beam 20000", "a tree", "/bye"])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    monkeypatch.setattr(sys.modules["nmt.cli.translate"], "_is_terminal", lambda _: True)
+    result = nmt("translate", "--model", known)
+    assert result.code == 0
+    assert len(result.lines) == 2
+    assert "note: words that the training data does not contain: zebra\n" in result.err
+    assert result.err.count("error: beam_size is 20000; it must be a whole number") == 2
+
+
+def test_file_name_given_as_text_gets_a_hint(nmt: Command) -> None:
+    Path("test.en").write_text("a tree\n")
+    result = nmt("translate", "a tree", "test.en")
+    assert (result.code, len(result.lines)) == (0, 2)
+    assert "note: test.en is a file; to translate its lines, add --input" in result.err
+    assert "is a file" not in nmt("translate", "a tree", ".", "x" * 5000, "nul\0").err
+
+
 def test_prompt_handles_commands(nmt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["a tree", "/nbest 2", "a tree", "/beam 1", "/nonsense", "", "/bye", "never"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
@@ -251,6 +366,56 @@ def test_prompt_handles_commands(nmt: Command, monkeypatch: pytest.MonkeyPatch) 
     assert "beam 5, nbest 2" in result.err
     assert "beam 1, nbest 1" in result.err
     assert next(answers) == "never"
+
+
+def test_every_command_reads_compressed_files_and_standard_input(
+    nmt: Command, tmp_path: Path
+) -> None:
+    text = b"one\ntwo three\n"
+    plain, packed = tmp_path / "a", tmp_path / "a.gz"
+    plain.write_bytes(b"\xef\xbb\xbf" + text)
+    packed.write_bytes(gzip.compress(text))
+    calls = {
+        "translate": ["--input"],
+        "tokenize": [""],
+        "score": ["--target", str(plain), "--source"],
+        "evaluate": ["--reference", str(plain), "--hypothesis"],
+        "align": ["--layer", "1", "--head", "1", "--state", "reads", "--target", str(plain),
+                  "--source"],
+    }  # fmt: skip
+    for command, options in calls.items():
+        before = [option for option in options if option]
+        expected = nmt(command, *before, str(plain))
+        assert expected.code == 0, expected.err
+        for result in (
+            nmt(command, *before, str(packed)),
+            nmt(command, *before, "-", stdin=gzip.compress(text)),
+        ):
+            assert result.code == 0
+            # The report of nmt evaluate contains the name of the file.
+            scores = [line for line in result.lines if str(tmp_path) not in line]
+            assert scores
+            assert set(scores) <= set(expected.lines)
+        plain.with_suffix(".cut.gz").write_bytes(gzip.compress(text)[:-4])
+        plain.with_suffix(".utf16").write_bytes(text.decode().encode("utf-16"))
+        for suffix, words in ((".cut.gz", "cannot decompress"), (".utf16", "is UTF-16")):
+            result = nmt(command, *before, str(plain.with_suffix(suffix)))
+            assert result.code == 4
+            assert words in result.err
+
+
+def test_dash_is_standard_output(nmt: Command, tmp_path: Path) -> None:
+    expected = nmt("translate", stdin=b"one\n")
+    result = nmt("translate", "--input", "-", "--output", "-", stdin=b"one\n")
+    assert result.code == 0
+    assert result.out == expected.out
+    assert not (tmp_path / "-").exists()
+
+
+def test_both_sides_from_standard_input_are_an_error(nmt: Command) -> None:
+    result = nmt("score", "--source", "-", "--target", "-")
+    assert result.code == 2
+    assert "--source and --target are both standard input" in result.err
 
 
 def test_line_groups_yield_the_available_lines() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import Config, DataConfig, Section
-from nmt.config.loading import load_config, load_run_config
+from nmt.config.loading import load_config, load_run_config, replaced
 from nmt.config.schema import SOURCE_KINDS
 from nmt.config.writing import dump_config
 from nmt.errors import ConfigError, StorageError
@@ -108,6 +108,11 @@ ERRORS = {
         'unknown key "warmup_step" in de-en.yaml:6:3 (training.warmup_step); '
         'did you mean "warmup_steps"?\n',
     ),
+    "replaced key": (
+        BASE + "tokenizer: {normalization: nfkc}\n",
+        'unknown key "normalization" in de-en.yaml:6:13 (tokenizer.normalization)\n'
+        "use tokenizer.source_normalization and tokenizer.target_normalization",
+    ),
     "key of another section": (BASE + "  dropout: 0.1\n", 'did you mean "model.dropout"?'),
     "unlike any key": (BASE + "  zzzzz: 1\n", "use one of the keys of training: batch_tokens,"),
     "unknown section": (BASE + "modle: {}\n", 'in de-en.yaml:6:1 (modle); did you mean "model"?'),
@@ -145,6 +150,15 @@ ERRORS = {
     "heads do not divide": (
         BASE + "model:\n  d_model: 100\n  heads: 3\n",
         "d_model (100) must be a multiple of heads (3) in de-en.yaml:6:1 (model)",
+    ),
+    "vocabulary without room for bytes": (
+        BASE + "tokenizer:\n  vocab_size: 260\n",
+        "byte_fallback needs a vocab_size above 260 (256 bytes and the control ids), "
+        "but vocab_size is 260 in de-en.yaml:6:1 (tokenizer)",
+    ),
+    "shortest output above the longest": (
+        BASE + "decoding:\n  min_length: 50\n  max_length: 5\n",
+        "min_length (50) is greater than max_length (5) in de-en.yaml:6:1 (decoding)",
     ),
     "training without end": (
         BASE.replace("max_steps: 10", "seed: 1"),
@@ -237,7 +251,8 @@ def test_control_characters_in_values_are_escaped(write: Any) -> None:
 def test_file_that_cannot_be_read_raises_config_error(tmp_path: Path, write: Any) -> None:
     write(BASE)
     assert "did you mean de-en.yaml?" in error_of(Path("de-em.yaml"))
-    assert "does not exist\nthere is no folder" in error_of(tmp_path / "no" / "x.yaml")
+    message = error_of(tmp_path / "no" / "x.yaml")
+    assert "does not exist\ncheck the path: there is no folder" in message
     assert "cannot read config file" in error_of(tmp_path)
     assert r"cannot read config file a\x00b" in error_of(Path("a\0b"))
 
@@ -270,6 +285,34 @@ def test_overrides_replace_and_add(write: Any) -> None:
     assert config.training.learning_rate == 1e-4
     assert load_config(path, ["training.patience=null"]).training.patience is None
     assert load_config(path, ["model={d_model: 32, heads: 2}"]).model.heads == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "my file #1.en",
+        "#1.en",
+        "a: b",
+        "- a",
+        "*x",
+        "&x",
+        "!x",
+        "| a",
+        "'a' #1",
+        '"a',
+        "[1] b",
+        "a=",
+    ],
+)
+def test_text_of_an_override_is_not_yaml(write: Any, value: str) -> None:
+    source = load_config(write(BASE), [f"data.train.source={value}"]).data.train[0]
+    assert source.model_dump()["source"] == value
+
+
+@pytest.mark.parametrize("value", ['"a #1"', "'a #1'"])
+def test_quotes_around_an_override_are_removed(write: Any, value: str) -> None:
+    source = load_config(write(BASE), [f"data.train.source={value}"]).data.train[0]
+    assert source.model_dump()["source"] == "a #1"
 
 
 LOCAL = {"source": "x.en", "target": "x.de"}
@@ -321,13 +364,14 @@ def test_overrides_change_and_add_sources(write: Any) -> None:
         ("training", "--set training is not KEY=VALUE"),
         ("=3", "--set =3 is not KEY=VALUE"),
         ("a..b=3", "is not KEY=VALUE"),
-        ("training.seed=[1", "not valid YAML"),
-        ("training.seed=a: b", "is not a single value"),
-        ("training.seed=*x", "anchors and aliases"),
-        ("training.seed=!!int 3", "tag"),
+        ("training.seed=[1", 'wrong value "[1" in --set training.seed=[1 (training.seed)'),
+        ("training.seed=[a: b: c]", "not valid YAML"),
+        ("training.seed=[*x]", "anchors and aliases"),
+        ("training.seed=[!!int 3]", "tag"),
+        ("training.seed=3 # more", 'wrong value "3 # more"'),
         ("data.train.1.source=x", 'unknown key "1" in --set data.train.1.source=x (data.train.1)'),
         ("data.train.source=", "wrong value null in --set data.train.source= (data.train.source)"),
-        ("training.seed=\ud800", r"character U+D800 is not allowed in --set training.seed=\ud800"),
+        ("training.seed=\ud800", r'wrong value "\ud800" in --set training.seed=\ud800'),
         ("model.heads=3", "must be a multiple of heads (3) in --set model.heads=3 (model)"),
         ("data=1", "it must be a section with keys like train, valid, test"),
         ("data.train.sorce=x", 'did you mean "source"?'),
@@ -358,6 +402,29 @@ def test_learned_positions_limit_tokens_to_one_less_than_positions(write: Any) -
     message = error_of(write(BASE), *learned, "data.max_tokens=100")
     assert "learned positions hold 99 tokens (model.max_positions - 1)" in message
     assert "but data.max_tokens is 100" in message
+    limits = ["data.max_tokens=99", "decoding.min_length=100"]
+    assert "but decoding.min_length is 100" in error_of(write(BASE), *learned, *limits)
+
+
+def test_minimum_length_beyond_the_maximum_is_an_error(write: Any) -> None:
+    lengths = ["decoding.min_length=150", "decoding.max_length=140"]
+    assert "min_length (150) is greater than max_length (140) in" in error_of(write(BASE), *lengths)
+    learned = ["model.positions=learned", "model.max_positions=300", "decoding.max_length=400"]
+    assert load_config(write(BASE), [*learned, "decoding.min_length=299"])
+    message = error_of(write(BASE), *learned, "decoding.min_length=300")
+    assert "learned positions hold 299 tokens (model.max_positions - 1)" in message
+    assert "but decoding.min_length is 300" in message
+
+
+def test_replaced_values_are_validated(write: Any) -> None:
+    config = load_config(write(BASE))
+    decoding = replaced(config.decoding, beam_size=7, max_length=9)
+    assert (decoding.beam_size, decoding.max_length) == (7, 9)
+    assert decoding.patience == config.decoding.patience
+    assert replaced(config, decoding=decoding).data == config.data
+    for key, value in (("beam_size", 0), ("beam_size", "2"), ("length_penalty", -1.0)):
+        with pytest.raises(ConfigError, match=f"{key} is {value!r}; it must be a"):
+            replaced(config.decoding, **{key: value})
 
 
 # --- Dumping --------------------------------------------------------------------------------
@@ -389,7 +456,7 @@ def test_dumped_config_loads_to_an_equal_config(
         {
             "data": {"train": train, "valid": [{"builtin": "phrasebook"}]},
             "model": {"dropout": dropout},
-            "training": {"learning_rate": rate, "max_steps": steps},
+            "training": {"learning_rate": rate, "max_steps": steps, "packing": "off"},
         }
     )
     path = tmp_path_factory.mktemp("dump") / "config.yaml"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.batching import Batch, collate, plan, training_batches
+from nmt.data.batching import Batch, PaddedBatches, collate, plan
 
 lengths = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=200)
 
@@ -78,12 +81,18 @@ def test_split_keeps_every_token() -> None:
 
 
 class FakeCorpus:
+    source_lengths = target_lengths = np.zeros(0, dtype=np.int32)
+
     def read(
         self, indices: np.ndarray, sampling_seed: int | None = None
     ) -> list[tuple[list[int], list[int]]]:
         if 13 in indices:
             raise OSError("the disk is gone")
         return [([int(i)], [int(i), sampling_seed or 0]) for i in indices]
+
+
+def read(corpus: Any, plan: Any, *arguments: Any, **keywords: Any) -> Iterator[Batch]:
+    return PaddedBatches(corpus, 1).read(plan, torch.device("cpu"), *arguments, **keywords)
 
 
 def ids(batches: list[Batch]) -> list[list[int]]:
@@ -93,24 +102,26 @@ def ids(batches: list[Batch]) -> list[list[int]]:
 @pytest.mark.parametrize("ahead", [1, 8])
 def test_batches_prepared_ahead_keep_order_start_and_seed(ahead: int) -> None:
     order = [np.array([4, 5]), np.array([6]), np.array([7, 8])]
-    batches = list(training_batches(FakeCorpus(), order, 1, None, ahead))  # type: ignore[arg-type]
+    batches = list(read(FakeCorpus(), order, 1, ahead=ahead))
     assert ids(batches) == [[6], [7, 8]]
     assert batches[0].target.ids.tolist() == [[2, 6, 0]]
 
 
 def test_error_in_the_reading_thread_is_raised() -> None:
     with pytest.raises(OSError, match="the disk is gone"):
-        list(training_batches(FakeCorpus(), [np.array([4]), np.array([13])]))  # type: ignore[arg-type]
+        list(read(FakeCorpus(), [np.array([4]), np.array([13])]))
 
 
 def test_batches_can_be_closed_early() -> None:
-    batches = training_batches(FakeCorpus(), [np.array([i + 20]) for i in range(100)])  # type: ignore[arg-type]
+    batches = read(FakeCorpus(), [np.array([i + 20]) for i in range(100)])
     assert next(batches).source.ids[0, 0] == 20
     batches.close()  # type: ignore[attr-defined]
 
 
 class SampledCorpus:
     """A corpus whose lengths depend on the sampling seed, as with sampled subwords."""
+
+    source_lengths = target_lengths = np.zeros(0, dtype=np.int32)
 
     def read(
         self, indices: np.ndarray, sampling_seed: int | None = None
@@ -127,7 +138,7 @@ class SampledCorpus:
 def sampled_batches(first: int = 0) -> list[Batch]:
     lengths = 5 + np.arange(2000) % 20
     order = plan(lengths, lengths, 800, 1, 1)
-    return list(training_batches(SampledCorpus(), order, first, lambda n: 50 + n))  # type: ignore[arg-type]
+    return list(read(SampledCorpus(), order, first, lambda n: 50 + n))
 
 
 def test_sampled_batches_contain_every_pair_once_with_little_padding() -> None:

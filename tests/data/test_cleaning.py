@@ -31,7 +31,7 @@ def collect(
     path: Path, texts: Texts, held_out: HeldOut | None = None, **options: Any
 ) -> tuple[Texts, SplitReport]:
     report = SplitReport()
-    pairs = (Pair(s, t, "f", i) for i, (s, t) in enumerate(texts, 1))
+    pairs = (Pair(s, t, ("f", "g"), i) for i, (s, t) in enumerate(texts, 1))
     collected = collect_training(
         pairs, path / "t", data_config(**options), held_out or HeldOut(), report, lambda: None
     )
@@ -43,14 +43,14 @@ def test_empty_sides_are_dropped(tmp_path: Path) -> None:
     texts, report = collect(tmp_path, [("a", "b"), ("", "b"), ("a", ""), ("", "")])
     assert texts == [("a", "b")]
     assert report.dropped == {"empty": 3}
-    assert report.examples == {"empty": ["f:2", "f:3", "f:4"]}
+    assert report.examples == {"empty": ["f:2", "g:3", "f:4"]}
 
 
 def test_line_of_a_megabyte_is_dropped_before_tokenization(tmp_path: Path) -> None:
     texts, report = collect(tmp_path, [("a", "x" * (1 << 20)), ("a", "b")], max_tokens=100)
     assert texts == [("a", "b")]
     assert report.dropped == {"too long": 1}
-    assert report.examples == {"too long": ["f:1"]}
+    assert report.examples == {"too long": ["g:1"]}
 
 
 @pytest.mark.parametrize("drop", [False, True])
@@ -73,7 +73,7 @@ def test_duplicates_and_copies_are_counted_or_dropped(tmp_path: Path, drop: bool
 def test_leaked_pairs_are_counted_or_dropped(tmp_path: Path, drop: bool) -> None:
     held_out = HeldOut()
     report = SplitReport()
-    pairs = (Pair(s, "x", "v", 1) for s in ["a", "b", "a", "", "q"])
+    pairs = (Pair(s, "x", ("v", "v"), 1) for s in ["a", "b", "a", "", "q"])
     kept = held_out.collect("valid", pairs, tmp_path / "v", report, lambda: None)
     assert [source for source, _ in kept.texts()] == ["a", "b", "a", "", "q"]
     given = [("a", "1"), ("", "2"), ("z", "3"), ("b", "4"), ("b", "5")]
@@ -108,9 +108,57 @@ def test_damaged_text_is_counted_and_kept(tmp_path: Path) -> None:
     assert not report.dropped
     assert report.examples == {
         "HTML entities": ["f:1"],
-        "mojibake": ["f:3", "f:4"],
+        "mojibake": ["f:3", "g:4"],
         "escaped line ends": ["f:6"],
     }
+
+
+def case_copies(path: Path, texts: Texts, share: float, **options: Any) -> list[Texts]:
+    """Return the texts without copies, and the copies of all chunks."""
+    report = SplitReport()
+    pairs = (Pair(s, t, ("f", "g"), i) for i, (s, t) in enumerate(texts, 1))
+    settings = data_config(case_copies=share, **options)
+    collected = collect_training(pairs, path / "t", settings, HeldOut(), report, lambda: None)
+    first: Texts = []
+    copies: Texts = []
+    for chunk in collected.chunks():
+        lines: set[int] = set()
+        for pair in chunk:
+            (copies if pair.line in lines else first).append((pair.source, pair.target))
+            lines.add(pair.line)
+    assert report.lines == len(texts)
+    return [first, copies]
+
+
+def test_case_copies_are_in_capitals_and_in_title_case(tmp_path: Path) -> None:
+    texts = [("don't »go there«", "geh nicht zur straße"), ("猫 1", "die Katze"), ("cat", "猫")]
+    first, copies = case_copies(tmp_path, texts, 1.0)
+    assert first == texts
+    assert copies == [
+        ("DON'T »GO THERE«", "GEH NICHT ZUR STRASSE"),
+        ("Don't »Go There«", "Geh Nicht Zur Straße"),
+        ("CAT", "猫"),
+        ("Cat", "猫"),
+    ]
+
+
+def test_case_copies_are_a_share_that_depends_on_the_content_only(tmp_path: Path) -> None:
+    texts = [(f"s{i}", f"t{i}") for i in range(20_000)]
+    _, copies = case_copies(tmp_path, texts, 0.1)
+    assert len(copies) == pytest.approx(4000, rel=0.1)
+    (tmp_path / "t").unlink()
+    _, again = case_copies(tmp_path, texts[::-1], 0.1)
+    assert sorted(again) == sorted(copies)
+    (tmp_path / "t").unlink()
+    assert set(copies) < set(case_copies(tmp_path, texts, 0.2)[1])
+    (tmp_path / "t").unlink()
+    assert case_copies(tmp_path, texts, 0.0) == [texts, []]
+
+
+def test_dropped_pairs_have_no_case_copies(tmp_path: Path) -> None:
+    texts = [("a", "b"), ("a", "b"), ("x", "x"), ("", "c")]
+    first, copies = case_copies(tmp_path, texts, 1.0, drop_duplicates=True, drop_copies=True)
+    assert (first, set(copies)) == ([("a", "b")], {("A", "B")})
 
 
 def test_too_long_finds_empty_long_and_unequal_pairs() -> None:
@@ -154,10 +202,17 @@ def test_report_is_restored_from_json() -> None:
     assert values["splits"]["train"]["source"]["unknown_rate"] == 0.01
     assert DataReport.from_dict(values) == report
     assert report.summary().split("\n") == [
-        "train: 9 pairs, 7 kept; dropped: 1 empty; repaired: 3 tabs; noticed: 1 duplicates",
+        "train: 9 pairs, 7 kept; dropped: empty (1); repaired: tabs (3); noticed: duplicates (1)",
         "valid: 2 pairs",
     ]
     table = report.table()
     assert "dropped: empty" in table
     assert "95.000%" in table
     assert "train, empty: a:1" in table
+    assert "case copies" not in table
+    train.case_copies = 5
+    assert DataReport.from_dict(report.to_dict()) == report
+    assert report.summary().startswith("train: 9 pairs and 5 case copies, 7 kept;")
+    assert "added: case copies" in report.table()
+    del (earlier := report.to_dict())["splits"]["train"]["case_copies"]
+    assert DataReport.from_dict(earlier).splits["train"].case_copies == 0

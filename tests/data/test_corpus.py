@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from nmt import storage
-from nmt.config import Config
+from nmt.config import Config, TokenizerConfig
 from nmt.data.preparation import PreparedData, prepare_data
 from nmt.errors import ConfigError, DataError, StorageError
 
@@ -268,7 +269,11 @@ def test_data_is_correct_after_a_stop(data: Data) -> None:
     ("split", "pairs", "message"),
     [
         ("train", [], "data.train has no pairs"),
-        ("train", [("", "x"), ("y", "")], "data.train has no pairs: 2 read, all dropped (2 empty)"),
+        (
+            "train",
+            [("", "x"), ("y", "")],
+            "data.train has no pairs: 2 read, all dropped: empty (2)",
+        ),
         ("valid", [], "data.valid has no pairs"),
     ],
 )
@@ -280,7 +285,7 @@ def test_empty_set_raises_data_error(data: Data, split: str, pairs: Any, message
 
 
 def test_training_set_of_too_long_pairs_raises_data_error(data: Data) -> None:
-    with pytest.raises(DataError, match="120 too long"):
+    with pytest.raises(DataError, match=r"too long \(120\)"):
         data.prepare(max_tokens=1)
 
 
@@ -293,6 +298,58 @@ def test_too_large_vocabulary_raises_config_error(data: Data) -> None:
 def test_one_or_two_pairs_are_prepared(data: Data, count: int) -> None:
     data.train = data.train[:count]
     assert len(data.prepare(tokenizer={"vocab_size": 290}).train) == count
+
+
+def test_default_vocabulary_is_reduced_and_reported(data: Data) -> None:
+    config = data.config()
+    default = TokenizerConfig(type="bpe")
+    prepared = data.prepare(config.model_copy(update={"tokenizer": default}))
+    size = len(prepared.tokenizer.source)
+    assert 290 < size < default.vocab_size
+    assert (
+        f"tokenizer: reduced vocab_size to {size}, the largest size for this text" in data.messages
+    )
+
+
+def test_case_copies_are_encoded_and_counted(data: Data) -> None:
+    prepared = data.prepare(case_copies=1.0)
+    report = prepared.report.splits["train"]
+    assert (report.lines, report.case_copies, report.kept) == (120, 240, 360)
+    texts = prepared.train.texts(range(360))
+    assert texts[:120] == data.train
+    assert texts[120] == tuple(text.upper() for text in data.train[0])
+    assert prepared.report.splits["valid"].case_copies == 0
+    assert data.prepare().report.splits["train"].kept == 120
+
+
+def test_targets_that_the_vocabulary_changes_are_counted_with_an_example(data: Data) -> None:
+    data.train[3:7] = [
+        ("m²", "ein m² mehr"),
+        ("x", "20 m²的房间"),
+        ("x", "e\u0301"),
+        ("y", "这本书，很贵"),
+    ]
+    data.valid = [("", ""), ("x", "RED 猫")]
+    kind = "target changed by the vocabulary"
+    rules = {"target_normalization": "nfkc", "byte_fallback": False, "vocab_size": 100}
+    splits = data.prepare(tokenizer=rules).report.splits
+    assert splits["train"].noticed[kind] == 3
+    assert splits["train"].examples[kind] == [
+        f"{data.folder}/train.de:4 (m² -> m2)",
+        f"{data.folder}/train.de:5 (m² -> m2)",
+        f"{data.folder}/train.de:7 (书， -> 书,)",
+    ]
+    assert splits["valid"].examples[kind] == [f"{data.folder}/valid.de:2 (猫 -> ⁇)"]
+    shutil.rmtree(data.folder / "run" / "tokenizer")
+    splits = data.prepare(tokenizer={"target_normalization": "none"}).report.splits
+    assert kind not in splits["train"].noticed | splits["valid"].noticed
+
+
+def test_invisible_characters_are_counted(data: Data) -> None:
+    data.train[0] = ("read\u00ading\u200f", "le\u200bsen\u200f")
+    prepared = data.prepare()
+    assert prepared.report.splits["train"].repaired == {"invisible characters": 2}
+    assert prepared.train.texts([0]) == [("reading", "lesen\u200f")]
 
 
 def test_separate_vocabularies_encode_their_own_side(data: Data) -> None:
@@ -311,3 +368,58 @@ def test_unwritable_folder_raises_storage_error(data: Data) -> None:
         prepare_data(
             data.config(), Path("/proc/nmt"), data.folder / "t", lambda _: None, lambda: None
         )
+
+
+def test_sampled_subwords_stay_within_max_tokens(data: Data) -> None:
+    usual = data.prepare(tokenizer={"sampling": 0.9}, max_tokens=100)
+    longest = int(max(usual.train.source_lengths.max(), usual.train.target_lengths.max()))
+    bounded = data.prepare(tokenizer={"sampling": 0.9}, max_tokens=longest).train
+    rows = np.arange(len(bounded))
+    free = usual.train.read(rows, sampling_seed=1)
+    found = bounded.read(rows, sampling_seed=1)
+    too_long = [max(map(len, pair)) > longest for pair in free]
+    assert 0 < sum(too_long) < len(rows)
+    stored = bounded.read(rows)
+    for pair, sampled, whole, cut in zip(found, free, stored, too_long, strict=True):
+        assert pair == (whole if cut else sampled)
+
+
+def test_long_held_out_pairs_are_counted_and_encoded_up_to_a_bound(data: Data) -> None:
+    data.valid += [("a cat " * 100_000, "A CAT!"), ("a cat.", "A CAT " * 40)]
+    prepared = data.prepare(max_tokens=30)
+    report = prepared.report.splits["valid"]
+    assert report.noticed["too long"] == 2
+    assert [place.rpartition("/")[2] for place in report.examples["too long"]] == [
+        "valid.en:4",
+        "valid.de:5",
+    ]
+    assert report.kept == len(prepared.valid) == 5
+    assert prepared.valid.texts([3])[0][0] == data.valid[3][0].strip()
+    assert prepared.valid.source_lengths.max() <= 64 * 30
+    assert prepared.valid.within(30).tolist() == [0, 1, 2]
+
+
+def test_validation_set_of_too_long_pairs_raises_data_error(data: Data) -> None:
+    data.valid = [("a cat " * 40, "A CAT!")]
+    with pytest.raises(DataError, match=r"all pairs of data.valid have more than 30 tokens"):
+        data.prepare(max_tokens=30)
+
+
+def test_dropped_copies_of_a_repeated_source_are_announced(data: Data) -> None:
+    config = data.config(drop_duplicates=True)
+    twice = config.data.model_copy(update={"train": [*config.data.train] * 2})
+    data.prepare(config.model_copy(update={"data": twice}))
+    assert "several times, but data.drop_duplicates keeps one copy" in data.messages[0]
+    data.prepare(config)
+    assert not any("several times" in message for message in data.messages)
+
+
+def test_bad_rows_are_counted_with_their_places(data: Data) -> None:
+    config = data.config(bad_rows="skip")
+    table = data.folder / "valid.tsv"
+    table.write_text("a dog.\tA DOG!\nodd\na cat.\tA CAT!\n")
+    options = {**config.model_dump()["data"], "valid": {"file": str(table)}}
+    report = data.prepare(data.config(**options)).report.splits["valid"]
+    assert (report.lines, report.kept) == (3, 2)
+    assert report.dropped == {"bad rows": 1}
+    assert report.examples["bad rows"] == [f"{table}:2"]

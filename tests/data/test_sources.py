@@ -23,7 +23,7 @@ from nmt.config import BuiltinCorpus, DataSource, HubDataset, PairFile, TextFile
 from nmt.data.sources import Counts, Pair, content_key, read_pairs
 from nmt.errors import DataError
 from nmt.phrasebook import Example
-from nmt.text import clean_line
+from nmt.text import clean_line, clean_source
 
 FUZZ_CASES = int(os.environ.get("NMT_FUZZ", "500"))
 PAIRS = [("A dog.", "Ein Hund."), ('He said "no", twice', "NA"), ("null", "12"), ("été", "夏 🎉")]
@@ -44,11 +44,11 @@ def make(tmp_path: Path) -> Make:
 class Reading:
     """The result of reading a source: pairs, counts of repairs, locations of dropped lines."""
 
-    def __init__(self, source: DataSource, split: Any = "train", bad_utf8: Any = "error") -> None:
+    def __init__(self, source: DataSource, split: Any = "train", **options: Any) -> None:
         self.repaired: Counter[str] = Counter()
         self.dropped: list[str] = []
         counts = Counts(self.repaired, lambda reason, place: self.dropped.append(place))
-        self.pairs = list(read_pairs([source], split, bad_utf8=bad_utf8, counts=counts))
+        self.pairs = list(read_pairs([source], split, counts=counts, **options))
 
     @property
     def texts(self) -> list[tuple[str, str]]:
@@ -77,6 +77,8 @@ def test_every_kind_of_source_gives_the_same_pairs(make: Make, tmp_path: Path) -
     nested = pa.table({"translation": [{"en": s, "de": t} for s, t in PAIRS]})
     parquet.write_table(table, tmp_path / "a.parquet")
     parquet.write_table(nested, tmp_path / "nested.parquet")
+    views = table.cast(pa.schema({name: pa.string_view() for name in ("en", "de")}))
+    parquet.write_table(views, tmp_path / "views.parquet")
     buffer = io.StringIO()
     csv.writer(buffer).writerows(
         [("id", "de", "en"), *((i, t, s) for i, (s, t) in enumerate(PAIRS))]
@@ -94,13 +96,17 @@ def test_every_kind_of_source_gives_the_same_pairs(make: Make, tmp_path: Path) -
         text_files(make, joined(0), joined(1), ".gz"),
         PairFile(file=make("a.tsv", tsv)),
         PairFile(file=make("b.tsv.gz", tsv)),
+        PairFile(file=make("B.TSV", tsv)),
         PairFile(file=make("c.tsv", b"de\ten\n" + swapped),
                  source_column="en", target_column="de"),
         PairFile(file=make("a.csv", buffer.getvalue().encode()),
                  source_column="en", target_column="de"),
         PairFile(file=make("a.jsonl", "\n".join(records).encode()),
                  source_column="en", target_column="nested.de"),
+        PairFile(file=make("a.json", "\n".join(records).encode()),
+                 source_column="en", target_column="nested.de"),
         PairFile(file=str(tmp_path / "a.parquet"), source_column="en", target_column="de"),
+        PairFile(file=str(tmp_path / "views.parquet"), source_column="en", target_column="de"),
         dotted,
     ]  # fmt: skip
     for source in sources:
@@ -116,7 +122,9 @@ def test_builtin_corpus_is_generated_for_the_split(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("nmt.phrasebook.generate", generate)
     source = BuiltinCorpus(builtin="phrasebook")
-    assert list(read_pairs([source], "test")) == [Pair("test a.", "b.", "phrasebook", 1)]
+    assert list(read_pairs([source], "test")) == [
+        Pair("test a.", "b.", ("phrasebook", "phrasebook"), 1)
+    ]
     named = BuiltinCorpus(builtin="phrasebook", split="valid")
     assert [pair.source for pair in read_pairs([named], "test")] == ["valid a."]
     assert content_key([source], "test") != content_key([named], "test")
@@ -133,13 +141,13 @@ def test_builtin_corpus_is_generated_for_the_split(monkeypatch: pytest.MonkeyPat
     [
         (b"a\r\nb\r\n", ["a", "b"], {"CRLF line ends": 2}),
         (b"a\rx\nb", ["a x", "b"], {"carriage returns": 1}),
-        (b"\xef\xbb\xbfa\nb\xef\xbb\xbfc\n", ["a", "bc"], {"byte order marks": 2}),
+        (b"\xef\xbb\xbfa\nb\xef\xbb\xbfc\n", ["a", "bc"], {"byte order marks": 1}),
         ("a\u2028x\u2029\nb\x85\x0b\x0cy\n".encode(), ["a x", "b   y"], {"line separators": 2}),
         (b"a\0b\x07\nc\x7f\n", ["ab", "c"], {"control characters": 2}),
         (b"a\tb\n\t\n", ["a b", ""], {"tabs": 2}),
         (b" a \n\xc2\xa0\xe3\x80\x80\n", ["a", ""], {}),
         ("\u05d0\u200f \u200d👩‍👩‍👧 e\u0301\nı ß\n".encode(),
-         ["\u05d0\u200f \u200d👩‍👩‍👧 e\u0301", "ı ß"], {}),
+         ["\u05d0 \u200d👩‍👩‍👧 e\u0301", "ı ß"], {"invisible characters": 1}),
     ],
 )  # fmt: skip
 def test_lines_are_repaired_and_counted(
@@ -149,22 +157,6 @@ def test_lines_are_repaired_and_counted(
     assert reading.texts == list(zip(expected, "12", strict=True))
     assert reading.repaired == repairs
     assert [pair.line for pair in reading.pairs] == [1, 2]
-
-
-def test_lines_end_only_at_newlines(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.sources.lines._BLOCK", 5)  # Lines span several blocks.
-    for content in (
-        b"",
-        b"\n",
-        b"a",
-        b"a\n",
-        b"a\n\n",
-        b"\n\nlong line over blocks\nb",
-        "ä€🎉\nß".encode(),
-    ):
-        expected = content.decode().removesuffix("\n").split("\n") if content else []
-        reading = Reading(text_files(make, content, content))
-        assert reading.texts == [(line, line) for line in expected]
 
 
 @pytest.mark.parametrize(("left", "right"), [(3, 2), (2, 3), (0, 1), (5, 0)])
@@ -183,9 +175,14 @@ def test_invalid_utf8_raises_data_error_or_is_skipped(make: Make) -> None:
     assert skipping.texts == [("a", "1"), ("d", "3")]
     assert [place.rpartition("/")[2] for place in skipping.dropped] == ["a.en:2"]
     # Held-out lines are never dropped, so line numbers stay the same.
-    valid = Reading(source, "valid", "skip")
+    valid = Reading(source, "valid", bad_utf8="skip")
     assert valid.texts == [("a", "1"), ("b \ufffd c", "2"), ("d", "3")]
     assert valid.repaired == {"invalid UTF-8": 1}
+
+
+def test_location_of_invalid_utf8_in_the_target_names_the_target(make: Make) -> None:
+    skipping = Reading(text_files(make, b"a\nb\n", b"1\n\xff\n"), bad_utf8="skip")
+    assert [place.rpartition("/")[2] for place in skipping.dropped] == ["a.de:2"]
 
 
 def test_lone_surrogates_in_json_are_replaced(make: Make) -> None:
@@ -194,42 +191,6 @@ def test_lone_surrogates_in_json_are_replaced(make: Make) -> None:
     reading = Reading(source)
     assert reading.texts == [("a \ufffd b", "🎉")]
     assert reading.repaired == {"lone surrogates": 1}
-
-
-def test_gzip_file_is_read_or_raises_data_error(make: Make, tmp_path: Path) -> None:
-    whole = gzip.compress(b"a\nb\n" * 1000)
-    target = make("t", b"1\n2\n" * 1000)
-
-    def source(name: str, content: bytes) -> TextFiles:
-        (tmp_path / name).write_bytes(content)
-        return TextFiles(source=str(tmp_path / name), target=target)
-
-    halves = gzip.compress(b"a\nb\n" * 500)
-    assert len(Reading(source("multi.gz", halves + halves)).pairs) == 2000
-    error = error_of(source("cut.gz", whole[:-9]))
-    assert "cut.gz is truncated" in error.message
-    assert str(len(whole) - 9) in error.message
-    assert "garbage.gz is damaged" in error_of(source("garbage.gz", whole + b"xyz")).message
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 16
-    assert "flipped.gz" in error_of(source("flipped.gz", bytes(flipped))).message
-    assert "plain.gz is damaged" in error_of(source("plain.gz", b"a\n" * 9)).message
-    empty = TextFiles(source=make("e.gz", b""), target=make("e", b""))
-    assert Reading(empty).pairs == []
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        ("a\n".encode("utf-16"), "UTF-16"),
-        (gzip.compress(b"a"), "gzip"),
-        (b"\x28\xb5\x2f\xfd123", "zstd"),
-        (b"PK\x03\x04...", "zip"),
-        (b"PAR1....", "Parquet"),
-    ],
-)
-def test_error_names_the_format_of_a_binary_file(make: Make, content: bytes, kind: str) -> None:
-    assert kind in error_of(text_files(make, content, b"x\n")).message
 
 
 def test_missing_or_special_file_raises_data_error(make: Make, tmp_path: Path) -> None:
@@ -248,12 +209,6 @@ def test_missing_or_special_file_raises_data_error(make: Make, tmp_path: Path) -
     assert "URL" in error_of(url).message
     unknown = PairFile(file=make("a.txt", b""))
     assert ".tsv" in error_of(unknown).message
-
-
-def test_too_long_line_raises_data_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.sources.lines.LONGEST_LINE", 3 << 20)
-    source = text_files(make, b"a\n" + b"x" * (5 << 20), b"1\n2\n")
-    assert "a.en:2" in error_of(source).message
 
 
 def test_line_of_a_megabyte_is_read(make: Make) -> None:
@@ -302,7 +257,7 @@ def test_tsv_with_some_sentences_in_quotes_is_text(make: Make, lines: list[str])
     ("name", "content", "message"),
     [
         ("a.tsv", b"a\tb\nc\td\te\n", "a.tsv:2: 3 columns, but the first line has 2"),
-        ("a.tsv", b"a\tb\n\nc\n", "a.tsv:3: 1 columns"),
+        ("a.tsv", b"a\tb\n\nc\n", "a.tsv:3: 1 column,"),
         ("a.tsv", b"a\n", "a.tsv:1: no column 2"),
         ("a.csv", b"a,b\n'c,d',e\n", "a.csv:2: 3 columns"),
         ("a.csv", b'a,b\nc,"d" e\nx,y\n', "a.csv:2: not valid CSV"),
@@ -324,6 +279,58 @@ def test_columns_are_found_by_name(make: Make) -> None:
     error = error_of(missing)
     assert "'fr'" in error.message
     assert "en, de, x" in error.message
+
+
+BAD_ROWS = {
+    "a.tsv": (b"a\t1\nb\nc\t3\nd\t4\tx\ne\t5\n", [1, 3, 5]),
+    "a.csv": (b'a,1\n"b,2\nc,3\nd,4\ne"x,5\nf,6\ng,7,8\n"h\n",9\n', [1, 3, 4, 5, 6, 8]),
+    "a.jsonl": (
+        b'{"s": "a", "t": "1"}\n{"s": "b"}\n{"s": "c", "t": 3}\n{\n'
+        + b'{"s": "d", "t": "4"}\n' * 3,
+        [1, 5, 6, 7],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_bad_row_is_an_error_or_is_dropped(make: Make, name: str) -> None:
+    content, good = BAD_ROWS[name]
+    columns = {"source_column": "s", "target_column": "t"} if name == "a.jsonl" else {}
+    source = PairFile.model_validate({"file": make(name, content), **columns})
+    error = error_of(source)
+    assert f"{name}:2: " in error.message
+    assert "set data.bad_rows to skip" in (error.hint or "")
+    for split in ("train", "valid"):
+        reading = Reading(source, split, bad_rows="skip")
+        assert [pair.line for pair in reading.pairs] == good
+        dropped = [int(place.rpartition(":")[2]) for place in reading.dropped]
+        assert not set(dropped) & set(good)
+        assert dropped[0] == 2
+
+
+def test_mostly_bad_rows_are_an_error(make: Make) -> None:
+    source = PairFile(file=make("a.tsv", b"a\n" + b"b\t1\n" * 9), target_column=1)
+    error = error_of(source, bad_rows="skip")
+    assert "a.tsv:2: 2 columns, but the first line has 1 (9 of 10 rows are bad)" in error.message
+
+
+@pytest.mark.parametrize("header", [b"source\ttarget", b"EN\tde\tid", b"id\tsrc"])
+def test_header_of_a_table_without_column_names_is_an_error(make: Make, header: bytes) -> None:
+    content = header + b"\n" + b"\t".join([b"a"] * len(header.split(b"\t"))) + b"\n"
+    error = error_of(PairFile(file=make("a.tsv", content)))
+    assert "a.tsv:1: the first line is a header" in error.message
+    names = header.decode().split("\t")
+    assert error.hint == f"set source_column: {names[0]} and target_column: {names[1]}"
+    numbered = PairFile(file=make("a.tsv", content), source_column=1, target_column=2)
+    assert len(Reading(numbered).pairs) == 2
+    assert len(Reading(PairFile(file=make("b.tsv", b"Yes\tJa\nde\tde\n"))).pairs) == 2
+
+
+def test_json_array_is_named(make: Make) -> None:
+    source = PairFile(
+        file=make("a.json", b' [\n{"s": "a", "t": "b"}]'), source_column="s", target_column="t"
+    )
+    assert "a.json is a JSON array, not JSON lines" in error_of(source).message
 
 
 def test_csv_pair_has_the_first_line_of_its_record(make: Make) -> None:
@@ -441,7 +448,32 @@ def test_hub_dataset_is_read_offline_or_raises_data_error(
     assert content_key([source()], "train") == content_key([source()], "train")
     assert "translation" in error_of(source("de")).message
     assert "split nowhere" in error_of(source(split="nowhere")).message
-    assert "nobody/nothing" in error_of(source(hub="nobody/nothing")).message
+    error = error_of(source(hub="nobody/nothing"), split="valid")
+    assert "nobody/nothing" in error.message
+    assert "--set data.valid.source=" in (error.hint or "")
+
+
+def test_hub_split_is_that_of_the_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+
+    def dataset(*splits: str) -> HubDataset:
+        folder = tmp_path / "-".join(splits)
+        folder.mkdir()
+        for split in splits:
+            table = pa.table({"en": [split], "de": [split]})
+            parquet.write_table(table, folder / f"{split}.parquet")
+        return HubDataset(hub=str(folder), source_column="en", target_column="de")
+
+    whole = dataset("train", "validation", "test")
+    for section, split in (("train", "train"), ("valid", "validation"), ("test", "test")):
+        assert Reading(whole, section).texts == [(split, split)]
+    keys = [content_key([whole], section)[0]["split"] for section in ("train", "valid")]
+    assert keys == ["train", "validation"]
+    error = error_of(dataset("train"), split="valid")
+    assert "contains the split train, not validation (data.valid)" in error.message
+    assert "train[:95%]" in (error.hint or "")
+    error = error_of(dataset("train", "test"), split="valid")
+    assert error.hint == "set split: train or test"
 
 
 def test_folder_of_save_to_disk_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -494,7 +526,7 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_fuzz_text_keeps_its_lines(
     fuzz: Path, texts: list[tuple[str, str]], zipped: bool, block: int
 ) -> None:
-    """Any text gives one pair per line, cleaned by `clean_line`."""
+    """Any text gives one pair per line, cleaned by `clean_source` and `clean_line`."""
     names = []
     for side in (0, 1):
         content = "".join(f"{pair[side]}\n" for pair in texts).encode()
@@ -503,13 +535,13 @@ def test_fuzz_text_keeps_its_lines(
         names.append(str(path))
     source = TextFiles(source=names[0], target=names[1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nmt.data.sources.lines._BLOCK", block)
+        patch.setattr("nmt.reading._BLOCK", block)
         try:
             found = Reading(source)
         except DataError as error:  # The text starts like a binary format.
             assert not zipped or "is " in error.message
             return
-    assert found.texts == [(clean_line(s), clean_line(t)) for s, t in texts]
+    assert found.texts == [(clean_source(s), clean_line(t)) for s, t in texts]
     assert [pair.line for pair in found.pairs] == list(range(1, len(texts) + 1))
 
 
@@ -522,7 +554,7 @@ def test_fuzz_csv_and_json_are_read_back(fuzz: Path, texts: list[tuple[str, str]
     (fuzz / "f.csv").write_bytes(buffer.getvalue().encode())
     lines = "\n".join(json.dumps({"s": s, "t": t}, ensure_ascii=False) for s, t in texts)
     (fuzz / "f.jsonl").write_bytes(lines.encode())
-    expected = [(clean_line(s), clean_line(t)) for s, t in texts]
+    expected = [(clean_source(s), clean_line(t)) for s, t in texts]
     found = Reading(PairFile(file=str(fuzz / "f.csv")))
     assert [tuple(map(_spaces, pair)) for pair in found.texts] == [
         tuple(map(_spaces, pair)) for pair in expected
@@ -545,9 +577,10 @@ SIGNS = [b"\xef\xbb\xbf", *(bytes([sign]) for sign in b'a\t,"\n{}:\\\xff\r\0')]
     suffix=st.sampled_from(["tsv", "csv", "jsonl", "parquet", "tsv.gz"]),
     split=st.sampled_from(["train", "valid"]),
     bad_utf8=st.sampled_from(["error", "skip"]),
+    bad_rows=st.sampled_from(["error", "skip"]),
 )
 def test_fuzz_bytes_give_clean_pairs_or_data_error(
-    fuzz: Path, content: bytes, suffix: str, split: str, bad_utf8: str
+    fuzz: Path, content: bytes, suffix: str, split: str, bad_utf8: str, bad_rows: str
 ) -> None:
     """Any bytes give clean pairs or a DataError that names the file."""
     path = fuzz / f"bytes.{suffix}"
@@ -555,7 +588,9 @@ def test_fuzz_bytes_give_clean_pairs_or_data_error(
     named = suffix in ("jsonl", "parquet")
     columns = {"source_column": "a", "target_column": "b"} if named else {}
     try:
-        pairs = Reading(PairFile(file=str(path), **columns), split, bad_utf8).pairs
+        pairs = Reading(
+            PairFile(file=str(path), **columns), split, bad_utf8=bad_utf8, bad_rows=bad_rows
+        ).pairs
     except DataError as error:
         assert path.name in error.message
         return

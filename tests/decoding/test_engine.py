@@ -295,7 +295,7 @@ def test_sentence_alone_equals_sentence_in_a_batch(
 
 
 def test_int8_on_cuda_raises_value_error() -> None:
-    with pytest.raises(ValueError, match="cuda has no products in int8"):
+    with pytest.raises(ValueError, match="cuda does not support int8"):
         build_program(any_model("transformer"), "int8", torch.device("cuda"))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,13 +19,13 @@ from untrained import write_run
 
 from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
 from nmt.data.batching import collate
+from nmt.data.statistics import keep_statistics
 from nmt.decoding.engine import DecoderProgram, build_program
 from nmt.decoding.search import IntArray, beam_search, normalized_score
 from nmt.decoding.translator import (
     Translation,
     Translator,
     resolve_decoding_precision,
-    split_text,
 )
 from nmt.errors import ConfigError
 from nmt.kernels.linear import NumberFormat, can_pack
@@ -262,6 +264,121 @@ def test_long_input_is_split_with_warning(copier: Translator) -> None:
         copier.translate(["a dog.", " ".join(sentences)])
 
 
+PARAGRAPH = "The dog runs.  The old cat sleeps.\u00a0A man sees the tree."
+
+
+@pytest.mark.parametrize(
+    ("mode", "usual", "pieces"),
+    [
+        ("auto", None, 1),
+        ("auto", len(PARAGRAPH), 1),
+        ("auto", len(PARAGRAPH) - 1, 3),
+        ("always", None, 3),
+        ("never", 5, 1),
+    ],
+)
+def test_sentences_of_unusually_long_lines_are_translated_one_by_one(
+    copier: Translator, mode: Any, usual: int | None, pieces: int
+) -> None:
+    copier.decoding = DecodingConfig(split_sentences=mode)
+    copier.usual_length = usual
+    assert copier.translate(PARAGRAPH) == (PARAGRAPH if pieces > 1 else " ".join(PARAGRAPH.split()))
+    assert sum(batch for batch, _ in batches_of(copier)) == pieces
+
+
+def test_translation_of_a_paragraph_is_that_of_its_sentences(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer, split_sentences="always")
+    sentences = ["The dog runs.", "The cat sees a man.", "A tree."]
+    alone = translator.translate_nbest(sentences, 2)
+    [together] = translator.translate_nbest([" ".join(sentences)], 2)
+    for rank, joined in enumerate(together):
+        texts = [best[rank].text for best in alone if best[rank].text]
+        assert joined.text == " ".join(texts)
+        total = sum(best[rank].log_probability for best in alone)
+        assert joined.log_probability == pytest.approx(total, rel=1e-4)
+    assert len(translator.sample([" ".join(sentences), ""], count=3)[0]) == 3
+
+
+def test_sentence_beyond_the_limit_is_cut_further(copier: Translator) -> None:
+    copier.max_source_tokens = 20
+    copier.decoding = DecodingConfig(split_sentences="always")
+    line = f"A dog runs. {'the old cat and ' * 20}a man. The tree."
+    with pytest.warns(UserWarning, match="tokens long, translated in .* pieces"):
+        assert copier.translate(line) == line
+    assert max(length for _, length in batches_of(copier)) <= 21
+
+
+def test_pairs_beyond_the_limit_are_not_scored(tokenizer: Tokenizer) -> None:
+    translator = network(tokenizer)
+    translator.max_source_tokens = 30
+    fits = tokenizer.source.decode([*tokenizer.source.encode("a")] * 30)
+    assert len(tokenizer.source.encode(fits)) == 30
+    pairs = [
+        ("a cat", "a dog"),
+        ("a cat", f"{fits} a"),
+        (f"{fits} a", ""),
+        (fits, fits),
+        ("x" * 200_000, "a"),
+    ]
+    warned: list[tuple[int, str]] = []
+    scores = translator.score(pairs, lambda i, text: warned.append((i, text)))
+    assert [score.tokens for score in scores] == [
+        len(tokenizer.target.encode("a dog")) + 1,
+        0,
+        0,
+        31,
+        0,
+    ]
+    assert [math.isnan(score.log_probability) for score in scores] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert [i for i, _ in warned] == [1, 2, 4]
+    assert "more than 30, not scored" in warned[0][1]
+    assert scores[0].log_probability == pytest.approx(
+        translator.score(pairs[:1])[0].log_probability, rel=1e-4
+    )
+
+
+def test_learned_positions_limit_scores_and_translations(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", positions="learned", max_positions=257)
+    translator = Translator.load(Run(tmp_path / "run"), "cpu")
+    line = "the dog " * 400
+    with pytest.warns(UserWarning, match="not scored"):
+        [scored] = translator.score([(line, line)])
+    assert math.isnan(scored.log_probability)
+    with pytest.warns(UserWarning, match="pieces"):
+        assert isinstance(translator.translate(line), str)
+
+
+def test_loaded_translator_uses_languages_and_statistics_of_the_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert Translator.load(run, "cpu").usual_length is None
+    corpus: Any = Texts()
+    keep_statistics(corpus, run.statistics_folder, lambda: None)
+    assert Translator.load(run, "cpu").usual_length == 95
+
+
+class Texts:
+    """A corpus with a source of each length from 1 to 100 characters."""
+
+    fingerprint = "1"
+
+    def sources(self) -> list[pa.Array]:
+        return [pa.array(["x" * n for n in range(1, 101)])]
+
+
+def test_decoding_that_contradicts_the_model_raises_config_error(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", positions="learned", max_positions=257)
+    decoding = DecodingConfig(min_length=300, max_length=400)
+    with pytest.raises(ConfigError, match="learned positions hold 256 tokens"):
+        Translator.load(Run(tmp_path / "run"), "cpu", decoding)
+
+
 def test_very_long_input_is_skipped_with_warning(copier: Translator) -> None:
     warnings: list[str] = []
     texts = ["x" * 1_000_000, "a dog."]
@@ -274,35 +391,6 @@ def test_long_input_without_sentence_end_is_split(copier: Translator) -> None:
     with pytest.warns(UserWarning):
         [text] = copier.translate(["x" * 20_000])
     assert text.replace(" ", "") == "x" * 20_000
-
-
-def test_split_text_prefers_sentence_ends() -> None:
-    def fits(text: str) -> bool:
-        return len(text) <= 24
-
-    assert split_text("One two three. Four five six. Seven.", fits) == [
-        "One two three.",
-        "Four five six. Seven.",
-    ]
-    assert split_text("one two three, four five six seven", fits) == [
-        "one two three,",
-        "four five six seven",
-    ]
-    assert split_text("one two three four five six seven", fits) == [
-        "one two three",
-        "four five six seven",
-    ]
-    assert split_text("四五六七八九十。" * 6, fits) == ["四五六七八九十。" * 3] * 2
-    assert split_text("a" * 50, fits) == ["a" * 12, "a" * 13, "a" * 12, "a" * 13]
-    assert split_text("", fits) == [""]
-
-
-@given(st.text(max_size=300), st.integers(1, 40))
-@settings(max_examples=100, deadline=None)
-def test_split_text_loses_only_spaces(text: str, most: int) -> None:
-    pieces = split_text(text, lambda piece: len(piece) <= most)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
-    assert all(len(piece) <= most for piece in pieces)
 
 
 STRANGE = [
@@ -401,7 +489,7 @@ def test_decoding_precision_must_run_on_the_device(monkeypatch: pytest.MonkeyPat
     for name in ("fp16", "int8"):
         with pytest.raises(ConfigError, match=f"{name} does not run on cpu") as error:
             resolve_decoding_precision(name, cpu)  # type: ignore[arg-type]
-        assert error.value.hint == f"{name} needs FBGEMM on an x86 CPU; use fp32 or bf16"
+        assert error.value.hint == f"use fp32 or bf16; {name} needs FBGEMM on an x86 CPU"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
@@ -427,7 +515,7 @@ def test_joined_pieces_are_scored_by_the_length_normalization(tokenizer: Tokeniz
         translator = network(tokenizer, length_penalty=0.6, length_normalization=normalization)
         translator.max_source_tokens = 20
         [[found]] = translator.translate_nbest([text], 1, warn=lambda *_: None)
-        pieces = translator._split(text)
+        pieces = [ids for _, ids in translator._split(text, tokenizer.source.encode(text))]
         assert len(pieces) > 1
         program, decoding = translator.program, translator.decoding
         best = [beam_search(program, torch.tensor([[*ids, 3]]), decoding)[0][0] for ids in pieces]

@@ -1,4 +1,4 @@
-"""Scores, intervals and paired tests equal those of the sacrebleu command."""
+"""Scores, intervals and paired tests equal the output of the sacrebleu command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
 from nmt.errors import DataError
-from nmt.evaluation.metrics import compare, corpus_scores, sentence_chrf, validation_scores
+from nmt.evaluation.metrics import (
+    compare,
+    corpus_scores,
+    sentence_chrf,
+    ter_obstacle,
+    validation_scores,
+)
+from nmt.languages import bleu_tokenizer
 
 REFERENCE = [
     "Der alte Mann liest am Fenster eine Zeitung.",
@@ -160,10 +167,77 @@ def test_validation_scores_equal_corpus_scores() -> None:
     assert scores.bleu.mean is scores.bleu.interval is None
 
 
+TEXTS = {
+    "zh": ["红猫跳过了栅栏。", "旧房子很大，也很冷。", "今天天气好吗？", "我买了3本NMT书。"],
+    "ja": [
+        "赤い猫が柵を飛び越えた。",
+        "古い家は大きくて寒い。",
+        "今日はいい天気ですか？",
+        "本を3冊買った。",
+    ],
+    "ko": [
+        "빨간 고양이가 울타리를 넘었다.",
+        "낡은 집은 크고 춥다.",
+        "오늘 날씨가 좋습니까?",
+        "책을 샀다.",
+    ],
+    "th": ["แมวสีแดงกระโดดข้ามรั้ว", "บ้านเก่าหลังใหญ่และหนาว", "วันนี้อากาศดีไหม", "ฉันซื้อน้ำ 3 ขวด"],
+    "de": REFERENCE[:4],
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"),
+    [("zh", "zh"), ("ja", "ja-mecab"), ("ko", "ko-mecab"), ("th", "char"), ("de", "13a")],
+)
+def test_bleu_of_a_language_equals_the_sacrebleu_command(
+    language: str, tokenizer: str, tmp_path: Path
+) -> None:
+    references = TEXTS[language]
+    hypotheses = [line[:-2] + line[-1] for line in references[:-1]] + references[-1:]
+    chosen = bleu_tokenizer("auto", language, references, pytest.fail)
+    assert chosen == tokenizer
+    scores = corpus_scores(hypotheses, [references], tokenize=chosen, confidence=True)
+    for name, lines in (("ref", references), ("system", hypotheses)):
+        (tmp_path / name).write_bytes("".join(f"{line}\n" for line in lines).encode())
+    options = ["-i", "system", "-m", "bleu", "chrf", "--chrf-word-order", "2", "--confidence"]
+    found = json.loads(sacrebleu(tmp_path, "ref", *options, "--tokenize", tokenizer))
+    for ours, theirs in zip((scores.bleu, scores.chrf), found, strict=True):
+        assert f"{ours.value:.6f}" == f"{theirs['score']:.6f}"
+        assert f"{ours.mean:.6f}" == f"{theirs['confidence_mean']:.6f}"
+        assert ours.signature == theirs["signature"]
+    assert 0 < scores.bleu.value < 100
+    assert f"tok:{tokenizer}" in scores.bleu.signature
+    assert validation_scores(hypotheses, references, chosen)[0] == scores.bleu.value
+    pair = compare(hypotheses, references, [references], tokenize=chosen)[0]
+    assert pair.system.value == scores.bleu.value
+    assert pair.system.tokenizer == pair.baseline.tokenizer == tokenizer
+
+
+def test_title_of_bleu_names_an_unusual_tokenizer() -> None:
+    scores = corpus_scores(["猫"], [["猫"]], tokenize="zh", ter=False)
+    titles = [score.title for score in scores.distinct()]
+    assert titles == ["BLEU (zh)", "BLEU (zh) lower-case", "chrF++"]
+    usual = corpus_scores(SYSTEM, [REFERENCE]).distinct()
+    assert [score.title for score in usual] == ["BLEU", "BLEU lower-case", "chrF++", "TER"]
+
+
+def test_ter_is_left_out_for_long_lines_and_without_spaces() -> None:
+    long, short = ["wort " * 300], ["ein Wort"]
+    assert ter_obstacle([short], [short]) is None
+    assert ter_obstacle([long], [short]) is None  # an output that repeats itself is cheap
+    assert "too long" in (ter_obstacle([short, long], [long]) or "")
+    many = ["ein mittellanger Satz " * 30] * 2000
+    assert "too long" in (ter_obstacle([many], [many]) or "")
+    assert "spaces between words" in (ter_obstacle([TEXTS["zh"]], [TEXTS["zh"]]) or "")
+    with pytest.raises(DataError, match="1 hypothesis but 2 lines"):
+        ter_obstacle([short], [short * 2])
+
+
 def test_perfect_and_empty_hypotheses_have_extreme_scores() -> None:
     perfect = corpus_scores(REFERENCE, [REFERENCE], confidence=True)
     assert perfect.bleu.value == pytest.approx(100)
-    assert perfect.ter.value == 0
+    assert perfect.ter and perfect.ter.value == 0
     assert perfect.brevity_ratio == 1
     assert validation_scores([""], ["Ein Satz."]) == (0, 0)
     assert validation_scores([""], [""]) == (0, 0)
@@ -189,7 +263,7 @@ def test_sentence_chrf_scores_each_sentence() -> None:
     ("hypotheses", "references", "message"),
     [
         ([], [[]], "no sentences"),
-        (["a"], [["a", "b"]], "1 hypotheses but 2 lines in the references"),
+        (["a"], [["a", "b"]], "1 hypothesis but 2 lines in the references"),
         (["a"], [["a"], []], "0 lines in reference set 2"),
     ],
 )

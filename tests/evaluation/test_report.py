@@ -33,6 +33,20 @@ def test_scores_by_length_groups_sentences_by_source_length() -> None:
     assert rows[1].bleu[1] == pytest.approx(100)
 
 
+def test_lengths_of_chinese_count_characters() -> None:
+    texts = ["红猫跳。", "旧房子很大，也很冷。"]
+    rows = scores_by_length(texts, [texts], [texts], "zh")
+    assert [(row.first, row.sentences) for row in rows] == [(0, 1), (6, 1)]
+    assert rows[1].bleu == [pytest.approx(100)]
+
+
+def test_report_without_ter_says_why() -> None:
+    report = make_report("s", "d", ["wort " * 300], [["wort " * 299]])
+    assert report.scores.ter is None
+    assert "TER is left out, because it would take too long" in report.text()
+    assert report.to_dict()["left_out"] == report.left_out
+
+
 def test_worst_sentences_come_first_with_line_numbers() -> None:
     worst = worst_sentences(HYPOTHESES, [REFERENCES], SOURCES, 2)
     assert [w.line for w in worst] == [3, 2]

@@ -63,11 +63,11 @@ VARIANTS: list[dict[str, Any]] = [
 PHASES = {
     "starting": None,
     "tokenizer": (nmt.data.preparation, "train_tokenizer"),
-    "encoding": (nmt.data.preparation._Encoder, "write"),
+    "encoding": (nmt.data.preparation, "write_corpus"),
     "steps": (pipeline, "train"),
     "validation": (Validation, "__call__"),
     "saving": (storage, "write_folder"),
-    "test": (pipeline, "_test"),
+    "test": (pipeline, "score_test_set"),
 }
 """Phases of a training run and their functions. The innermost function counts."""
 NOT_STARTED = 255

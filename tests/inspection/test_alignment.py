@@ -29,6 +29,20 @@ def test_words_separates_punctuation() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("我买了3本“NMT”书。", ["我", "买", "了", "3", "本", "“", "NMT", "”", "书", "。"]),
+        ("น้ำดี", ["น้ำ", "ดี"]),
+        ("हिन्दी किताब।", ["हिन्दी", "किताब", "।"]),
+        ("می\u200cخواهم؟", ["می\u200cخواهم", "؟"]),
+        ("고양이가 있다.", ["고양이가", "있다", "."]),
+    ],
+)
+def test_words_of_other_scripts(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
 def test_words_equals_the_function_of_the_phrasebook() -> None:
     phrasebook = pytest.importorskip("nmt.phrasebook")
     for number, example in enumerate(phrasebook.generate("valid")):

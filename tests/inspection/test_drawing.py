@@ -42,11 +42,24 @@ def maps() -> AttentionMaps:
 def test_heat_maps_are_png_and_reproducible_svg(maps: AttentionMaps, one: bool) -> None:
     pytest.importorskip("matplotlib")
     panels = maps.panels("cross", *((1, 1) if one else (None, None)))
-    png = heat_maps(panels, *maps.labels("cross"), "title $", "png")
+    png = heat_maps(panels, *maps.labels("cross"), "title $", "png", print)
     assert png.startswith(b"\x89PNG")
-    svg = heat_maps(panels, *maps.labels("cross"), "title $", "svg")
+    svg = heat_maps(panels, *maps.labels("cross"), "title $", "svg", print)
     ElementTree.fromstring(svg)
-    assert svg == heat_maps(panels, *maps.labels("cross"), "title $", "svg")
+    assert svg == heat_maps(panels, *maps.labels("cross"), "title $", "svg", print)
+
+
+def test_characters_without_a_font_are_named(
+    maps: AttentionMaps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    font_manager = pytest.importorskip("matplotlib.font_manager")
+    installed = font_manager.fontManager.ttflist
+    own = [font for font in installed if font.name.startswith(("DejaVu", "Last Resort"))]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
+    said: list[str] = []
+    heat_maps(maps.panels("cross", 1, 1), *maps.labels("cross"), "title", "svg", said.append)
+    assert len(said) == 1
+    assert "no installed font has 日本 " in said[0]
 
 
 def test_missing_matplotlib_error_has_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +156,7 @@ def test_color_is_optional_and_labels_are_escaped() -> None:
     plain = text_map(["x"], labels, weights, Style())
     assert "\x1b" not in plain
     assert "\x07" not in plain
-    colored = text_map(["x"], labels, weights, Style(colour=True))
+    colored = text_map(["x"], labels, weights, Style(color=True))
     assert re.sub(r"\x1b\[(38;5;\d+|0)m", "", colored) == plain
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.kernels.linear_cross_entropy import linear_cross_entropy, linear_r_drop
+from nmt.tokenizer.ids import PAD
 from nmt.training.objective import cross_entropy, r_drop
 
 Loss = Callable[..., tuple[Tensor, Tensor]]
@@ -34,7 +35,7 @@ def test_cross_entropy_equals_torch(tokens: int, smoothing: float) -> None:
     def by_torch(hidden: Tensor, weight: Tensor, *_: object) -> tuple[Tensor, Tensor]:
         losses = [
             nn.functional.cross_entropy(
-                hidden @ weight.T, target, label_smoothing=s, reduction="sum"
+                hidden @ weight.T, target, ignore_index=PAD, label_smoothing=s, reduction="sum"
             )
             for s in (smoothing, 0.0)
         ]
@@ -63,7 +64,7 @@ def confident_inputs(passes: int) -> tuple[list[Tensor], Tensor]:
     """Return inputs and targets: 1 - p(target) is below the resolution of 16-bit numbers at 1."""
     torch.manual_seed(0)
     weight = torch.linalg.qr(torch.randn(64, 64)).Q.contiguous()
-    target = torch.randint(0, 64, (600,))
+    target = torch.randint(1, 64, (600,))
     hidden = [12 * weight[target] + 0.3 * torch.randn(600, 64) for _ in range(passes)]
     return [tensor.requires_grad_() for tensor in (*hidden, weight)], target
 

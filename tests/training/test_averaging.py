@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from nmt.cli.average import average
 from nmt.config import TrainingConfig
 from nmt.data.preparation import prepare_data
 from nmt.decoding.translator import Translator
+from nmt.errors import UsageError
 from nmt.runs import Run
 from nmt.training.averaging import write_final_model
 from nmt.training.checkpoint import read_state
@@ -183,6 +185,22 @@ def test_average_command_writes_the_mean_and_compares_it(
     assert lines[2] == f"best checkpoint: step 10 | loss {record['best_loss']:.3f}"
     manifest = storage.read_manifest(tmp_path / "mean" / "model")
     assert manifest["averaged_steps"] == [8, 10]
+
+
+def test_example_of_the_average_command_fits_the_default_of_keep_checkpoints() -> None:
+    last = re.search(r"Example: nmt average .* --last (\d+) ", average.__doc__ or "")
+    assert last
+    assert int(last[1]) <= TrainingConfig(max_steps=1).keep_checkpoints
+
+
+def test_too_few_checkpoints_raise_error_with_the_possible_number(
+    trained: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="has only 3 of the 5 checkpoints to average") as error:
+        average(trained.path, tmp_path / "mean", last=5)
+    hint = "use --last 3, or train with a higher training.keep_checkpoints"
+    assert (error.value.hint or "").startswith(hint)
+    average(trained.path, tmp_path / "mean", last=3)
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged", "other"])

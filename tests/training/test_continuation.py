@@ -22,14 +22,15 @@ from nmt.config.writing import dump_config
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError, DataError, StorageError
 from nmt.runs import Run
-from nmt.training import pipeline
+from nmt.training import final_test, pipeline
 from nmt.training.averaging import average_run
 from nmt.training.continuation import settle
 from nmt.training.pipeline import run_training
 
 CPU = torch.device("cpu")
 MAY_CHANGE = {
-    *("data.train", "data.valid", "data.test"),
+    *(f"data.{key}" for key in ("train", "valid", "test", "source_language", "target_language")),
+    "evaluation.tokenize",
     *(f"training.{key}" for key in ("threads", "device", "valid_every", "log_every")),
     *(f"training.{key}" for key in ("keep_checkpoints", "patience", "max_steps", "max_epochs")),
 }
@@ -56,6 +57,8 @@ def other_values(config: Config) -> Iterator[tuple[str, Any]]:
             key = f"{section}.{name}"
             if key == "training.precision":
                 yield key, "bf16"
+            elif name.endswith("_language"):
+                yield key, "zh"
             elif value is None:
                 yield key, 7
             elif isinstance(value, str):
@@ -105,6 +108,44 @@ def test_changes_are_reported_and_kept(
     run_training(config, run.path)
     assert "already finished" in capfd.readouterr().err
     assert snapshot(run) == before
+
+
+def test_test_set_is_translated_with_the_changed_config(
+    copy: Run, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    class Observed(Translator):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            used.append(self.decoding)
+
+    monkeypatch.setattr(final_test, "Translator", Observed)
+    decoding = {"beam_size": 1, "max_length": 3}
+    config = text_config(digits)
+    config = config.model_copy(update={"decoding": config.decoding.model_copy(update=decoding)})
+    run_training(config, copy.path)
+    assert [options.model_dump(include={*decoding}) for options in used] == [decoding]
+
+
+def test_run_that_has_not_trained_chooses_again(tmp_path: Path, digits: Path) -> None:
+    """Packing does not suit an RNN, so the choice of the first start cannot be kept."""
+    run = Run(tmp_path)
+    run.config_file.write_text(dump_config(text_config(digits, packing="on", precision="bf16")))
+    values = text_config(digits, packing="auto").model_dump()
+    asked = Config.model_validate({**values, "model": {"architecture": "rnn"}})
+    training = settle(run, asked, CPU).config.training
+    assert (training.packing, training.precision) == ("off", "fp32")
+
+
+def test_run_keeps_its_choices_unless_the_config_sets_others(trained: Run) -> None:
+    asked = trained.config.model_dump(exclude={"tokenizer"})
+    asked["training"] |= {"precision": "auto", "threads": None, "packing": "auto"}
+    asked["tokenizer"] = {"byte_fallback": False}
+    assert settle(trained, Config.model_validate(asked), CPU).config == trained.config
+    asked["tokenizer"]["vocab_size"] = 50
+    with pytest.raises(ConfigError, match=r"tokenizer.vocab_size: 40 -> 50\Z"):
+        settle(trained, Config.model_validate(asked), CPU)
 
 
 def test_same_data_at_another_path_continues_to_the_same_end(
@@ -176,6 +217,25 @@ def test_cosine_schedule_refuses_another_max_steps(copy: Run, digits: Path) -> N
     for steps in (3, 5):
         with pytest.raises(ConfigError, match=f"max_steps: 4 -> {steps}"):
             run_training(text_config(digits, schedule="cosine", max_steps=steps), path)
+
+
+def test_reduced_vocabulary_is_stored_and_kept(digits: Path, tmp_path: Path) -> None:
+    """Only a default size is reduced. It is in config.yaml, so that a copy of it trains again."""
+
+    def default_vocabulary(max_steps: int) -> Config:
+        values = text_config(digits, max_steps=max_steps).model_dump()
+        del values["tokenizer"]["vocab_size"]
+        return Config.model_validate(values)
+
+    whole = run_training(default_vocabulary(6), tmp_path / "whole")
+    run = run_training(default_vocabulary(4), tmp_path / "part")
+    size = len(run.tokenizer.source)
+    assert run.config.tokenizer.vocab_size == size < 100
+    run_training(default_vocabulary(6), run.path)
+    assert snapshot(run)["model/model.safetensors"] == snapshot(whole)["model/model.safetensors"]
+    assert Run(run.path).config.tokenizer.vocab_size == size
+    with pytest.raises(ConfigError, match=f"tokenizer.vocab_size: {size} -> 8000"):
+        run_training(changed(default_vocabulary(6), "tokenizer.vocab_size", 8000), run.path)
 
 
 def nmt(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,37 @@ def test_too_many_skipped_steps_raise_diverged_error(
     assert "learning_rate" in (error.value.hint or "")
 
 
+def test_overflow_in_fp16_lowers_the_saved_loss_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage(monkeypatch, {2, 3}, math.inf)
+    state = run(tmp_path / "run", precision="fp16", max_skipped=1, max_steps=10)
+    assert (state.step, state.skipped, state.skipped_in_row) == (10, 2, 0)
+    assert (state.loss_scale, state.steps_at_scale) == (2.0**14, 7)
+    assert "step 3 overflowed in fp16; loss scale: 16384" in capfd.readouterr().err
+    saved = read_state(Run(tmp_path / "run").checkpoints()[0])
+    assert (saved.loss_scale, saved.steps_at_scale) == (2.0**14, 7)
+
+
+def test_overflow_at_the_lowest_loss_scale_raises_diverged_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(monkeypatch, set(range(2, 100)), math.inf)
+    with pytest.raises(DivergedError, match=r"3 updates in a row .* the last at step 20"):
+        run(tmp_path / "run", precision="fp16", max_skipped=3, max_steps=50)
+
+
+def test_fp16_learns_as_fp32(tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("fp32", "fp16"):
+        state = run(tmp_path / precision, precision=precision, max_steps=40, log_every=40)
+        lines = (tmp_path / precision / "metrics.jsonl").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        losses[precision] = next(r["loss"] for r in records if r["event"] == "train")
+        assert state.skipped == 0
+    assert losses["fp16"] == pytest.approx(losses["fp32"], rel=0.01)
+
+
 def test_out_of_memory_splits_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,7 +208,7 @@ def test_out_of_memory_with_one_pair_raises_usage_error(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(TrainingObjective, "forward", no_memory)
-    with pytest.raises(UsageError, match="out of memory at step 1 with a single sentence pair"):
+    with pytest.raises(UsageError, match="out of memory at step 1 with a batch of a single row"):
         run(tmp_path / "run")
 
 

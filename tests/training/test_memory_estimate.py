@@ -10,11 +10,18 @@ import torch
 from tiny import DigitCorpus
 
 from nmt.config import Config
-from nmt.data.batching import collate
+from nmt.data.batching import Batches, PaddedBatches, collate
+from nmt.data.packing import PackedBatches
 from nmt.errors import ConfigError
 from nmt.loading import build_model
 from nmt.training import memory
-from nmt.training.memory import check_memory, search_bytes, total_memory, training_bytes
+from nmt.training.memory import (
+    check_memory,
+    largest_batch,
+    search_bytes,
+    total_memory,
+    training_bytes,
+)
 from nmt.training.objective import TrainingObjective
 
 CPU = torch.device("cpu")
@@ -105,7 +112,7 @@ def test_more_than_the_machine_has_is_one_error(
     monkeypatch.setattr(memory, "total_memory", lambda _: 10**9)
     with pytest.raises(ConfigError, match=message) as error:
         check(config(**sections))
-    assert "but cpu has 1.0 GB" in error.value.message
+    assert "but device cpu has 1.0 GB" in error.value.message
     assert "\n" not in error.value.message
     assert error.value.hint is not None
     assert error.value.hint.startswith("reduce ")
@@ -136,3 +143,22 @@ def test_memory_of_a_cpu_is_limited_by_the_process_and_the_container(
     assert total_memory(CPU) == 10**6
     monkeypatch.setattr(memory.resource, "getrlimit", lambda _: (5000, -1))
     assert total_memory(CPU) == 5000
+
+
+@pytest.mark.parametrize("kind", [PaddedBatches, PackedBatches])
+def test_largest_batch_has_the_most_positions(kind: type[Batches]) -> None:
+    corpus: Any = DigitCorpus(500, seed=1, longest=40)
+    batches = kind(corpus, 300)
+    largest = largest_batch(batches, 1, CPU)
+    sizes = [b.target.ids.numel() for b in batches.collated(batches.plan(1, 1), 0, None)]
+    assert largest.target.ids.numel() == max(sizes)
+
+
+def test_largest_batch_may_have_more_than_65535_tokens() -> None:
+    """The lengths of a corpus are uint16."""
+    corpus: Any = DigitCorpus(1, seed=1)
+    corpus.pairs = [([5] * 50,) * 2] * 1400 + [([5] * 60,) * 2] * 900
+    lengths = np.array([len(source) for source, _ in corpus.pairs], dtype=np.uint16)
+    corpus.source_lengths = corpus.target_lengths = lengths
+    largest = largest_batch(PaddedBatches(corpus, 1400 * 51), 1, CPU)
+    assert largest.target.ids.shape == (1400, 51)

@@ -16,18 +16,22 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import text_config
+from tiny import text_config, write_digits
 
 from nmt import storage
+from nmt.config import Config
 from nmt.config.loading import load_config
 from nmt.config.writing import dump_config
+from nmt.data.statistics import Statistics
+from nmt.decoding import translator
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError, DataError, DivergedError, StorageError, UsageError
 from nmt.loading import load_model
 from nmt.runs import Run, find_run, locked
-from nmt.training import continuation, loop, progress
+from nmt.training import loop, progress
 from nmt.training.averaging import average_run
 from nmt.training.pipeline import run_training
+from nmt.version import CONFIG_VERSION
 
 
 @pytest.fixture
@@ -67,7 +71,8 @@ def flip_a_bit(path: Path) -> None:
 def test_finished_run_contains_all_files(trained: Run) -> None:
     assert trained.finished
     names = {path.name for path in trained.path.iterdir()}
-    assert {"config.yaml", "tokenizer", "model", "metrics.jsonl", "train.log"} <= names
+    files = {"config.yaml", "tokenizer", "statistics", "model", "metrics.jsonl", "train.log"}
+    assert files <= names
     assert [path.name for path in trained.checkpoints()] == [
         "step-00000010",
         "step-00000008",
@@ -78,6 +83,29 @@ def test_finished_run_contains_all_files(trained: Run) -> None:
     assert events[-1] == "test"
     assert list(trained.tensorboard_folder.glob("events.*"))
     assert "valid | step 4" in trained.log_file.read_text()
+
+
+def test_run_keeps_lengths_and_words_of_its_training_sources(trained: Run) -> None:
+    found = Statistics(trained.statistics_folder)
+    assert found.usual_length > 0
+    assert found.unknown_words("One TWO elephant") == ["elephant"]
+
+
+def test_validation_never_splits_lines_into_sentences(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    translate = Translator.translate
+
+    def recorded(self: Translator, *arguments: Any, **options: Any) -> Any:
+        modes.append(self.decoding.split_sentences)
+        return translate(self, *arguments, **options)
+
+    monkeypatch.setattr(Translator, "translate", recorded)
+    run_training(text_config(digits), tmp_path / "run")
+    *validations, test = modes
+    assert set(validations) == {"never"}
+    assert test == "auto"
 
 
 def test_moved_run_translates_without_training_files(copy: Run, digits: Path) -> None:
@@ -288,6 +316,17 @@ def test_non_finite_weights_are_not_saved(
         assert tensor.isfinite().all()
 
 
+def test_decoding_precision_without_device_support_raises_error_before_training(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translator, "can_pack", lambda device, number_format: False)
+    config = text_config(digits)
+    decoding = config.decoding.model_copy(update={"precision": "int8"})
+    with pytest.raises(ConfigError, match=r"decoding\.precision int8 does not run on cpu"):
+        run_training(config.model_copy(update={"decoding": decoding}), tmp_path / "run")
+    assert not Run(tmp_path / "run").data_folder.exists()
+
+
 def test_higher_max_steps_continues_the_run(copy: Run, digits: Path) -> None:
     run_training(text_config(digits, max_steps=12), copy.path)
     assert copy.checkpoints()[0].name == "step-00000012"
@@ -397,6 +436,8 @@ def test_find_run_returns_the_newest_or_the_given_run(
     (tmp_path / "runs" / "unfinished").mkdir()
     (tmp_path / "runs" / "latest").symlink_to("older")
     assert find_run(None).path == Path("runs/newer")
+    assert find_run("older").path == Path("runs/older")
+    Path("older").mkdir()  # for example a folder of data
     assert find_run("older").path == Path("runs/older")
     assert find_run(tmp_path / "runs" / "older").finished
     with pytest.raises(UsageError, match="no run oldest") as error:
@@ -614,7 +655,7 @@ def test_run_of_an_earlier_version_without_rdrop_resumes(
     run_training(text_config(digits), copy.path)
     assert weights_of(copy) == weights_of(trained)
     newest = storage.read_manifest(copy.checkpoints()[0])
-    assert newest["config_version"] == continuation.CONFIG_VERSION
+    assert newest["config_version"] == CONFIG_VERSION
 
 
 def test_last_checkpoints_are_averaged(digits: Path, tmp_path: Path) -> None:
@@ -647,7 +688,25 @@ def test_average_run_writes_the_mean_of_the_checkpoints(copy: Run, tmp_path: Pat
     for name in mean:
         torch.testing.assert_close(mean[name], (parts[0][name] + parts[1][name]) / 2)
     assert len(Translator.load(Run(output), "cpu").translate(["one two"])) == 1
+    assert Statistics(Run(output).statistics_folder).unknown_words("one") == []
     with pytest.raises(UsageError, match="exists"):
         average_run(copy, output)
     with pytest.raises(UsageError, match="only 3 of the 5 checkpoints"):
         average_run(copy, tmp_path / "other", best=5)
+
+
+def test_long_validation_lines_and_sampling_stay_within_learned_positions(tmp_path: Path) -> None:
+    write_digits(tmp_path)
+    for side in ("en", "de"):
+        for split in ("valid", "test"):
+            with (tmp_path / f"{split}.{side}").open("a") as file:
+                file.write("one two three " * 6000 + "\n")
+    values = text_config(tmp_path, sampling=0.9).model_dump()
+    values["model"] |= {"positions": "learned", "max_positions": 13}
+    values["data"]["max_tokens"] = 12
+    run = run_training(Config.model_validate(values), tmp_path / "run")
+    losses = [record["loss"] for record in records(run) if record["event"] == "valid"]
+    assert len(losses) > 2
+    assert all(map(math.isfinite, losses))
+    report = json.loads((run.data_folder / "cache.json").read_text())["cache"]["report"]
+    assert report["splits"]["valid"]["noticed"]["too long"] >= 1

@@ -114,6 +114,9 @@ def test_moved_run_resumes_exactly(tmp_path: Path, reference: tuple[Any, ...]) -
     "variant",
     [
         {"precision": "bf16"},
+        {"precision": "fp16"},
+        {"packing": "on"},
+        {"packing": "on", "sampling": True},
         {"ema": 0.9},
         {"accumulate": 2},
         {"rdrop": 1.0, "rdrop_after": 1},
@@ -222,7 +225,7 @@ def test_accumulated_step_equals_a_step_with_one_large_batch(tmp_path: Path) -> 
 
 @pytest.mark.slow  # two threads are slow on a busy machine
 def test_two_threads_give_repeatable_weights(tmp_path: Path) -> None:
-    """The weights may differ from those of a run with one thread."""
+    """The weights may differ from a run with one thread."""
     torch.set_num_threads(2)
     for name in ("a", "b"):
         start_or_resume(tmp_path / name, max_steps=4)

@@ -12,13 +12,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import VOCABULARY, text_config, tiny_config, tiny_model, write_digits
+from tiny import (
+    VOCABULARY,
+    text_config,
+    tiny_config,
+    tiny_model,
+    tiny_objective,
+    tiny_setting,
+    write_digits,
+)
 
 from nmt.config import DecodingConfig
 from nmt.config.writing import dump_config
 from nmt.decoding.engine import build_program
 from nmt.decoding.search import beam_search
 from nmt.errors import Stopped
+from nmt.runs import Run
+from nmt.training.loop import train
 from nmt.training.stop import InterruptibleProgram, StopSignal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
@@ -73,6 +83,27 @@ def test_ignored_signal_stays_ignored(number: signal.Signals) -> None:
     assert signal.getsignal(number) is signal.SIG_IGN
 
 
+@pytest.mark.parametrize("when", ["measuring the untrained model", "in the first step"])
+def test_stop_before_the_first_step_does_not_claim_to_have_saved(tmp_path: Path, when: str) -> None:
+    config = tiny_config()
+    objective = tiny_objective(config)
+    stop = StopSignal()
+
+    def receive(*args: object) -> float:
+        stop.received = signal.SIGINT
+        stop.check()
+        return 0.0
+
+    if when == "in the first step":
+        objective.register_forward_pre_hook(receive)
+    changes = {} if when == "in the first step" else {"validation_loss": receive}
+    with pytest.raises(Stopped) as stopped:
+        train(objective, tiny_setting(tmp_path, objective, config, stop=stop, **changes), None)
+    assert stopped.value.message == "stopped before the first step; nothing had to be saved"
+    assert stopped.value.exit_code == 130
+    assert not Run(tmp_path).checkpoints()
+
+
 def test_search_stops_at_the_next_token() -> None:
     checks = 0
 
@@ -108,7 +139,7 @@ def test_second_ctrl_c_exits_immediately() -> None:
     assert child.wait() == 130
     assert time.monotonic() - start < 1
     _, stderr = child.communicate()
-    assert b"saving the state" in stderr
+    assert b"Stopping (press Ctrl-C again" in stderr
 
 
 @pytest.mark.slow

@@ -35,6 +35,28 @@ def test_good_settings_print_no_warning(trained: Run) -> None:
     assert warnings_of(trained) == []
 
 
+@pytest.mark.parametrize(
+    ("length", "warmup_steps", "last"),
+    [
+        ({"max_steps": 3}, 4, 3),
+        ({"max_steps": 4}, 4, None),
+        ({"max_steps": None, "max_epochs": 1}, 100, 6),
+        ({"max_steps": None, "max_epochs": 1}, 6, None),
+    ],
+)
+def test_end_before_the_end_of_the_warmup_prints_warning(
+    digits: Path, tmp_path: Path, length: dict[str, int | None], warmup_steps: int, last: int | None
+) -> None:
+    config = text_config(digits, warmup_steps=warmup_steps, **length)
+    warnings = warnings_of(run_training(config, tmp_path / "run"))
+    found = [warning for warning in warnings if "rises until" in warning]
+    assert [warning.partition(" (")[0] for warning in found] == (
+        [f"training ends at step {last}, but the learning rate rises until step {warmup_steps}"]
+        if last
+        else []
+    )
+
+
 @pytest.mark.parametrize(("schedule", "count"), [("inverse_sqrt", 1), ("constant", 0)])
 def test_inverse_sqrt_without_warmup_prints_warning(
     digits: Path, tmp_path: Path, schedule: str, count: int

@@ -22,6 +22,7 @@ from nmt.training import progress as progress_module
 from nmt.training.loop import Setting
 from nmt.training.objective import TrainingObjective
 from nmt.training.stop import StopSignal
+from nmt.training.updates import batches_of, total_steps
 from nmt.training.validation import Figures
 
 VOCABULARY = 14  # pad, unk, bos, eos and ten digits
@@ -43,6 +44,9 @@ class DigitCorpus:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def within(self, max_tokens: int) -> np.ndarray:
+        return np.flatnonzero(np.maximum(self.source_lengths, self.target_lengths) <= max_tokens)
 
     def read(self, indices: Any, sampling_seed: int | None = None) -> list[Any]:
         """Return pairs of token ids; with a seed, double the last source digit at random.
@@ -108,6 +112,7 @@ def tiny_config(**training: Any) -> Config:
                 "precision": "fp32",
                 "device": "cpu",
                 "threads": 1,
+                "packing": "off",
                 **training,
             },
         }
@@ -132,7 +137,8 @@ class NoBoard(progress_module.Progress):
 
 def tiny_setting(path: Path, objective: Any, config: Config, **changes: Any) -> Setting:
     run = Run(path)
-    corpus = changes.pop("corpus", None) or DigitCorpus(60, seed=1)
+    corpus: Any = changes.pop("corpus", None) or DigitCorpus(60, seed=1)
+    batches = batches_of(corpus, config.training)
 
     def validate(check_stop: Any) -> Figures:
         """Return a loss that depends on every weight."""
@@ -144,10 +150,11 @@ def tiny_setting(path: Path, objective: Any, config: Config, **changes: Any) -> 
     values: dict[str, Any] = {
         "run": run,
         "config": config.training,
-        "corpus": corpus,
+        "batches": batches,
         "sampling": False,
         "validate": validate,
         "validation_loss": lambda check_stop: math.inf,
+        "total_steps": total_steps(batches, config.training),
         "progress": NoBoard(run),
         "stop": StopSignal(),
         "device": torch.device("cpu"),

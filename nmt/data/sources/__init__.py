@@ -1,7 +1,4 @@
-"""Sources of pairs: text files, TSV, CSV, JSON lines, Parquet, the hub, the built-in corpus.
-
-All kinds of files are split into lines in the same way. Every error names the file and the line.
-"""
+"""Sources of pairs: text files, TSV, CSV, JSON lines, Parquet, the hub, the built-in corpus."""
 
 from __future__ import annotations
 
@@ -12,31 +9,45 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt.config import BuiltinCorpus, HubDataset, PairFile, TextFiles
 from nmt.data.sources.arrow import hub_records, load_hub, parquet_records
-from nmt.data.sources.lines import BAD_UTF8, BadUtf8, read_lines, sha256
+from nmt.data.sources.lines import BAD_ROW, BAD_UTF8, Faults, sha256
 from nmt.data.sources.records import Record, csv_records, jsonl_records, text_records, tsv_records
 from nmt.errors import DataError
+from nmt.reading import COMPRESSED
 from nmt.storage import file_sha256
-from nmt.text import clean_line
+from nmt.text import clean_line, clean_source
 
 if TYPE_CHECKING:
-    from nmt.config import DataSource
+    from nmt.config import DataConfig, DataSource
 
-__all__ = ["BAD_UTF8", "Counts", "Pair", "Split", "content_key", "read_pairs"]
+__all__ = [
+    "BAD_ROW",
+    "BAD_UTF8",
+    "Counts",
+    "Pair",
+    "Split",
+    "content_key",
+    "read_pairs",
+    "read_split",
+]
 
 Split = Literal["train", "valid", "test"]
 
 
 class Pair(NamedTuple):
-    """A cleaned sentence and its translation, with their file and line (or record) from 1."""
+    """A cleaned sentence and its translation, with their files and line or record from 1."""
 
     source: str
     target: str
-    path: str
+    paths: tuple[str, str]
     line: int
+
+    def location(self, side: int = 0) -> str:
+        """Return the file:line of the source (0) or of the target (1)."""
+        return f"{self.paths[side]}:{self.line}"
 
 
 class Counts(NamedTuple):
-    """The changes that reading makes: repaired sentences by kind, and dropped pairs."""
+    """The changes that reading makes."""
 
     repaired: Counter[str]
     dropped: Callable[[str, str], None]
@@ -48,30 +59,40 @@ def read_pairs(
     split: Split,
     *,
     bad_utf8: Literal["error", "skip"] = "error",
+    bad_rows: Literal["error", "skip"] = "error",
     counts: Counts | None = None,
 ) -> Iterator[Pair]:
-    """Yield all pairs of the sources in order, cleaned by `nmt.text.clean_line`.
+    """Yield all pairs of the sources in order, cleaned by `clean_source` and `clean_line`.
 
-    With bad_utf8="skip", a training pair that is not UTF-8 is dropped. In validation and test
-    pairs, which must keep their line numbers, the wrong bytes become U+FFFD. Raises DataError with
-    file and line for invalid content.
+    With bad_utf8="skip", a training pair that is not UTF-8 is dropped; in other pairs, which keep
+    their line numbers, wrong bytes become U+FFFD. Raises DataError with file and line.
     """
     counts = counts or Counts(Counter(), lambda reason, place: None)
-    mode: BadUtf8 = "error"
+    on_bad_utf8: Literal["error", "drop", "replace"] = "error"
     if bad_utf8 == "skip":
-        mode = "drop" if split == "train" else "replace"
+        on_bad_utf8 = "drop" if split == "train" else "replace"
     for source in sources:
-        name, records = _records(source, split, mode, counts.repaired)
+        faults = Faults(on_bad_utf8, bad_rows, *counts)
+        paths, records = _records(source, split, faults)
+        good = 0
         for number, source_text, target_text in records:
             if source_text is None or target_text is None:
-                counts.dropped(BAD_UTF8, f"{name}:{number}")
+                counts.dropped(BAD_UTF8, f"{paths[source_text is not None]}:{number}")
                 continue
+            good += 1
             yield Pair(
-                clean_line(source_text, counts.repaired),
+                clean_source(source_text, counts.repaired),
                 clean_line(target_text, counts.repaired),
-                name,
+                paths,
                 number,
             )
+        faults.check(good)
+
+
+def read_split(data: DataConfig, split: Split, counts: Counts | None = None) -> Iterator[Pair]:
+    """Yield the pairs of a split with the settings of its config; see `read_pairs`."""
+    sources = getattr(data, split)
+    return read_pairs(sources, split, bad_utf8=data.bad_utf8, bad_rows=data.bad_rows, counts=counts)
 
 
 def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
@@ -84,7 +105,9 @@ def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
         elif isinstance(source, PairFile):
             values["sha256"] = sha256(source.file)
         elif isinstance(source, HubDataset):
-            values["fingerprint"] = load_hub(source)._fingerprint
+            dataset = load_hub(source, split)
+            values["split"] = source.split or str(dataset.split or split)
+            values["fingerprint"] = dataset._fingerprint
         else:
             values["split"] = source.split or split
             code = sorted((Path(__file__).parents[2] / source.builtin).rglob("*.py"))
@@ -94,33 +117,40 @@ def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
 
 
 def _records(
-    source: DataSource, split: Split, bad_utf8: BadUtf8, repaired: Counter[str]
-) -> tuple[str, Iterator[Record]]:
-    """Return the name of a source for messages, and its records."""
+    source: DataSource, split: Split, faults: Faults
+) -> tuple[tuple[str, str], Iterator[Record]]:
+    """Return the names of both sides for messages, and the records."""
     match source:
         case TextFiles():
-            return source.source, text_records(source, bad_utf8, repaired)
+            return (source.source, source.target), text_records(source, faults)
         case PairFile():
-            kind = Path(source.file.removesuffix(".gz")).suffix
-            if kind == ".parquet":
-                return source.file, parquet_records(source, repaired)
-            if kind not in (".tsv", ".csv", ".jsonl"):
-                is_folder = Path(source.file).is_dir()
-                raise DataError(
-                    f"{source.file} does not end in .tsv, .csv, .jsonl or .parquet",
-                    "give the folder of a dataset as {hub: FOLDER, source_column: NAME, "
-                    "target_column: NAME}"
-                    if is_folder
-                    else "give two text files as {source: FILE, target: FILE}",
-                )
-            lines = read_lines(source.file, bad_utf8, repaired)
-            if kind == ".jsonl":
-                return source.file, jsonl_records(source, lines, repaired)
-            return source.file, (tsv_records if kind == ".tsv" else csv_records)(source, lines)
+            return (source.file, source.file), _file_records(source, faults)
         case HubDataset():
-            return f"{source.hub}[{source.split}]", hub_records(source, repaired)
+            name = f"{source.hub}[{source.split or split}]"
+            return (name, name), hub_records(source, split, faults)
         case BuiltinCorpus():
-            return source.builtin, _builtin_records(source, split)
+            return (source.builtin, source.builtin), _builtin_records(source, split)
+
+
+def _file_records(source: PairFile, faults: Faults) -> Iterator[Record]:
+    suffixes = [suffix.lower() for suffix in Path(source.file).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    match suffixes[-1:]:
+        case [".parquet"]:
+            return parquet_records(source, faults)
+        case [".tsv"]:
+            return tsv_records(source, faults)
+        case [".csv"]:
+            return csv_records(source, faults)
+        case [".jsonl" | ".ndjson" | ".json"]:
+            return jsonl_records(source, faults)
+    raise DataError(
+        f"{source.file} does not end in .tsv, .csv, .jsonl, .json or .parquet",
+        "give the folder of a dataset as {hub: FOLDER, source_column: NAME, target_column: NAME}"
+        if Path(source.file).is_dir()
+        else "give two text files as {source: FILE, target: FILE}",
+    )
 
 
 def _builtin_records(source: BuiltinCorpus, split: Split) -> Iterator[Record]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import HubDataset, PairFile
-from nmt.data.sources.lines import open_regular
+from nmt.data.sources.lines import Faults, open_regular
 from nmt.data.sources.records import NamedColumns, Record
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow
 
+_SPLIT_NAMES = {"valid": ("validation", "valid", "dev", "val")}
+"""Names in datasets of the split of a section, if they are others."""
 
-def parquet_records(source: PairFile, repaired: Counter[str]) -> Iterator[Record]:
-    """Yield the records of a Parquet file. Raises DataError for damage or missing columns."""
+
+def parquet_records(source: PairFile, faults: Faults) -> Iterator[Record]:
+    """Yield the records of a Parquet file. Raises DataError."""
     import pyarrow
     from pyarrow import parquet
 
-    named = NamedColumns(source, repaired)
+    named = NamedColumns(source, faults.repaired)
     with open_regular(source.file) as raw:
         try:
             file = parquet.ParquetFile(raw)
@@ -33,16 +35,16 @@ def parquet_records(source: PairFile, repaired: Counter[str]) -> Iterator[Record
             raise DataError(f"{source.file}: not a valid Parquet file: {error}") from error
 
 
-def hub_records(source: HubDataset, repaired: Counter[str]) -> Iterator[Record]:
+def hub_records(source: HubDataset, split: str, faults: Faults) -> Iterator[Record]:
     """Return the records of a split of a dataset. Raises DataError."""
-    dataset = load_hub(source).with_format("arrow")
-    return _arrow_records(dataset.iter(8192), NamedColumns(source, repaired))
+    dataset = load_hub(source, split).with_format("arrow")
+    return _arrow_records(dataset.iter(8192), NamedColumns(source, faults.repaired))
 
 
-def load_hub(source: HubDataset) -> Any:
-    """Return the split as a `datasets.Dataset`, after a download if needed. Raises DataError.
+def load_hub(source: HubDataset, split: str) -> Any:
+    """Return the split of a source, or of the section `split`, as a `datasets.Dataset`.
 
-    The source may also be a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
+    The source may be a folder that `save_to_disk` wrote. Raises DataError.
     """
     from datasets import load_dataset, load_from_disk
 
@@ -50,23 +52,35 @@ def load_hub(source: HubDataset) -> Any:
     is_saved = (Path(source.hub) / "state.json").is_file()
     try:
         if is_saved:
-            dataset = load_from_disk(source.hub)
+            found = load_from_disk(source.hub)
+            unnamed = "train" if source.split else split
+            found = {str(found.split or unnamed): found}
         else:
-            dataset = load_dataset(source.hub, source.config, split=source.split)
+            found = load_dataset(source.hub, source.config, split=source.split)
     except Exception as error:  # The library raises errors of many types.
         reason = str(error).strip().partition("\n")[0]
-        config = f", config {source.config}" if source.config else ""
+        options = {"split": source.split, "config": source.config}
+        asked = ", ".join(f"{key} {value}" for key, value in options.items() if value)
+        name = f"{source.hub} ({asked})" if asked else source.hub
         raise DataError(
-            f"cannot load the dataset {source.hub} (split {source.split}{config}): {reason}",
-            "check the name and the network, or give local files with --set data.train.source=... "
-            "--set data.train.target=...",
+            f"cannot load the dataset {name}: {reason}",
+            f"check the name and the network, or give local files with --set data.{split}.source="
+            f"... --set data.{split}.target=...",
         ) from error
-    split = str(dataset.split or "train")
-    if is_saved and split != source.split:
-        raise DataError(
-            f"{source.hub} contains the split {split}, not {source.split}", f"set split: {split}"
-        )
-    return dataset
+    if not isinstance(found, dict):
+        return found
+    names = (source.split,) if source.split else _SPLIT_NAMES.get(split, (split,))
+    for name in names:
+        if name in found:
+            return found[name]
+    splits = list(map(str, found))
+    hint = f"set split: {' or '.join(splits)}"
+    if splits == ["train"] and not is_saved:
+        hint = "set split in data.train and data.valid, such as train[:95%] and train[95%:]"
+    raise DataError(
+        f"{source.hub} contains the split {', '.join(splits)}, not {names[0]} (data.{split})",
+        hint,
+    )
 
 
 def _arrow_records(
@@ -82,7 +96,7 @@ def _arrow_records(
 
 
 def _column_path(schema: pyarrow.Schema, name: str, path: str) -> list[str]:
-    """Return the nested field names of a text column. Raises DataError otherwise."""
+    """Return the nested field names of a text column. Raises DataError."""
     import pyarrow
 
     steps = [name] if name in schema.names else name.split(".")
@@ -98,13 +112,13 @@ def _column_path(schema: pyarrow.Schema, name: str, path: str) -> list[str]:
     if pyarrow.types.is_dictionary(kind):
         kind = kind.value_type
     types = pyarrow.types
-    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
+    is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    if not (is_text or types.is_null(kind)):
         raise DataError(f"{path}: column {name!r} is {_in_words(kind)}, not text")
     return steps
 
 
 def _in_words(kind: pyarrow.DataType) -> str:
-    """Return what a column of this type contains, in the words of `records.kind_of`."""
     from pyarrow import types
 
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):

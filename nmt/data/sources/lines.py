@@ -1,130 +1,83 @@
-"""Reading files as lines: this reader splits files of every kind at \\n only."""
+"""The lines of data files, and the handling of lines and rows that cannot be read."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import stat
-import zlib
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from nmt import reading
 from nmt.errors import DataError
-from nmt.text import decode_line
 
 BAD_UTF8 = "invalid UTF-8"
-BadUtf8 = Literal["error", "drop", "replace"]
-"""Result of a line that is not UTF-8: an error, None, or U+FFFD for the wrong bytes."""
-
-LONGEST_LINE = 1 << 24
-"""Maximum length of a line in bytes; a longer line is an error."""
-
-_BLOCK = 1 << 20
-_SIGNATURES = (
-    (b"\x1f\x8b", "gzip-compressed (its name must end in .gz)"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
-    (b"\xfd7zXZ", "compressed with xz"),
-    (b"BZh", "compressed with bzip2"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"PAR1", "a Parquet file (its name must end in .parquet)"),
-    (b"\xff\xfe", "UTF-16, not UTF-8"),
-    (b"\xfe\xff", "UTF-16, not UTF-8"),
-)
-_BOM = b"\xef\xbb\xbf"
+BAD_ROW = "bad rows"
 
 
-def open_regular(path: str) -> io.BufferedReader:
-    """Open a regular file for reading. Raises DataError."""
-    if "://" in path:
-        raise DataError(f"{path} is a URL", "download it and give the path of the file")
-    try:
-        if not stat.S_ISREG(Path(path).expanduser().stat().st_mode):
-            raise DataError(f"{path} is not a regular file")
-        return Path(path).expanduser().open("rb")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # The path contains a NUL.
-        raise DataError(f"cannot read {path!r}: {error}") from error
+class Faults:
+    """Handler of the lines and rows of a source that cannot be read."""
+
+    def __init__(
+        self,
+        bad_utf8: Literal["error", "drop", "replace"],
+        bad_rows: Literal["error", "skip"],
+        repaired: Counter[str],
+        dropped: Callable[[str, str], None],
+    ) -> None:
+        self.repaired = repaired
+        self.dropped = dropped
+        self._bad_utf8 = bad_utf8
+        self._bad_rows = bad_rows
+        self._first: DataError | None = None
+        self._count = 0
+
+    def invalid_utf8(self, line: bytes, error: DataError) -> str | None:
+        """Return the line with U+FFFD for wrong bytes, or None to drop it, or raise its error."""
+        if self._bad_utf8 == "error":
+            error.hint = "convert the file to UTF-8, or set data.bad_utf8 to skip"
+            raise error
+        if self._bad_utf8 == "drop":
+            return None
+        self.repaired[BAD_UTF8] += 1
+        return line.decode(errors="replace")
+
+    def bad_row(self, error: DataError, location: str) -> None:
+        """Count a row as dropped, or raise its error."""
+        if self._bad_rows == "error":
+            skip = "set data.bad_rows to skip, which drops such rows"
+            error.hint = f"{error.hint}, or {skip}" if error.hint else skip
+            raise error
+        self._first = self._first or error
+        self._count += 1
+        self.dropped(BAD_ROW, location)
+
+    def check(self, good: int) -> None:
+        """Raise the error of the first bad row if fewer than half of the rows are good."""
+        if self._first and self._count > good:
+            raise DataError(
+                f"{self._first.message} ({self._count:,} of {self._count + good:,} rows are bad)",
+                self._first.hint,
+            )
+
+
+def open_regular(path: str) -> AbstractContextManager[BinaryIO]:
+    """Open a regular file, because data is read more than once. Raises DataError."""
+    found = Path(os.path.expanduser(path))  # noqa: PTH111
+    if path == "-" or (found.exists() and not found.is_file()):
+        raise DataError(f"{path} is not a regular file")
+    return reading.open_input(path)
 
 
 def sha256(path: str) -> str:
     """Return the SHA-256 of a regular file, in hexadecimal. Raises DataError."""
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _blocks(path: str) -> Iterator[bytes]:
-    """Yield the content of a plain or .gz file in blocks. Raises DataError."""
-    with open_regular(path) as raw:
-        file: BinaryIO = raw
-        if path.endswith(".gz"):
-            file = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
-        try:
-            first = True
-            while block := file.read(_BLOCK):
-                if first:
-                    for signature, kind in _SIGNATURES:
-                        if block.startswith(signature):
-                            raise DataError(f"{path} is {kind}", "give UTF-8 text, plain or .gz")
-                    first = False
-                yield block
-        except EOFError as error:
-            raise DataError(
-                f"{path} is truncated: the gzip stream ends at byte {raw.tell()}",
-                "download or compress it again",
-            ) from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path} is damaged near byte {raw.tell()}: {error}") from error
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
-
-
-def read_lines(path: str, bad_utf8: BadUtf8, repaired: Counter[str]) -> Iterator[str | None]:
-    """Yield the lines of a file without \\n, including a last line without a line end."""
-    number = 0
-    rest = b""
-    for block in _blocks(path):
-        if number == 0 and not rest and block.startswith(_BOM):
-            block = block[len(_BOM) :]
-            repaired["byte order marks"] += 1
-        body, newline, tail = block.rpartition(b"\n")
-        if not newline:
-            rest += block
-            if len(rest) > LONGEST_LINE:
-                raise DataError(
-                    f"{path}:{number + 1}: line is longer than 16 MB", "write one sentence per line"
-                )
-            continue
-        body = rest + body
-        rest = tail
-        lines = _decoded(body, path, number, bad_utf8, repaired)
-        number += len(lines)
-        yield from lines
-    if rest:
-        yield from _decoded(rest, path, number, bad_utf8, repaired)
-
-
-def _decoded(
-    body: bytes, path: str, before: int, bad_utf8: BadUtf8, repaired: Counter[str]
-) -> list[str] | list[str | None]:
-    """Return the lines of `body`, which follow `before` lines of the file."""
-    try:
-        return body.decode().split("\n")
-    except UnicodeDecodeError:
-        pass
-    lines: list[str | None] = []
-    for number, raw in enumerate(body.split(b"\n"), before + 1):
-        try:
-            lines.append(decode_line(raw, path, number))
-        except DataError:
-            if bad_utf8 == "error":
-                raise
-            if bad_utf8 == "drop":
-                lines.append(None)
-            else:
-                repaired[BAD_UTF8] += 1
-                lines.append(raw.decode(errors="replace"))
-    return lines
+def read_lines(path: str, faults: Faults) -> Iterator[str | None]:
+    """Yield the lines of a file without \\n; None is a line to drop. Raises DataError."""
+    with open_regular(path) as file:
+        yield from reading.read_lines(file, path, faults.invalid_utf8)

@@ -1,7 +1,4 @@
-"""The engine: trained models prepared for decoding, with caches and packed weights.
-
-The results are equal to the formulas in `nmt.model` up to rounding.
-"""
+"""Trained models prepared for decoding; results equal `nmt.model` up to rounding."""
 
 from __future__ import annotations
 
@@ -25,11 +22,9 @@ __all__ = ["DecoderProgram", "build_program"]
 def build_program(
     model: EncoderDecoder, number_format: NumberFormat, device: torch.device
 ) -> DecoderProgram:
-    """Return the decoder program of a model with its current weights.
+    """Return the decoder program of a model, which may share its current weights.
 
-    The model is not changed. After an in-place change of its weights, build a new program: the
-    old one may have shared or copied them. Raises ValueError if the device does not support
-    products in the number format.
+    Raises ValueError if the device does not support the number format.
     """
     if isinstance(model, RNNEncoderDecoder):
         return RNNProgram(model, number_format, device)

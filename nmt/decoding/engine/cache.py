@@ -1,4 +1,4 @@
-"""Keys and values of the tokens decoded so far, and the entries of each hypothesis."""
+"""Keys and values of decoded tokens, and the entries of each hypothesis."""
 
 from __future__ import annotations
 
@@ -13,34 +13,25 @@ from nmt.decoding.search import IntArray
 
 
 class KeyValueCache:
-    """Keys and values of one layer, shared by all hypotheses of a sentence.
-
-    Each step appends one entry per hypothesis. The bias of `HypothesisTree` marks the entries that
-    a hypothesis descends from, so a search reorders a small bias instead of copying the cache.
-    """
+    """Keys and values of a layer. A search reorders the bias of `HypothesisTree` instead."""
 
     def __init__(self, batch: int, heads: int, d_k: int, capacity: int, like: Tensor) -> None:
-        """Allocate `capacity` entries per sentence with the dtype and device of `like`."""
         self.entries = 0
         self._use(like.new_empty(2, batch, heads, capacity, d_k))
 
     def _use(self, keys_and_values: Tensor) -> None:
-        """Use a tensor (2, batch, heads, capacity, d_k) as the memory of the cache."""
         self._both = keys_and_values
         self._keys, self._values = keys_and_values.flatten(1, 2).unbind(0)
 
     def append(self, keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append keys and values (2, batch, heads, width, d_k).
-
-        Returns all keys and all values so far, each (batch * heads, entries, d_k).
-        """
+        """Append (2, batch, heads, width, d_k); return all (batch * heads, entries, d_k)."""
         begin, width = self.entries, keys_and_values.shape[3]
         self.entries = end = begin + width
         self._both.narrow(3, begin, width).copy_(keys_and_values)
         return self._keys.narrow(1, 0, end), self._values.narrow(1, 0, end)
 
     def keep(self, entries: Tensor, capacity: int) -> None:
-        """Keep the entries (batch, kept) of each sentence, in that order, and set the capacity."""
+        """Keep the entries (batch, kept) of each sentence, in that order."""
         _, batch, heads, old_capacity, d_k = self._both.shape
         first = torch.arange(0, batch * heads * old_capacity, old_capacity, device=entries.device)
         rows = (first.view(batch, heads, 1) + entries[:, None]).flatten()
@@ -52,7 +43,6 @@ class KeyValueCache:
         self._use(larger)
 
     def select(self, selection: Selection) -> None:
-        """Keep the selected sentences of the batch."""
         for part in self._both:
             selection(part)
         self._use(self._both[:, : selection.size])
@@ -62,11 +52,10 @@ class HypothesisTree:
     """The cache entries that each hypothesis descends from.
 
     bias: (batch, width, entries), 0 for entries on the path of the hypothesis, otherwise -inf.
-    positions: (batch, entries) int64, the target position of each entry; None unless requested.
+    positions: (batch, entries) int64, the target position of each entry, if requested.
     """
 
     def __init__(self, batch: int, like: Tensor, with_positions: bool) -> None:
-        """Create a tree without entries; the bias has the dtype and device of `like`."""
         self.bias = like.new_zeros(batch, 1, 0)
         self.positions: Tensor | None = None
         if with_positions:
@@ -86,7 +75,7 @@ class HypothesisTree:
     def forget_dead(self) -> Tensor:
         """Remove entries that no hypothesis descends from; return the others, (batch, kept) int64.
 
-        The sentence with the most used entries determines `kept`; others keep some unused entries.
+        Sentences with fewer of them keep some unused ones.
         """
         alive = (self.bias == 0.0).any(dim=1)
         kept = int(alive.sum(dim=1).max())
@@ -98,10 +87,7 @@ class HypothesisTree:
         return entries
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
-        """Let new hypothesis (i, j) continue old hypothesis (sentences[i], parents[i, j]).
-
-        sentences: (new_batch,); parents: (new_batch, new_width).
-        """
+        """Reorder: new hypothesis (i, j) continues old (sentences[i], parents[i, j])."""
         batch, width, entries = self.bias.shape
         device = self.bias.device
         rows = to_tensor((sentences[:, None] * width + parents).ravel(), device)
@@ -112,5 +98,4 @@ class HypothesisTree:
 
 @functools.cache
 def _own_entries(width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return a matrix (width, width) with 0 on the diagonal and -inf elsewhere."""
     return torch.full((width, width), -math.inf, dtype=dtype, device=device).fill_diagonal_(0.0)

@@ -1,8 +1,4 @@
-"""The decoder's layers at one position, the newest token of each hypothesis.
-
-In a step, calling modules takes longer than their computations. The layers are therefore split into
-functions once per program.
-"""
+"""The decoder's layers at the newest token, as functions: calling modules takes longer."""
 
 from __future__ import annotations
 
@@ -23,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class LayerStep:
-    """`DecoderLayer.forward` at the newest position of each hypothesis."""
+    """`DecoderLayer.forward` at the newest position."""
 
     def __init__(self, layer: DecoderLayer, w_qkv: Callable[[Tensor], Tensor]) -> None:
-        """Split a layer; w_qkv: W^Q, W^K, W^V joined, (..., d_model) to (..., 3 * d_model)."""
+        """w_qkv: W^Q, W^K, W^V joined, (..., d_model) to (..., 3 * d_model)."""
         self.heads = layer.self_attention.heads
         self.rotate = layer.self_attention.rotate
         self.memory_attention = MemoryAttention(layer.cross_attention)
@@ -47,11 +43,6 @@ class LayerStep:
         rotation: Tensor | None,
         memory: PlainMemory | FoldedMemory,
     ) -> Tensor:
-        """Map x (batch * width, d_model) to the same shape.
-
-        bias: (batch * heads, width, entries), -inf for cache entries that are not on the path of
-        the hypothesis; rotation: (1, 1, 1, d_k/2, 2), of the newest position.
-        """
         norm_1, norm_2, norm_3 = self.norms
         if self.norm_first:
             x = x + self._attend(norm_1(x), cache, bias, rotation)
@@ -71,12 +62,10 @@ class LayerStep:
             queries_and_keys = qkv[:2]
             queries_and_keys.copy_(self.rotate(queries_and_keys, rotation))
         keys, values = cache.append(qkv[1:])
-        result: Tensor = self.w_o(attend(qkv[0], keys, values, bias))
-        return result
+        return self.w_o(attend(qkv[0], keys, values, bias))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.w_2(self.activation(self.w_1(x)))
-        return result
+        return self.w_2(self.activation(self.w_1(x)))
 
 
 def _norm(module: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
@@ -85,10 +74,9 @@ def _norm(module: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
 
 
 class DecoderStep:
-    """All layers of the decoder and the output projection at the newest position."""
+    """All layers and the output projection."""
 
     def __init__(self, model: Transformer, layers: Sequence[LayerStep]) -> None:
-        """Use a model in the program's number format and the steps of its layers."""
         self.layers = layers
         self.norm = model.decoder_norm.forward
         self.logits = model.output_projection.forward
@@ -98,11 +86,7 @@ class DecoderStep:
         self.encoding = model.target_positions
 
     def position_terms(self, length: int, like: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Return the encodings and the rotations of positions below `length`.
-
-        Encodings are added to the embeddings, (length, d_model) in the dtype of `like`; rotations
-        of queries and keys are (1, 1, length, d_k/2, 2) float32. Each is None if not used.
-        """
+        """Return encodings (length, d_model) and rotations (1, 1, length, d_k/2, 2), if used."""
         positions = torch.arange(length, device=like.device)[None]
         encodings = None if self.encoding is None else self.encoding(positions)[0].to(like.dtype)
         rule = self.rule if isinstance(self.rule, RotaryPositions) else None
@@ -124,5 +108,4 @@ class DecoderStep:
         """
         for layer, cache, memory in zip(self.layers, caches, memories, strict=True):
             x = layer(x, cache, bias, rotation, memory)
-        result: Tensor = self.logits(self.norm(x))
-        return result
+        return self.logits(self.norm(x))

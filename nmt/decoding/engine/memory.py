@@ -1,4 +1,4 @@
-"""Encoder-decoder attention of decoding steps; keys and values are computed once per search."""
+"""Encoder-decoder attention of decoding steps, with keys and values computed once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
     """Return softmax(QK^T / sqrt(d_k) + bias) V, (batch * width, heads * d_k).
 
     q: (batch, heads, width, d_k); keys, values: (batch * heads, entries, d_k); bias: (batch *
-    heads, width or 1, entries), -inf where a query may not attend. Faster than torch's fused kernel
-    for few queries.
+    heads, width or 1, entries), -inf where a query may not attend. Fast for few queries.
     """
     batch, heads, width, d_k = q.shape
     queries = q.reshape(batch * heads, width, d_k)
@@ -37,15 +36,17 @@ class MemoryAttention:
     """Maximum number of elements of a folded matrix."""
 
     def __init__(self, attention: MultiHeadAttention) -> None:
-        """Use an attention layer in the program's number format."""
         self.attention = attention
-        self.folding = Folding.of(attention)
+        w_q, w_o = float32_weight(attention.w_q), float32_weight(attention.w_o)
+        # Folding 16- or 8-bit weights would round other values than the layer does, and only in
+        # small batches.
+        self.folding = None if w_q is None or w_o is None else Folding(attention, w_q, w_o)
 
     def read(self, states: Tensor, padding: Tensor) -> PlainMemory | FoldedMemory:
         """Return the keys and values of a search.
 
-        states: (batch, source_len, d_model), the encoder's output; padding: (batch, 1, 1,
-        source_len), -inf at padding positions, otherwise 0.
+        states: (batch, source_len, d_model), of the encoder; padding: (batch, 1, 1, source_len),
+        -inf at padding, otherwise 0.
         """
         attention = self.attention
         keys, values = attention.w_k.forward(states), attention.w_v.forward(states)
@@ -63,7 +64,6 @@ class _Memory:
     bias: Tensor
 
     def select(self, selection: Selection) -> None:
-        """Keep the selected sentences of the batch."""
         self.keys = selection(self.keys)
         self.values = selection(self.values)
         self.bias = selection(self.bias)
@@ -75,10 +75,6 @@ class PlainMemory(_Memory):
     def __init__(
         self, attention: MultiHeadAttention, keys: Tensor, values: Tensor, padding: Tensor
     ) -> None:
-        """Store the keys and values, (batch, heads, source_len, d_k).
-
-        padding: (batch, 1, 1, source_len), -inf at padding positions, otherwise 0.
-        """
         self.w_q, self.w_o = attention.w_q.forward, attention.w_o.forward
         self.keys, self.values = keys.contiguous(), values.contiguous()
         self.bias = padding.repeat(1, attention.heads, 1, 1)
@@ -88,49 +84,30 @@ class PlainMemory(_Memory):
         batch, heads, _, d_k = self.keys.shape
         q = self.w_q(x).view(batch, -1, heads, d_k).transpose(1, 2)
         keys, values = self.keys.flatten(0, 1), self.values.flatten(0, 1)
-        result: Tensor = self.w_o(attend(q, keys, values, self.bias.flatten(0, 1)))
-        return result
+        return self.w_o(attend(q, keys, values, self.bias.flatten(0, 1)))
 
 
 class Folding:
-    """W^Q and W^O of a layer whose products are in float32, as matrices per head."""
+    """W^Q and W^O of a layer that multiplies in float32, as matrices per head."""
 
-    def __init__(
-        self, heads: int, w_q: Tensor, b_q: Tensor, w_o: Tensor, output_bias: Tensor
-    ) -> None:
-        """Split w_q and w_o (d_model, d_model) by head; biases: (d_model,); all float32."""
-        d_model = len(w_q)
+    def __init__(self, attention: MultiHeadAttention, w_q: Tensor, w_o: Tensor) -> None:
+        """w_q, w_o: (d_model, d_model) float32, the weights of `attention`."""
+        d_model, heads = len(w_q), attention.heads
         self.heads = heads
         self.w_q = w_q.view(heads, d_model // heads, d_model)
-        self.b_q = b_q.view(heads, d_model // heads, 1)
+        self.b_q = attention.w_q.bias.view(heads, d_model // heads, 1)
         self.w_o = w_o.view(d_model, heads, d_model // heads).permute(1, 2, 0)
-        self.output_bias = output_bias
-
-    @classmethod
-    def of(cls, attention: MultiHeadAttention) -> Folding | None:
-        """Return the matrices of a layer, or None if its products are in 16 or 8 bits.
-
-        Folding would then round other values than the layer, and only in small batches.
-        """
-        w_q, w_o = float32_weight(attention.w_q), float32_weight(attention.w_o)
-        if w_q is None or w_o is None:
-            return None
-        return cls(attention.heads, w_q, attention.w_q.bias, w_o, attention.w_o.bias)
+        self.output_bias = attention.w_o.bias
 
 
 class FoldedMemory(_Memory):
-    """Keys with W^Q folded in and values with W^O folded in, for a few sentences.
+    """Keys with W^Q and values with W^O folded in: two products per step replace four.
 
-    (x W^Q) K^T = x (W^Q K^T) and (A V) W^O = A (V W^O), where only x and A change in each step. Two
-    products with (d_model, heads * source_len) matrices of the sentence replace four products. The
-    matrices need `heads` times the memory of keys and values.
+    (x W^Q) K^T = x (W^Q K^T) and (A V) W^O = A (V W^O), where only x and A change. The matrices
+    take `heads` times the memory, so this is for few sentences.
     """
 
     def __init__(self, folding: Folding, keys: Tensor, values: Tensor, padding: Tensor) -> None:
-        """Fold the keys and values, (batch, heads, source_len, d_k).
-
-        padding: (batch, 1, 1, source_len), -inf at padding positions, otherwise 0.
-        """
         keys = keys / math.sqrt(keys.shape[-1])
         self.heads = folding.heads
         self.keys = self._fold(keys, folding.w_q).mT
@@ -141,10 +118,6 @@ class FoldedMemory(_Memory):
 
     @staticmethod
     def _fold(x: Tensor, weight: Tensor) -> Tensor:
-        """Multiply x (batch, heads, source_len, d_k) by a weight (heads, d_k, d_model).
-
-        Returns (batch, heads * source_len, d_model).
-        """
         batch, heads, length, d_k = x.shape
         product = x.transpose(0, 1).reshape(heads, batch * length, d_k) @ weight
         by_sentence = product.view(heads, batch, length, -1).transpose(0, 1)

@@ -1,13 +1,14 @@
-"""The interface of decoder programs, which are models prepared for decoding."""
+"""The base class of decoder programs."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from abc import ABC
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from nmt.decoding.search import Decoder
 from nmt.model import Tokens
 from nmt.tokenizer.ids import PAD
 
@@ -15,43 +16,23 @@ if TYPE_CHECKING:
     from nmt.model import EncoderDecoder, Memory
 
 
-class DecoderProgram(ABC):
-    """A trained model prepared for decoding, in one number format and on one device.
-
-    The weights and the number format do not depend on the batch. Source and target ids are
-    (batch, length) int64, padded with PAD.
-    """
+class DecoderProgram(Decoder, ABC):
+    """A trained model prepared for decoding, in one number format and on one device."""
 
     def __init__(self, model: EncoderDecoder, device: torch.device) -> None:
         self.model = model
-        """The model for inference, in the number format and on the device of the program."""
+        """In the number format and on the device."""
         self.device = device
 
     def encode(self, source: Tensor) -> Memory:
-        """Return the encoder's output for source sentences (batch, source_len) with eos."""
         return self.model.encode(Tokens.padded(source, source != PAD))
-
-    @abstractmethod
-    def start(self, source: Tensor, max_length: int, width: int) -> Any:
-        """Return the state before the first decoding step, with one hypothesis per sentence.
-
-        source: (batch, source_len), each sentence ending with eos. max_length: the maximum number
-        of decoding steps; width: the number of hypotheses per sentence after the first step.
-        """
-
-    @abstractmethod
-    def step(self, tokens: Tensor, state: Any) -> Tensor:
-        """Read one token per hypothesis, (batch, width), and update the state in place.
-
-        Returns the logits of the next tokens, (batch, width, target_vocab) float32.
-        """
 
     @torch.inference_mode()
     def target_log_probabilities(self, source: Tensor, target: Tensor) -> list[float]:
         """Return log P(target, eos | source) of each target, in nats.
 
-        source: (batch, source_len), each sentence ending with eos; target: (batch, target_len),
-        each sentence between bos and eos.
+        source: (batch, source_len) int64, ending with eos; target: (batch, target_len) int64,
+        between bos and eos; both padded with PAD.
         """
         target_in, target_out = target[:, :-1], target[:, 1:]
         real = target_out != PAD

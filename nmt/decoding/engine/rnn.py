@@ -26,10 +26,6 @@ class RNNState:
         self.layers = layers
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
-        """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
-
-        sentences: (new_batch,); parents: (new_batch, new_width).
-        """
         device = self.source.mask.device
         rows, columns = to_tensor(sentences, device), to_tensor(parents, device)
         self.layers = [layer[rows[:, None], columns] for layer in self.layers]
@@ -45,7 +41,6 @@ class RNNProgram(DecoderProgram):
     def __init__(
         self, model: RNNEncoderDecoder, number_format: NumberFormat, device: torch.device
     ) -> None:
-        """Copy a model; raises ValueError if the device has no products in the format."""
         super().__init__(in_number_format(model, number_format, device), device)
         if number_format == "bf16" and device.type == "cuda":
             # torch cannot store bf16 weights of a GRU in the layout that cuDNN requires, and warns
@@ -53,17 +48,8 @@ class RNNProgram(DecoderProgram):
             warnings.filterwarnings("ignore", "RNN module weights are not part of single")
 
     def start(self, source: Tensor, max_length: int, width: int) -> RNNState:
-        """Return the state before the first token, which has one hypothesis per sentence.
-
-        source: (batch, source_len), each sentence ending with eos. The size of the state does not
-        depend on max_length or width.
-        """
         return RNNState(*self.model.read(self.encode(source)))
 
     def step(self, tokens: Tensor, state: RNNState) -> Tensor:
-        """Read one token per hypothesis, (batch, width), and update the state in place.
-
-        Returns the logits of the next tokens, (batch, width, target_vocab) float32.
-        """
         hidden, state.layers = self.model.advance(tokens[..., None], state.source, state.layers)
         return self.model.logits(hidden.squeeze(2))

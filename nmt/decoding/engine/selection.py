@@ -1,4 +1,4 @@
-"""Reordering of the sentences of a batch on a device, as the search on the host decides."""
+"""Reordering of the sentences of a batch on a device."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from nmt.decoding.search import IntArray
 
 
 def to_tensor(array: IntArray, device: torch.device) -> Tensor:
-    """Return the array as a tensor on the device; the host does not wait for the device."""
+    """Return the array as a tensor, without waiting for the device."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
 
 
 class Selection:
-    """The rows that stay in a batch, computed once and applied to many tensors."""
+    """The rows that stay in a batch, applied to many tensors."""
 
     def __init__(self, sentences: IntArray, size: int, device: torch.device) -> None:
-        """Select `size` rows; the first continue old rows `sentences` (live,), others stay."""
+        """Select `size` rows; the first are the old rows `sentences` (live,), others stay."""
         moved = np.flatnonzero(sentences != np.arange(len(sentences)))
         self.size = size
         self.moved: tuple[Tensor, Tensor] | None = None

@@ -1,4 +1,4 @@
-"""State of a search with a Transformer: caches, memories and the tree of hypotheses."""
+"""State of a search with a Transformer."""
 
 from __future__ import annotations
 
@@ -19,36 +19,33 @@ if TYPE_CHECKING:
 
 
 class TransformerState:
-    """The decoder's state for the hypotheses of a batch of sentences."""
+    """Caches, memories and the tree of hypotheses of a batch of sentences."""
 
     CAPACITY = 32
     """Maximum number of initial entries of each cache."""
     cache_type: type[KeyValueCache] = KeyValueCache
 
     def __init__(self, decoder: DecoderStep, memory: Memory, max_length: int, width: int) -> None:
-        """Start a search of max_length steps; width: hypotheses per sentence from step 2 on."""
+        """width: hypotheses per sentence from step 2 on."""
         batch, _, d_model = memory.states.shape
         self.decoder = decoder
         self.encodings, self.rotations = decoder.position_terms(max_length, memory.states)
         self.capacity = min(1 + (max_length - 1) * width, self.CAPACITY)
-        padding = torch.where(memory.segments == 0, -math.inf, 0.0)[:, None, None]
-        padding = padding.to(memory.states.dtype)
-        self.memories = [
-            layer.memory_attention.read(memory.states, padding) for layer in decoder.layers
-        ]
-        d_k = d_model // decoder.heads
+        states = memory.states
+        padding = torch.where(memory.segments == 0, -math.inf, 0.0)[:, None, None].to(states.dtype)
+        self.memories = [layer.memory_attention.read(states, padding) for layer in decoder.layers]
+        heads = decoder.heads
         self.caches = [
-            self.cache_type(batch, decoder.heads, d_k, self.capacity, memory.states)
+            self.cache_type(batch, heads, d_model // heads, self.capacity, states)
             for _ in decoder.layers
         ]
         with_positions = decoder.window is not None or decoder.rule is not None
-        self.tree = HypothesisTree(batch, memory.states, with_positions)
+        self.tree = HypothesisTree(batch, states, with_positions)
 
     def advance(self, x: Tensor) -> Tensor:
-        """Compute all layers at the next position.
+        """Return the logits (batch * width, target_vocab) float32 of the next tokens.
 
-        x: (batch * width, d_model), the embeddings of the tokens without positions. Returns the
-        logits of the next tokens, (batch * width, target_vocab) float32.
+        x: (batch * width, d_model), the embeddings of the tokens without positions.
         """
         batch, width, entries = self.tree.bias.shape
         if self.encodings is not None:
@@ -64,7 +61,7 @@ class TransformerState:
     def _compute(self, x: Tensor, bias: Tensor, newest: Tensor | None) -> Tensor:
         """Compute a step; bias: (batch * heads, width, entries).
 
-        newest: (1,) int64, the newest position, or None if attention does not depend on positions.
+        newest: (1,) int64, the newest position; None if attention does not depend on positions.
         """
         rotation = None
         if newest is not None and self.rotations is not None:
@@ -72,17 +69,13 @@ class TransformerState:
         return self.decoder(x, self.caches, bias, rotation, self.memories)
 
     def _enlarge(self) -> None:
-        """Remove unused entries and enlarge the caches."""
         kept = self.tree.forget_dead()
         self.capacity = kept.shape[1] * 3 // 2 + 4 * self.tree.bias.shape[1]
         for cache in self.caches:
             cache.keep(kept, self.capacity)
 
     def _position_terms(self) -> tuple[Tensor, Tensor | None]:
-        """Return the bias (batch, heads or 1, width, entries) and the newest position (1,) int64.
-
-        The position is None if attention does not depend on positions.
-        """
+        """Return the bias (batch, heads or 1, width, entries), and `newest` as in `_compute`."""
         bias, positions = self.tree.bias[:, None], self.tree.positions
         if positions is None:
             return bias, None
@@ -97,17 +90,13 @@ class TransformerState:
         return bias, newest
 
     def select(self, sentences: IntArray, parents: IntArray) -> None:
-        """Reorder in place: new hypothesis (i, j) continues old (sentences[i], parents[i, j]).
-
-        sentences: (new_batch,); parents: (new_batch, new_width).
-        """
         fewer = len(sentences) < len(self.tree.bias)
         self.tree.select(sentences, parents)
         if fewer:
             self._select_sentences(sentences, len(sentences))
 
     def _select_sentences(self, sentences: IntArray, size: int) -> None:
-        """Keep `size` rows of caches and memories; the first rows continue the old `sentences`."""
+        """Keep `size` rows of caches and memories; the first are the old rows `sentences`."""
         selection = Selection(sentences, size, self.tree.bias.device)
         for part in (*self.caches, *self.memories):
             part.select(selection)

@@ -24,17 +24,13 @@ if TYPE_CHECKING:
 
 
 class TransformerProgram(DecoderProgram):
-    """Decoding steps of the Transformer, with caches of keys and values.
-
-    The results are equal to the results of `Transformer.decode` up to rounding.
-    """
+    """Decoding steps of the Transformer, with caches of keys and values."""
 
     model: Transformer
 
     def __init__(
         self, model: Transformer, number_format: NumberFormat, device: torch.device
     ) -> None:
-        """Copy a model, or raise ValueError if the device does not support the number format."""
         copied = in_number_format(model, number_format, device)
         super().__init__(copied, device)
         layers = []
@@ -47,24 +43,15 @@ class TransformerProgram(DecoderProgram):
         self.decoder = DecoderStep(copied, layers)
         self.embedding, self.scale = copied.target_embedding.weight, math.sqrt(copied.d_model)
         self.record: Record | None = record_cuda_graph if device.type == "cuda" else None
-        """Function that records a decoding step for replay; with None, every step runs directly."""
+        """Records decoding steps for replay; with None, every step runs directly."""
 
     def start(self, source: Tensor, max_length: int, width: int) -> TransformerState:
-        """Return the state before the first decoding step, with one hypothesis per sentence.
-
-        source: (batch, source_len), each sentence ending with eos. max_length: the maximum number
-        of decoding steps; width: the number of hypotheses per sentence after the first step.
-        """
         memory = self.encode(source)
         if self.record is None:
             return TransformerState(self.decoder, memory, max_length, width)
         return RecordedState(self.decoder, memory, max_length, width, self.record)
 
     def step(self, tokens: Tensor, state: TransformerState) -> Tensor:
-        """Read one token per hypothesis, (batch, width), and update the state in place.
-
-        Returns the logits of the next tokens, (batch, width, target_vocab) float32.
-        """
         words = nn.functional.embedding(tokens.flatten(), self.embedding)
         return state.advance(words * self.scale).view(*tokens.shape, -1)
 
@@ -75,7 +62,7 @@ def _joined(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Callable[[Tensor], Tensor]:
-    """Return one linear map for W^Q, W^K and W^V, from (..., d_model) to (..., 3 * d_model)."""
+    """Return W^Q, W^K and W^V as one map from (..., d_model) to (..., 3 * d_model)."""
     linears = (attention.w_q, attention.w_k, attention.w_v)
     weight = torch.cat([linear.weight.detach() for linear in linears])
     bias = torch.cat([linear.bias.detach() for linear in linears])

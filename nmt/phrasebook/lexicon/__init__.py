@@ -2,76 +2,105 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
-from typing import cast
+from typing import NamedTuple
 
 from nmt.phrasebook import english, german
-from nmt.phrasebook.clause import Verb
+from nmt.phrasebook.clause import Modal, Verb
 from nmt.phrasebook.german import Gender, Noun
 from nmt.phrasebook.lexicon import adjectives, nouns, verbs
 from nmt.phrasebook.nounphrase import AdjectiveEntry, NounEntry
 
+_NOUN = re.compile(r"(\w[\w/ ]*?) ((?:der|die|das)[^,]*)")
 _GENDERS: dict[str, Gender] = {"der": "m", "die": "f", "das": "n"}
 
 
+class Place(NamedTuple):
+    """A place in town, with its prepositions of direction (German) and of location."""
+
+    noun: NounEntry
+    to: str
+    at_en: str
+    at_de: str
+
+
+class Placement(NamedTuple):
+    """A verb of position or placement with the classes of places for a preposition."""
+
+    verb: Verb
+    where: tuple[str, ...]
+    en: str
+    de: str
+
+
 def rows(table: str) -> Iterator[list[str]]:
-    """Return the fields of each line that is not empty."""
-    for line in table.strip().split("\n"):
-        if line.strip():
-            yield [field.strip() for field in line.split(" |")]
+    """Return the fields of each entry; entries end with a line or a semicolon."""
+    for entry in re.split(r"[;\n]\s*", table.strip()):
+        yield [field.strip() for field in entry.split(" |")]
 
 
-def _noun(en: str, de: str, classes: frozenset[str]) -> NounEntry:
+@cache
+def pairs(table: str) -> tuple[tuple[str, str], ...]:
+    return tuple((en, de) for en, de in rows(table))
+
+
+@cache
+def word_pairs(table: str) -> tuple[tuple[str, str], ...]:
+    """Return the English and German words of a list "Rome Rom, London"."""
+    entries = (entry.split() for entry in table.split(","))
+    return tuple((entry[0], entry[-1]) for entry in entries)
+
+
+def _noun(en: str, de: str, kinds: str) -> NounEntry:
+    classes = frozenset(kinds.split())
     singular, _, irregular = en.partition("/")
     words = tuple(singular.split())
     plural = (*words[:-1], irregular or english.add_s(words[-1]))
     article, german_singular, german_plural = de.split()
     if "pluralmass" in classes:
         plural = words
-    entry = Noun(
-        german_singular,
-        german_plural.removeprefix("-"),
-        _GENDERS[article.removesuffix("*")],
-        article.endswith("*"),
-    )
+    gender, weak = _GENDERS[article.removesuffix("*")], article.endswith("*")
+    entry = Noun(german_singular, german_plural.removeprefix("-"), gender, weak)
     return NounEntry(words, plural, entry, classes)
 
 
 def _adjective(en: str, de: str, classes: str) -> AdjectiveEntry:
     first, *more = en.split()
-    if more == ["-"]:
-        english_forms: tuple[tuple[str, ...], ...] = ((first,),)
-    elif more == ["more"]:
+    english_forms: tuple[tuple[str, ...], ...] = ((first,),)
+    if more == ["more"]:
         english_forms = ((first,), ("more", first), ("most", first))
-    else:
+    elif more != ["-"]:
         english_forms = ((first,), (more[0],), (more[1],))
     forms = de.split()
     if len(forms) == 1:
-        base = forms[0]
-        e = "e" if base.endswith(("t", "s", "ß", "z")) else ""
-        forms = [base, base.removesuffix("e") + "er", f"{base}{e}st"]
+        e = "e" if de.endswith(("t", "s", "ß", "z")) else ""
+        forms = [de, de.removesuffix("e") + "er", f"{de}{e}st"]
     return AdjectiveEntry(english_forms, tuple(forms), frozenset(classes.split()))
 
 
+@cache
 def verb(en: str, de: str, frame: str = "-", classes: str = "") -> Verb:
     """Parse the fields of a verb, which `verbs` describes."""
-    reflexive = de.startswith("sich ")
     return Verb(
-        english.parse_verb(en.removeprefix("*")),
+        english.parse_verb(en.lstrip("*+")),
         german.parse_verb(de.removeprefix("sich ")),
         frame,
         tuple(classes.split()),
-        reflexive,
-        en.startswith("*"),
+        de.startswith("sich "),
+        en[0] if en[0] in "*+" else "",
     )
 
 
 @cache
 def all_nouns() -> tuple[NounEntry, ...]:
-    """Return all nouns except the places in town."""
-    table = rows(nouns.NOUNS)
-    return tuple(_noun(en, de, frozenset(classes.split())) for en, de, classes in table)
+    groups = (group.split(":") for group in re.split(r"\n(?=\S)", nouns.NOUNS.strip()))
+    return tuple(
+        _noun(match[1], match[2], classes)
+        for classes, entries in groups
+        for match in _NOUN.finditer(" ".join(entries.split()))
+    )
 
 
 @cache
@@ -96,54 +125,57 @@ def adjectives_of(classes: frozenset[str], compared: bool = False) -> tuple[Adje
         for adjective in all_adjectives()
         if not adjective.classes.isdisjoint(classes)
         and (len(adjective.english) == 3 or not compared)
-        # Adjectives with few classes are repeated, so that they are drawn as often as others.
-        for _ in range(max(1, 6 - len(adjective.classes)))
     )
 
 
 @cache
-def verbs_of(table: str) -> tuple[Verb, ...]:
-    """Return the verbs of one table."""
-    return tuple(verb(*row) for row in rows(table))
+def main_verbs(*frames: str) -> tuple[Verb, ...]:
+    """Return the verbs of the frames, or all verbs."""
+    found = (verb(*row) for row in rows(verbs.VERBS))
+    return tuple(entry for entry in found if not frames or entry.frame in frames)
 
 
 @cache
-def main_verbs(frame: str = "") -> tuple[Verb, ...]:
-    """Return the verbs of one frame, or all verbs."""
-    return tuple(v for v in verbs_of(verbs.VERBS) if frame in ("", v.frame))
+def placements(table: str) -> tuple[Placement, ...]:
+    """Return the rows of `verbs.PLACEMENT` or `verbs.POSITION`."""
+    return tuple(
+        Placement(verb(en, de, "", things), tuple(where.split()), *at.split())
+        for en, de, things, where, at in rows(table)
+    )
 
 
 @cache
-def placements(table: str) -> tuple[tuple[Verb, tuple[str, ...], tuple[str, ...]], ...]:
-    """Return (verb, classes of the place, (English preposition, German preposition))."""
+def modals(use: str) -> tuple[Modal, ...]:
+    """Return the modal verbs for a use ("stated", "denied", "asked"), as often as named."""
     result = []
-    for en, de, things, where, prepositions in rows(table):
-        result.append((verb(en, de, "", things), tuple(where.split()), tuple(prepositions.split())))
+    for en, de, uses in rows(verbs.MODALS):
+        first, *rest = en.split()
+        lexical = rest == ["to"]
+        modal = Modal(
+            "" if lexical else first,
+            english.parse_verb(first) if lexical else None,
+            tuple(rest),
+            None if de == "-" else german.parse_verb(de),
+            "past" in uses,
+        )
+        result += [modal] * uses.split().count(use)
     return tuple(result)
 
 
 @cache
-def places() -> tuple[tuple[NounEntry, str, str, str], ...]:
-    """Return (noun, German preposition of direction, English and German ones of location)."""
-    result = []
-    for en, de, to, at in rows(nouns.PLACES):
-        at_en, at_de = at.split()
-        result.append((_noun(en, de, frozenset({"place"})), to, at_en, at_de))
-    return tuple(result)
-
-
-@cache
-def pairs(table: str) -> tuple[tuple[str, str], ...]:
-    """Return a table of two fields."""
-    return tuple((en, de) for en, de in rows(table))
+def places(kind: str = "place") -> tuple[Place, ...]:
+    """Return the places of a class."""
+    found = (
+        Place(_noun(en, de, f"place {kinds}"), to, *at.split())
+        for en, de, to, at, kinds in rows(nouns.PLACES)
+    )
+    return tuple(place for place in found if kind in place.noun.classes)
 
 
 @cache
 def first_names() -> tuple[tuple[str, Gender], ...]:
-    """Return first names with their gender."""
-    return tuple(
-        cast("tuple[str, Gender]", tuple(row[0].split())) for row in rows(nouns.FIRST_NAMES)
-    )
+    women: list[tuple[str, Gender]] = [(name, "f") for name in nouns.WOMEN.split()]
+    return (*women, *((name, "m") for name in nouns.MEN.split()))
 
 
 @cache
@@ -154,28 +186,22 @@ def content_lemmas() -> dict[str, str]:
     """
     table: dict[str, str] = {}
 
-    def enter(lemma: str, forms: tuple[str, ...]) -> None:
+    def enter(lemma: str, *forms: str) -> None:
         lemma = table.get(lemma, lemma)
         for form in forms:
             table.setdefault(form, lemma)
 
     for adjective in all_adjectives():
-        first = adjective.english[0][0]
-        enter(first, tuple(form[-1] for form in adjective.english))
-    for noun in (*all_nouns(), *(place[0] for place in places())):
-        for one, many in zip(noun.singular, noun.plural or noun.singular, strict=True):
-            enter(one, (one, many))
-    tables = (verbs.VERBS, verbs.PLACEMENT, verbs.POSITION)
-    for entry in (v for t in tables[:1] for v in verbs_of(t)):
+        enter(adjective.english[0][0], *(form[-1] for form in adjective.english))
+    for noun in (*all_nouns(), *(place.noun for place in places())):
+        for one, many in zip(noun.singular, noun.plural, strict=True):
+            enter(one, one, many)
+    placed = (*placements(verbs.PLACEMENT), *placements(verbs.POSITION))
+    for entry in (*main_verbs(), *(p.verb for p in placed)):
         en = entry.en
-        enter(en.base, (en.base, en.third, en.past, en.participle, en.ing))
-    for placed in (p for t in tables[1:] for p in placements(t)):
-        en = placed[0].en
-        enter(en.base, (en.base, en.third, en.past, en.participle, en.ing))
+        enter(en.base, en.base, en.third, en.past, en.participle, en.ing)
     for fixed in (nouns.LANGUAGES, nouns.GAMES, nouns.INSTRUMENTS, nouns.CITIES):
-        for text, _ in pairs(fixed):
-            enter(text, (text,))
-    for light in ("have", "be", "do", "go", "get", "hard-working"):
-        for form in [form for form, lemma in table.items() if lemma == light]:
-            del table[form]
-    return table
+        for text, _ in word_pairs(fixed):
+            enter(text, text)
+    light = ("have", "be", "do", "go", "get", "hard-working")
+    return {form: lemma for form, lemma in table.items() if lemma not in light}

@@ -2,40 +2,42 @@
 """Verbs: English | German | frame | arguments.
 
 `english.parse_verb` and `german.parse_verb` describe the forms. ``*`` before the English verb marks
-a verb without progressive ("I know", not "I am knowing"). ``sich`` before the German verb marks a
-reflexive verb. Frames:
+a state, which has no progressive ("I know", not "I am knowing"), and ``+`` an event without
+duration, which has no present tense. ``sich`` before the German verb marks a reflexive verb.
 
-``-``          no object
+Frames:
+
+``-``          no object; the arguments are the kinds of places for the action
 ``acc``        accusative object of one of the noun classes
 ``dat``        dative object of one of the noun classes
 ``give``       dative recipient (a person) and accusative object of one of the noun classes
-``to``         direction: a place of the town, or a city
+``to``         direction: "place", "foot" (a place, always with "zu") or "city"
 ``EN DE CASE`` prepositional object of one of the noun classes; ``-``: no preposition on that side
 
-The arguments of frame ``-`` are the kinds of places for the action.
+The class "one" asks for a singular object.
 """
 
 VERBS = """
-work | arbeiten | - | place room city
+work | arbeiten | - | hours city
 sleep/slept/slept | schlafen schläft schlief geschlafen | - | room home
 laugh | lachen | - |
 cry | weinen | - | room
-dance | tanzen | - | place room
-sing/sang/sung | singen singt sang gesungen | - | place room
+dance | tanzen | - | leisure room
+sing/sang/sung | singen singt sang gesungen | - | room city
 swim/swam/swum | schwimmen schwimmt schwamm geschwommen ist | - | water
 wait | warten | - | place
 cook | kochen | - |
-smoke | rauchen | - | place
+smoke | rauchen | - | room
 hike | wandern ist | - | wild
-study | lernen | - | place room city
-rest | sich aus|ruhen | - |
+study | lernen | - | room city
+rest | sich aus|ruhen | - | leisure
 get/got/got up | auf|stehen steht stand gestanden ist | - |
-fall/fell/fallen asleep | ein|schlafen schläft schlief geschlafen ist | - |
-wake/woke/woken up | auf|wachen ist | - |
-arrive | an|kommen kommt kam gekommen ist | - |
++fall/fell/fallen asleep | ein|schlafen schläft schlief geschlafen ist | - |
++wake/woke/woken up | auf|wachen ist | - |
++arrive | an|kommen kommt kam gekommen ist | - | city
 come/came/come back | zurück|kommen kommt kam gekommen ist | - |
 go/went/gone out | aus|gehen geht ging gegangen ist | - |
-go/went/gone shopping | ein|kaufen | - |
+go/went/gone shopping | ein|kaufen | - | city
 get/got/got dressed | sich an|ziehen zieht zog gezogen | - |
 sit/sat/sat down | sich setzen | - |
 hurry | sich beeilen | - |
@@ -44,40 +46,40 @@ watch television | fern|sehen sieht sah gesehen | - |
 eat/ate/eaten | essen isst aß gegessen | acc | food meal
 drink/drank/drunk | trinken trinkt trank getrunken | acc | drink
 buy/bought/bought | kaufen | acc | food meal drink clothing own device furniture print thing pair home
-sell/sold/sold | verkaufen | acc | own furniture home picture device thing
-pay/paid/paid | bezahlen | acc | bill
-read/read/read | lesen liest las gelesen | acc | reading menu
+sell/sold/sold | verkaufen | acc | own furniture home picture device
+pay/paid/paid | bezahlen | acc | bill one
+read/read/read | lesen liest las gelesen | acc | reading
 write/wrote/written | schreiben schreibt schrieb geschrieben | acc | writing
 translate | übersetzen übersetzt übersetzte übersetzt | acc | writing
 order | bestellen | acc | dish drink print clothing
 bake | backen backt backte gebacken | acc | baked
-taste | probieren | acc | dish food meal
-cut/cut/cut | schneiden schneidet schnitt geschnitten | acc | meal fruit
+taste | probieren | acc | dish meal
+cut/cut/cut | schneiden schneidet schnitt geschnitten | acc | solid fruit
 peel | schälen | acc | fruit
 fry | braten brät briet gebraten | acc | grocery
 go/went/gone | gehen geht ging gegangen ist | to | place
-walk | laufen läuft lief gelaufen ist | to | place
+walk | laufen läuft lief gelaufen ist | to | foot
 drive/drove/driven | fahren fährt fuhr gefahren ist | to | city
 fly/flew/flown | fliegen fliegt flog geflogen ist | to | city
 travel/travelled/travelled | reisen ist | to | city
 move | ziehen zieht zog gezogen ist | to | city
 *see/saw/seen | sehen sieht sah gesehen | acc | person animal vehicle building nature related show way high
-*hear/heard/heard | hören | acc | song machine animal
-*love | lieben | acc | related pet meal town song
+*hear/heard/heard | hören | acc | song noise
+*love | lieben | acc | related pet town song
 *like | mögen | acc | meal drink person animal show song dish town
 *know/knew/known | kennen kennt kannte gekannt | acc | person related town way song show
 *need | brauchen | acc | abstract clothing device thing luggage cutlery document
 *have/had/had | haben | acc | abstract pet own device thing home idea answerable task
 *own | besitzen besitzt besaß besessen | acc | own home animal picture
 *understand/understood/understood | verstehen versteht verstand verstanden | acc | point reading idea task
-*forget/forgot/forgotten | vergessen vergisst vergaß vergessen | acc | small event point task luggage
-visit | besuchen | acc | related sight town person
++forget/forgot/forgotten | vergessen vergisst vergaß vergessen | acc | small point task luggage one
+visit | besuchen | acc | related sight town
 meet/met/met | treffen trifft traf getroffen | acc | person related
-find/found/found | finden findet fand gefunden | acc | small thing toy pet
-lose/lost/lost | verlieren verliert verlor verloren | acc | small toy document pair
++find/found/found | finden findet fand gefunden | acc | small thing toy pet one
++lose/lost/lost | verlieren verliert verlor verloren | acc | small toy document pair one
 look | suchen | for - acc | small thing toy person pet document home
 use | benutzen | acc | device cutlery machine small cloth
-repair | reparieren | acc | vehicle device machine toy
+repair | reparieren | acc | own device machine toy
 wash | waschen wäscht wusch gewaschen | acc | clothing own fruit pair cloth
 clean | putzen | acc | room opening pair cutlery
 open | öffnen | acc | opening container luggage post
@@ -85,30 +87,30 @@ close | schließen schließt schloss geschlossen | acc | opening container lugga
 paint | malen | acc | picture animal plant building
 draw/drew/drawn | zeichnen | acc | animal plant building person
 build/built/built | bauen | acc | building furniture home
-carry | tragen trägt trug getragen | acc | luggage furniture thing
-wear/wore/worn | tragen trägt trug getragen | acc | clothing
+carry | tragen trägt trug getragen | acc | luggage furniture
+wear/wore/worn | tragen trägt trug getragen | acc | clothing one
 ask | fragen | acc | person related
 call | an|rufen ruft rief gerufen | acc | related
 invite | ein|laden lädt lud geladen | acc | person related
 pick/picked/picked up | ab|holen | acc | related person luggage
 bring/brought/brought | bringen bringt brachte gebracht | acc | food drink menu reading thing
-try/tried/tried on | an|probieren | acc | clothing pair
-take/took/taken off | aus|ziehen zieht zog gezogen | acc | clothing pair
-put/put/put on | an|ziehen zieht zog gezogen | acc | clothing pair
-turn/turned/turned on | ein|schalten | acc | machine
-turn/turned/turned off | aus|schalten | acc | machine
-tidy/tidied/tidied up | auf|räumen | acc | room home
+try/tried/tried on | an|probieren | acc | clothing pair one
+take/took/taken off | aus|ziehen zieht zog gezogen | acc | clothing pair one
+put/put/put on | an|ziehen zieht zog gezogen | acc | clothing pair one
+turn/turned/turned on | ein|schalten | acc | machine one
+turn/turned/turned off | aus|schalten | acc | machine one
+tidy/tidied/tidied up | auf|räumen | acc | room home one
 pack | packen | acc | luggage
 photograph | fotografieren | acc | animal building nature person
-drive/drove/driven | fahren fährt fuhr gefahren | acc | drivable
-ride/rode/ridden | fahren fährt fuhr gefahren | acc | ride
-rent | mieten | acc | own home room
-book | buchen | acc | trip course
+drive/drove/driven | fahren fährt fuhr gefahren | acc | drivable one
+ride/rode/ridden | fahren fährt fuhr gefahren | acc | ride one
+rent | mieten | acc | own home one
+book | buchen | acc | trip course one
 sign | unterschreiben unterschreibt unterschrieb unterschrieben | acc | document post
 fill/filled/filled in | aus|füllen | acc | blank
 play | spielen | acc | game song
 watch | sehen sieht sah gesehen | acc | show
-prepare | vor|bereiten bereitet bereitete bereitet | acc | event meal dish
+prepare | vor|bereiten bereitet bereitete bereitet | acc | event dish one
 plan/planned/planned | planen | acc | event trip
 feed/fed/fed | füttern | acc | animal
 plant | pflanzen | acc | plant
@@ -116,20 +118,20 @@ water | gießen gießt goss gegossen | acc | plant ground
 learn | lernen | acc | learnable song
 explain | erklären | acc | point idea task
 repeat | wiederholen | acc | point
-answer | beantworten | acc | answerable post
+answer | beantworten | acc | answerable reply
 solve | lösen | acc | task
-miss | verpassen | acc | public event show
-win/won/won | gewinnen gewinnt gewann gewonnen | acc | game
++miss | verpassen | acc | public event show one
++win/won/won | gewinnen gewinnt gewann gewonnen | acc | game one
 help | helfen hilft half geholfen | dat | person related
 thank | danken | dat | person related
 believe | glauben | dat | person related
 follow | folgen ist | dat | person animal vehicle
 congratulate | gratulieren | dat | person related
 listen | zu|hören | to - dat | person related
-give/gave/given | geben gibt gab gegeben | give | thing fruit drink print small
+give/gave/given | geben gibt gab gegeben | give | thing fruit print small
 show | zeigen | give | picture reading sight home small
 lend/lent/lent | leihen leiht lieh geliehen | give | own thing print
-send/sent/sent | schicken | give | writing picture thing
+send/sent/sent | schicken | give | writing picture
 tell/told/told | erzählen | give | tale
 wait | warten | for auf acc | person related public
 talk | sprechen spricht sprach gesprochen | to mit dat | person related
@@ -137,33 +139,32 @@ talk | sprechen spricht sprach gesprochen | about über acc | idea show trip tas
 *think/thought/thought | denken denkt dachte gedacht | of an acc | related trip task event
 laugh | lachen | about über acc | show person idea mistake
 dream | träumen | of von dat | trip home nature animal
-ask | bitten bittet bat gebeten | for um acc | abstract bill menu drink
+ask | bitten bittet bat gebeten | for um acc | abstract bill menu drink one
 look forward | sich freuen | to auf acc | event trip show
 *remember | sich erinnern | - an acc | trip event person song show
 take/took/taken care | sich kümmern | of um acc | animal related plant
-complain | sich beschweren | about über acc | drink dish machine bill room
+complain | sich beschweren | about über acc | dish bill room
 play | spielen | with mit dat | toy pet related
-travel/travelled/travelled | reisen ist | with mit dat | related person
+travel/travelled/travelled | reisen ist | with mit dat | related
 dance | tanzen | with mit dat | related person
 apologise | sich entschuldigen | to bei dat | person related
-write/wrote/written | schreiben schreibt schrieb geschrieben | to an acc | person related
-take/took/taken part | teil|nehmen nimmt nahm genommen | in an dat | work game
+write/wrote/written | schreiben schreibt schrieb geschrieben | to - dat | person related
+take/took/taken part | teil|nehmen nimmt nahm genommen | in an dat | work game one
 """
 
-# Verbs of placement (accusative) and of position (dative); arguments: classes of the thing |
-# classes of the place | English preposition, German preposition.
+# Verbs of placement (accusative) and of position (dative): English | German | classes of the thing
+# | classes of the place | English and German preposition.
 PLACEMENT = """
 put/put/put | legen | flat | surface | on auf
 put/put/put | legen | flat | surface seat | next_to neben
 put/put/put | legen | flat | surface | under unter
 put/put/put | legen | flat | container | in in
-put/put/put | stellen | upright | surface | on auf
-put/put/put | stellen | upright | surface | next_to neben
-put/put/put | stellen | upright | container | in in
-put/put/put | stellen | seat | surface opening | next_to neben
+put/put/put | stellen | upright | top | on auf
+put/put/put | stellen | upright | top | next_to neben
+put/put/put | stellen | dishes | container | in in
+put/put/put | stellen | seat | top opening | next_to neben
 put/put/put | stellen | seat | opening | in_front_of vor
 hang/hung/hung | hängen | hanging | wall | on an
-hang/hung/hung | hängen | hanging | surface | over über
 """
 
 POSITION = """
@@ -171,15 +172,74 @@ lie/lay/lain | liegen liegt lag gelegen | flat | surface | on auf
 lie/lay/lain | liegen liegt lag gelegen | flat | surface seat | next_to neben
 lie/lay/lain | liegen liegt lag gelegen | flat pet | surface seat | under unter
 lie/lay/lain | liegen liegt lag gelegen | flat | container | in in
-stand/stood/stood | stehen steht stand gestanden | upright | surface | on auf
-stand/stood/stood | stehen steht stand gestanden | upright seat | surface | next_to neben
+stand/stood/stood | stehen steht stand gestanden | upright | top | on auf
+stand/stood/stood | stehen steht stand gestanden | upright seat | top | next_to neben
 stand/stood/stood | stehen steht stand gestanden | own person | building | in_front_of vor
-stand/stood/stood | stehen steht stand gestanden | person plant | building | behind hinter
+stand/stood/stood | stehen steht stand gestanden | person tree | building | behind hinter
 hang/hung/hung | hängen hängt hing gehangen | hanging | wall | on an
-hang/hung/hung | hängen hängt hing gehangen | hanging | surface | over über
 sit/sat/sat | sitzen sitzt saß gesessen | person | seat | on auf
 sit/sat/sat | sitzen sitzt saß gesessen | pet | seat surface | on auf
 sit/sat/sat | sitzen sitzt saß gesessen | person pet | seat opening | next_to neben
 sit/sat/sat | sitzen sitzt saß gesessen | pet | surface seat | under unter
 sit/sat/sat | sitzen sitzt saß gesessen | pet | nest | in in
+"""
+
+# English auxiliary, or verb with "to" | German ("-": the adverb "gern") | its uses, in statements,
+# negations, questions and questions about "I" or "we", as often as named; "past" if its tense is past.
+MODALS = """
+can | können | stated stated denied denied asked asked ours ours
+should | sollten | stated denied ours
+must | müssen | stated
+must | dürfen | denied
+may | dürfen | stated denied ours
+could | konnten | past denied
+would like to | möchten | stated asked
+want to | wollen | stated stated denied asked
+have/had/had to | müssen | stated denied asked ours
+like to | - | stated stated denied asked
+want to | wollten | past stated denied
+have/had/had to | mussten | past stated
+"""
+
+# Infinitives with "to" and "zu": English | German of the governing verb.
+TRYING = """
+try/tried/tried | versuchen; *hope | hoffen; begin/began/begun | an|fangen fängt fing gefangen;
++forget/forgot/forgotten | vergessen vergisst vergaß vergessen;
++decide | beschließen beschließt beschloss beschlossen
+"""
+
+# Care of the body, with a dative reflexive: English | German | part of the body.
+CARE = """
+wash | waschen wäscht wusch gewaschen | hand/hands;
+wash | waschen wäscht wusch gewaschen | foot/feet; brush | putzen | tooth/teeth;
++break/broke/broken | brechen bricht brach gebrochen | leg;
++break/broke/broken | brechen bricht brach gebrochen | arm
+"""
+
+# Feelings and their reasons: adjective | verb | classes of its object or place.
+REASONS = """
+happy | find | small toy pet one; happy | visit | related; happy | meet | related;
+happy | buy | own device one; happy | travel | city; happy | solve | task;
+happy | repair | vehicle device one; happy | win | game one;
+sad | lose | small toy one; sad | miss | show one; sad | miss | event one; sad | sell | own pet one;
+tired | work | hours; tired | hike | wild; tired | dance |; tired | clean | room;
+tired | wash | own; tired | carry | luggage furniture; tired | swim | water; tired | study | city;
+tired | tidy | room; tired | walk | foot;
+nervous | lose | small document one; nervous | forget | document ticket one;
+nervous | miss | public one; nervous | wait | related public one; nervous | drink | brew
+"""
+
+# Errands: place | verb | classes of its object.
+ERRANDS = """
+bakery | buy | baked; supermarket | buy | meal drink fruit; market | buy | fruit grocery;
+market | sell | fruit; library | read | reading; station | meet | related;
+airport | meet | related; museum | see | picture; zoo | see | animal; cinema | see | show;
+hospital | visit | related; restaurant | eat | dish; café | drink | brew;
+shop | buy | clothing thing pair; park | draw | plant; hotel | pick | luggage
+"""
+
+# Where a thing can be: English and German preposition | classes of the place.
+WHEREABOUTS = """
+in in | room; in in | container; under unter | surface; next_to neben | top seat;
+behind hinter | opening
 """
