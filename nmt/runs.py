@@ -112,6 +112,25 @@ class Run:
             )
         return Tokenizer.load(self.tokenizer_folder)
 
+    def records(self, event: str) -> list[dict[str, Any]]:
+        """Return the records of metrics.jsonl of one kind: `train`, `valid` or `test`.
+
+        Damaged lines, such as one that a crash cut short, are left out.
+        """
+        try:
+            lines = storage.read_file(self.metrics_file).split(b"\n")
+        except StorageError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                found.append(record)
+        return [record for record in found if record.get("event") == event]
+
     @property
     def finished(self) -> bool:
         """Whether the run has its final model."""

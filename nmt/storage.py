@@ -11,7 +11,7 @@ import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nmt.errors import StorageError
 from nmt.version import version_error
@@ -78,6 +78,20 @@ def replace_file(path: Path, content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that gets its name once it is complete and on disk."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    operation("create", temporary)
+    with temporary.open("wb") as file:
+        yield file
+        file.flush()
+        operation("sync", temporary)
+        os.fsync(file.fileno())
+    operation("rename", path)
+    temporary.rename(path)
 
 
 def remove(folder: Path) -> None:

@@ -55,7 +55,7 @@ def test_vocabulary_has_expected_size_and_control_ids(bpe: Tokenizer) -> None:
     assert len(bpe.source) == 400
     assert bpe.shared
     assert bpe.source.pieces([PAD, UNK, BOS, EOS]) == ["<pad>", "<unk>", "<s>", "</s>"]
-    assert int(bpe.source.spelt().sum()) == 256
+    assert int(bpe.source.is_byte().sum()) == 256
     assert bpe.source.encode("") == []
     assert bpe.source.decode([]) == ""
 
@@ -83,7 +83,7 @@ def test_max_training_lines_selects_pairs_evenly(tmp_path: Path) -> None:
     tokenizer = train(
         tmp_path / "tokenizer", pairs, vocab_size=284, max_training_lines=40, byte_fallback=True
     )
-    known = [i for i in range(200) if not tokenizer.source.spelt()[
+    known = [i for i in range(200) if not tokenizer.source.is_byte()[
         tokenizer.source.encode(pairs[i][0])].any()]  # fmt: skip
     assert known == list(range(9, 200, 10))
 
@@ -92,7 +92,7 @@ def test_long_lines_are_used_in_part(tmp_path: Path) -> None:
     long = "wa " * 3000
     tokenizer = train(tmp_path / "tokenizer", [(long, "xu")] * 2, vocab_size=266)
     assert UNK not in tokenizer.source.encode("wa")
-    assert not tokenizer.source.spelt()[tokenizer.source.encode("wa")].any()
+    assert not tokenizer.source.is_byte()[tokenizer.source.encode("wa")].any()
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,7 +36,7 @@ def info(
 
     found = find_run(run)
     config = found.config
-    records = _records(found.metrics_file)
+    train, valid, test = map(found.records, ("train", "valid", "test"))
     parameters, problem = _parameters(found)
     if json:
         facts = {
@@ -46,47 +45,26 @@ def info(
             "damage": problem,
             "config": config.model_dump(),
             "parameters": parameters,
-            "train": _of(records, "train"),
-            "valid": _of(records, "valid"),
-            "test": _of(records, "test"),
+            "train": train,
+            "valid": valid,
+            "test": test,
             "bytes": _sizes(found),
         }
         print(json_module.dumps(_finite(facts), indent=2))
         return
     sections = [
-        [f"{found.path}: {_state(found, records)}", *([f"damaged: {problem}"] if problem else [])],
+        [
+            f"{found.path}: {_state(found, [*train, *valid, *test])}",
+            *([f"damaged: {problem}"] if problem else []),
+        ],
         ["Config (keys that are not the default)"]
         + [f"  {line}" for line in dump_config(config, defaults=False).splitlines()],
         _parameter_lines(parameters),
-        _history_lines(_of(records, "train"), _of(records, "valid"), config.training.valid_metric),
-        [line for record in _of(records, "test")[-1:] for line in _test_lines(record)],
+        _history_lines(train, valid, config.training.valid_metric),
+        [line for record in test[-1:] for line in _test_lines(record)],
         ["Size on disk", *table_lines([[f"  {k}", _size(v)] for k, v in _sizes(found).items()])],
     ]
     print("\n\n".join("\n".join(lines) for lines in sections if lines))
-
-
-def _records(path: Path) -> list[Record]:
-    """Return the records of metrics.jsonl, without a line that a crash cut short."""
-    from nmt.errors import StorageError
-    from nmt.storage import read_file
-
-    try:
-        lines = read_file(path).split(b"\n")
-    except StorageError:
-        return []
-    records = []
-    for line in lines:
-        try:
-            record = json_module.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int):
-            records.append(record)
-    return records
-
-
-def _of(records: Sequence[Record], event: str) -> list[Record]:
-    return [record for record in records if record.get("event") == event]
 
 
 def _parameters(run: Run) -> tuple[dict[str, int], str | None]:

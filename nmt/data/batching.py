@@ -142,10 +142,19 @@ class PaddedBatches(Batches):
     """Batches of pairs of similar length, one pair per row."""
 
     def plan(self, seed: int, epoch: int) -> list[np.ndarray]:
-        """Return the batches of the function `plan`."""
-        lengths = self.source_lengths, self.target_lengths
-        batches = plan(*lengths, self.batch_tokens, seed, epoch)
-        return [self._in_corpus(batch) for batch in batches]
+        """Group pairs into batches of similar length; see `Batches.plan`.
+
+        A batch has at most batch_tokens, or one longer pair. Pairs are shuffled, sorted (stable, so
+        epochs differ) and cut into batches, which are shuffled.
+        """
+        rng = np.random.default_rng((seed, epoch))
+        order = rng.permutation(len(self.source_lengths))
+        source, target = self.source_lengths[order] + 1, self.target_lengths[order] + 1
+        by_length = _by_length(source, target)
+        longest = np.maximum(source, target)[by_length]
+        order = self._in_corpus(order[by_length])
+        batches = [order[cut] for cut in _cut(longest, self.batch_tokens)]
+        return [batches[i] for i in rng.permutation(len(batches))]
 
     def collated(
         self, plan: Sequence[np.ndarray], first: int, sampling_seed: Callable[[int], int] | None
@@ -162,28 +171,6 @@ class PaddedBatches(Batches):
             seed = sampling_seed(begin // WINDOW)
             window = _sampled(self.corpus, plan[begin : begin + WINDOW], seed)
             yield from itertools.islice(window, max(0, first - begin), None)
-
-
-def plan(
-    source_lengths: np.ndarray,
-    target_lengths: np.ndarray,
-    batch_tokens: int,
-    seed: int,
-    epoch: int,
-) -> list[np.ndarray]:
-    """Group pairs into batches of similar length, as index arrays (batch,) with each pair once.
-
-    Lengths: (pairs,) in tokens, without bos and eos. A batch has at most batch_tokens, or one
-    longer pair. Pairs are shuffled, sorted (stable, so epochs differ) and cut into batches, which
-    are shuffled.
-    """
-    rng = np.random.default_rng((seed, epoch))
-    order = rng.permutation(len(source_lengths))
-    source, target = source_lengths[order] + 1, target_lengths[order] + 1
-    by_length = _by_length(source, target)
-    longest = np.maximum(source, target)[by_length]
-    batches = [order[by_length[cut]] for cut in _cut(longest, batch_tokens)]
-    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def _by_length(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -7,13 +7,11 @@ and target (the texts).
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import compress, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +56,7 @@ def write_corpus(
     names = ("source_ids", "target_ids", "source", "target")
     schema = pa.schema(list(zip(names, types, strict=True)))
     encoded = 0
-    with _writing(path) as file, pa.ipc.new_file(file, schema) as writer:
+    with storage.new_file(path) as file, pa.ipc.new_file(file, schema) as writer:
         for pairs in collected.chunks():
             check_stop()
             encoded += len(pairs)
@@ -85,7 +83,7 @@ def write_corpus(
             _notice_unreproduced(vocabularies[1], pairs, *ids[1], report)
     report.case_copies = encoded - len(collected)
     report.source, report.target = (
-        side_report(lengths[side], counts[side], vocabulary.spelt(), UNK)
+        side_report(lengths[side], counts[side], vocabulary.is_byte(), UNK)
         for side, vocabulary in enumerate(vocabularies)
     )
     return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
@@ -130,17 +128,3 @@ def _notice_unreproduced(
             before, after = next((pair for pair in both if pair[0] != pair[1]), ("", ""))
             example = f" ({shorten(before, 20)} -> {shorten(after, 20)})"
         report.notice(UNREPRODUCED, f"{pairs[i].location(1)}{example}")
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that gets its name once it is complete and on disk."""
-    temporary = path.with_name(f"{storage.TEMPORARY}{path.name}")
-    storage.operation("create", temporary)
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        storage.operation("sync", temporary)
-        os.fsync(file.fileno())
-    storage.operation("rename", path)
-    temporary.rename(path)

@@ -156,11 +156,11 @@ class DataReport:
 
 
 def side_report(
-    lengths: Counter[int], counts: np.ndarray, spelt: np.ndarray, unk: int
+    lengths: Counter[int], counts: np.ndarray, is_byte: np.ndarray, unk: int
 ) -> SideReport:
     """Return the report of a side.
 
-    lengths: number of sentences by length; counts: (vocab,), occurrences of each id; spelt:
+    lengths: number of sentences by length; counts: (vocab,), occurrences of each id; is_byte:
     (vocab,) bool, ids of single bytes; unk: id of <unk>.
     """
     ordered = sorted(lengths)
@@ -169,7 +169,7 @@ def side_report(
     return SideReport(
         tokens=int(counts.sum()),
         unknown=int(counts[unk]),
-        spelt=int(counts[spelt].sum()),
+        spelt=int(counts[is_byte].sum()),
         lengths=[ordered[np.searchsorted(ends, rank, side="right")] for rank in ranks if ordered],
         pieces_used=int(np.count_nonzero(counts)),
     )

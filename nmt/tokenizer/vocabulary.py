@@ -55,7 +55,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return int(self._processor.vocab_size())
 
-    def spelt(self) -> np.ndarray:
+    def is_byte(self) -> np.ndarray:
         """Return which ids represent single bytes, (len,) bool."""
         return np.array([self._processor.is_byte(i) for i in range(len(self))])
 

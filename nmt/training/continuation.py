@@ -99,7 +99,7 @@ def is_complete(run: Run, config: Config) -> bool:
         made_by = _config_in(run.model_folder) or run.config
     except StorageError:  # Training can write the model again from the checkpoints.
         return False
-    return made_by == config and (config.data.test is None or _has_test_record(run))
+    return made_by == config and (config.data.test is None or bool(run.records("test")))
 
 
 def open_new_run(run: Run, settled: Settled) -> None:
@@ -334,11 +334,3 @@ def _read_fingerprints(run: Run) -> object:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{run.fingerprints_file} is damaged", "delete the file") from error
-
-
-def _has_test_record(run: Run) -> bool:
-    try:
-        lines = run.metrics_file.read_text(encoding="utf-8").split("\n")
-        return any(json.loads(line) for line in lines if '"test"' in line)
-    except (OSError, ValueError):
-        return False
