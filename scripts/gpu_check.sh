@@ -3,7 +3,7 @@
 #
 #   scripts/gpu_check.sh [--wheels DIR] [--data DIR] [--output FILE] [PART ...]
 #
-# PART is one of tests, training, decoding, reproducibility and multi30k. Default: all parts, and
+# PART is one of tests, attention, training, decoding, reproducibility and multi30k. Default: all parts, and
 # multi30k only with --data. Each part has a time limit, and a failed part does not stop the others.
 # At the end, the script prints a Markdown table of all results. The exit status is 0 if every part
 # succeeded, 1 if a part failed, and 2 if the check could not start.
@@ -17,8 +17,9 @@
 
 set -uo pipefail
 
-declare -A limits=([tests]=70 [training]=170 [decoding]=90 [reproducibility]=50 [multi30k]=100)
-order=(tests training decoding reproducibility multi30k)
+declare -A limits=([tests]=70 [attention]=40 [training]=150 [decoding]=80 [reproducibility]=40
+  [multi30k]=100)
+order=(tests attention training decoding reproducibility multi30k)
 
 fail() {
   echo "error: $1" >&2
@@ -97,6 +98,10 @@ tests() {
   pytests "CUDA tests" -k cuda tests || status=1
   pytests "other tests" -k "not cuda" tests/test_devices.py "${folders[@]}" || status=1
   return $status
+}
+
+attention() {
+  "$PYTHON" scripts/bench_attention.py --device cuda --json | rows attention
 }
 
 training() {
@@ -223,7 +228,7 @@ for line in [*project["dependencies"], *project["optional-dependencies"]["dev"],
 PY
 fi
 export PYTHONPATH=$PWD:$work/site${PYTHONPATH:+:$PYTHONPATH} NMT_RUNS=$work
-export -f row rows pytests tests training corpus text_files decoding digest reproducibility multi30k
+export -f row rows pytests tests attention training corpus text_files decoding digest reproducibility multi30k
 
 printf '%s\n' "| part | subject | measure | result |" "| --- | --- | --- | ---: |" >"$table"
 "$PYTHON" - <<'PY' >>"$table" || exit 2

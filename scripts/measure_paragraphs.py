@@ -13,7 +13,7 @@ import argparse
 import random
 from pathlib import Path
 
-from nmt.data.sources import read_pairs
+from nmt.data.sources import read_split
 from nmt.decoding.translator import Translator
 from nmt.languages import split_sentences
 from nmt.runs import find_run
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     arguments = parser.parse_args()
     run = find_run(arguments.model)
-    lines = [pair.source for pair in read_pairs(run.config.data.test or [], "test")]
+    lines = [pair.source for pair in read_split(run.config.data, "test")]
     sources = paragraphs(lines, arguments.count)
     sentences = sorted({sentence for paragraph in sources for sentence in paragraph})
 

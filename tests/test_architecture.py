@@ -19,29 +19,35 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # nmt/__init__.py. Imports inside functions and for type checking count.
 ARROWS = {
     "__main__": "cli",
-    "cli": "config data decoding devices errors evaluation inspection languages loading nmt "
-    "phrasebook reading runs storage tables text tokenizer training",
+    "bars": "terminal",
+    "cli": "bars config data decoding devices errors evaluation inspection languages loading "
+    "manage nmt phrasebook planning reading runs storage tables terminal text tokenizer training",
     "config": "errors languages storage text version",
-    "data": "config errors languages model phrasebook reading storage tables text tokenizer",
+    "data": "bars config errors languages model phrasebook reading storage tables text tokenizer",
     "decoding": "config data devices errors kernels languages loading model runs text tokenizer",
     "devices": "errors",
     "errors": "",
-    "evaluation": "errors languages reading tables text",
-    "inspection": "config data decoding errors languages model phrasebook text tokenizer",
+    "evaluation": "bars errors languages reading tables text",
+    "inspection": "bars config data decoding errors languages model phrasebook terminal text "
+    "tokenizer",
     "kernels": "model tokenizer",
     "languages": "errors",
     "loading": "config errors kernels model runs storage",
+    "machine": "",
+    "manage": "data errors machine runs storage text version",
     "model": "",
     "nmt": "config decoding runs version",
     "phrasebook": "",
+    "planning": "config data devices errors languages storage text tokenizer",
     "reading": "errors",
     "runs": "config errors storage tokenizer version",
     "storage": "errors version",
-    "tables": "",
+    "tables": "terminal",
+    "terminal": "",
     "text": "",
-    "tokenizer": "config errors storage",
-    "training": "config data decoding devices errors evaluation kernels languages loading model "
-    "nmt runs storage text tokenizer version",
+    "tokenizer": "bars config errors storage",
+    "training": "bars config data decoding devices errors evaluation kernels languages loading "
+    "machine model nmt runs storage terminal text tokenizer version",
     "version": "errors",
 }
 
@@ -55,6 +61,7 @@ HEAVY = (
     "tqdm",
     "rich",
     "regex",
+    "wcwidth",
 )
 
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "yaml", "joblib"}
@@ -175,7 +182,8 @@ def test_model_imports_only_torch_and_itself() -> None:
 def test_commands_do_not_import_each_other() -> None:
     for file, imported in file_imports().items():
         if part_of(file) == "cli" and file != "cli/__init__.py":
-            assert {other for other in imported if part_of(other) == "cli"} <= {"cli/common.py"}
+            shared = {"cli/common.py", "cli/prompt.py"}
+            assert {other for other in imported if part_of(other) == "cli"} <= shared
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

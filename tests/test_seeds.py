@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -36,3 +37,23 @@ def test_frequent_words_are_single_pieces(tmp_path: Path) -> None:
     )
     for word in frequent:
         assert tokenizer.source.pieces(tokenizer.source.encode(word)) == [f"\u2581{word}"]
+
+
+def test_text_without_spaces_has_the_seeds_of_sentencepiece(tmp_path: Path) -> None:
+    """Lines of made-up words of one to three letters, with and without spaces between the words."""
+    rng = random.Random(1)
+    words = ["".join(rng.choices("ab\u4e2d\u6587", k=rng.randint(1, 3))) for _ in range(40)]
+    texts = [rng.choices(words, k=8) for _ in range(200)]
+    config = TokenizerConfig(type="unigram", vocab_size=20, byte_fallback=False)
+
+    def model(name: str, space: str) -> bytes:
+        lines = [space.join(text) for text in texts]
+        folder = tmp_path / name
+        pairs = list(zip(lines[::2], lines[1::2], strict=True))
+        train_tokenizer(lambda: iter(pairs), config, folder)
+        [path] = folder.glob("*.model")
+        return path.read_bytes()
+
+    # A model contains the name of the file of its seeds.
+    assert b"seeds.tsv" in model("spaced", " ")
+    assert b"seeds.tsv" not in model("unspaced", "")

@@ -10,7 +10,7 @@ import pytest
 
 from nmt.cli.info import _history_lines, _parameter_lines, _test_lines
 from nmt.data.report import DataReport, SideReport, SplitReport
-from nmt.evaluation.report import make_report
+from nmt.evaluation.report import System, make_report
 from nmt.tables import table_lines
 
 HEAD = ["", "first title", "second"]
@@ -36,7 +36,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_table_has_a_line_per_row_and_padded_columns() -> None:
     assert table_lines(ROWS, head=HEAD) == WIDE
     assert table_lines(ROWS)[0] == "a name   1,000,000"
-    assert table_lines([["a", "b"], ["ccc", "d"]], right=False) == ["a    b", "ccc  d"]
+    assert table_lines([["a", "b"], ["ccc", "d"]], left=range(2)) == ["a    b", "ccc  d"]
     assert table_lines([]) == []
 
 
@@ -71,8 +71,8 @@ def every_table() -> list[str]:
     """Return the lines of the tables of nmt, with long numbers in them."""
     texts = ["ein Hund sieht die Katze", "ja", "nein nein", "eins zwei drei vier fünf sechs sieben"]
     worse = ["ein Hund", "ja ja", "nein", "eins zwei drei fünf sechs sieben"]
-    report = make_report("a", "b", texts, [worse], baseline=("c", worse)).text()
-    sentences = ("nrefs:", "significant", "length ratio")
+    report = make_report(System("a", texts), "b", [worse], baseline=System("c", worse)).text()
+    sentences = ("nrefs:", "significant", "length ratio", "precisions")
     lines = [line for line in report.split("\n") if not any(word in line for word in sentences)]
     side = SideReport(10**10, 10**6, 10**6, [10, 100, 1000, 10000], 10**5)
     counts = Counter({"carriage returns": 10**9, "control characters": 10**9})

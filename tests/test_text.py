@@ -61,8 +61,11 @@ def test_visible_text_is_unchanged(text: str) -> None:
 
 
 def test_removed_code_points_are_unassigned_or_format_characters_or_marks() -> None:
-    removed = [
-        char for char in map(chr, range(0xA0, 0x110000)) if clean_source(f"a{char}b") == "ab"
-    ]
+    removed = []
+    for first in range(0xA0, 0x110000, 32):
+        words = {f"a{char}b": char for char in map(chr, range(first, first + 32))}
+        text = " ".join(words)
+        if clean_source(text) != text:  # Most blocks are unchanged, and one call shows it.
+            removed += [char for word, char in words.items() if clean_source(word) == "ab"]
     assert {unicodedata.category(char) for char in removed} == {"Cf", "Cn", "Mn"}
     assert len(removed) == 3908

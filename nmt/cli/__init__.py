@@ -6,6 +6,7 @@ Command functions import what is slow to load, so that `nmt --help` is fast.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,10 +22,15 @@ from typer.exceptions import TyperException
 from nmt.cli.align import align
 from nmt.cli.attention import attention
 from nmt.cli.average import average
+from nmt.cli.config import schema, show
 from nmt.cli.data import check
 from nmt.cli.demo import demo
+from nmt.cli.doctor import doctor
 from nmt.cli.evaluate import evaluate
+from nmt.cli.finetune import finetune
 from nmt.cli.info import info
+from nmt.cli.init import init
+from nmt.cli.runs import rm, runs
 from nmt.cli.score import score
 from nmt.cli.tokenize import detokenize, tokenize
 from nmt.cli.train import train
@@ -85,30 +91,32 @@ def _nmt(
     """Train neural machine translation models, translate with them, and evaluate them."""
 
 
-data = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-
-
-@data.callback()
-def _data() -> None:
-    """Check parallel data before training."""
-
-
-data.command(short_help="Report the contents of a config's data, and their problems.")(check)
-app.add_typer(
-    data,
-    name="data",
-    rich_help_panel="Train",
-    short_help="Check parallel data before training: `nmt data check`.",
-)
+def _group(
+    panel: str, name: str, summary: str, **commands: tuple[str, Callable[..., None]]
+) -> None:
+    """Add a group of commands, such as `nmt data`, whose summary is also its help."""
+    group = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+    for inner, (help_text, command) in commands.items():
+        group.command(inner, short_help=help_text)(command)
+    group.callback()(lambda: None)
+    app.add_typer(group, name=name, rich_help_panel=panel, short_help=summary, help=summary)
 
 
 def _add(panel: str, summary: str, command: Callable[..., None]) -> None:
     app.command(rich_help_panel=panel, short_help=summary)(command)
 
 
+_group(
+    "Train",
+    "data",
+    "Check parallel data before training: `nmt data check`.",
+    check=("Report the contents of a config's data, and their problems.", check),
+)
 _add("Train", "Train on the built-in corpus, evaluate and translate.", demo)
+_add("Train", "Write a config for your own data.", init)
 _add("Train", "Train a model from a config file, or resume training.", train)
-_add("Train", "Average checkpoints into one model.", average)
+_add("Train", "Train a run further on your own pairs.", finetune)
+_add("Train", "Average checkpoints, or several runs, into one model.", average)
 _add("Translate", "Translate text, a file or standard input.", translate)
 _add("Translate", "Print the log-probability of given translations.", score)
 _add("Translate", "Convert text to subwords.", tokenize)
@@ -117,6 +125,23 @@ _add("Look inside", "Compute BLEU, chrF++ and TER; compare systems.", evaluate)
 _add("Look inside", "Show the config, size, training history and scores of a run.", info)
 _add("Look inside", "Draw attention weights in the terminal or to a file.", attention)
 _add("Look inside", "Print word alignments of parallel text.", align)
+_runs = typer.Typer(rich_markup_mode=None)
+_runs.callback(invoke_without_command=True)(runs)
+_runs.command(short_help="Delete runs, or checkpoints that translation does not need.")(rm)
+app.add_typer(
+    _runs,
+    name="runs",
+    rich_help_panel="Manage",
+    short_help="List all runs with state, scores and size; delete runs.",
+)
+_group(
+    "Manage",
+    "config",
+    "Explain config keys, and write their schema for editors.",
+    show=("List config keys with their meaning, range and default.", show),
+    schema=("Print the JSON schema of a config.", schema),
+)
+_add("Manage", "Describe the installation and the machine, and check both.", doctor)
 
 
 class _Killed(BaseException):
@@ -208,7 +233,28 @@ def _report_usage(error: TyperException) -> int:
         print(error.format_message(), file=sys.stderr)
         return 2
     command = context.command_path if context else "nmt"
-    return _report(error.format_message().rstrip("."), f"run {command} --help", 2)
+    hint = context and _names_hint(context)
+    return _report(error.format_message().rstrip("."), hint or f"run {command} --help", 2)
+
+
+def _names_hint(context: typer.Context) -> str | None:
+    """Return a hint if the command line has an option of another tool, such as `-src`."""
+    from nmt.config.other_tools import meant_keys, meant_options, plain
+
+    names = (name for parameter in context.command.params for name in parameter.opts)
+    own = {plain(name): name for name in names if name.startswith("--")}
+    for argument in sys.argv[1:]:
+        name = argument.partition("=")[0]
+        if not re.fullmatch(r"--?[a-z][a-z_-]+", name) or name in own.values():
+            continue
+        known = own.get(plain(name))
+        meant = [known] if known else [o for o in meant_options(name) if o in own.values()]
+        if meant:
+            return f"use {' or '.join(meant)} instead of {name}"
+        if (keys := meant_keys(name)) and "set" in own:
+            key = " and ".join(keys)
+            return f"set {key} in the config or with --set (see nmt config show {keys[0]})"
+    return None
 
 
 def _prepare_streams() -> None:

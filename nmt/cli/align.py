@@ -15,6 +15,8 @@ def align(
     source: common.SourceFile,
     target: common.TargetFile,
     model: common.Model = None,
+    to: common.To = None,
+    tag: common.Tag = None,
     layer: common.Layer = None,
     head: common.HeadText = None,
     state: Annotated[
@@ -32,6 +34,7 @@ def align(
 
     Example: nmt align --source test.en --target test.de > test.align
     """
+    from nmt.decoding.directions import Directions
     from nmt.devices import resolve_device
     from nmt.inspection.alignment import choose, word_attention
     from nmt.loading import load_model
@@ -40,14 +43,19 @@ def align(
     wanted_head = common.parse_head(head)
     run = common.open_run(model)
     data, tokenizer = run.config.data, run.tokenizer
+    tags, _ = Directions.of(data).choose(to, tag)
     network = load_model(run, resolve_device("auto"))
     choice = choose(network, tokenizer, data, layer, wanted_head, state)
     print(f"aligning by {choice}", file=sys.stderr)
     numbers = itertools.count(1)
-    with common.Warnings() as warnings, common.open_output(None) as sink:
+    with (
+        common.line_bar("aligning", source) as advance,
+        common.Warnings() as warnings,
+        common.open_output(None) as sink,
+    ):
         for group in common.groups_of_pairs(source, target, warnings):
             pairs = [(clean_source(s), clean_line(t)) for s, t in group]
-            found = word_attention(network, tokenizer, pairs, data.max_tokens)
+            found = word_attention(network, tokenizer, pairs, data.max_tokens, tags, advance)
             for attention, pair, number in zip(found, pairs, numbers, strict=False):
                 links = attention.links(choice) if attention else []
                 sink.write(" ".join(f"{s}-{t}" for s, t in links).encode() + b"\n")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import functools
-import locale
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,7 +13,6 @@ from nmt.cli import common
 
 if TYPE_CHECKING:
     from nmt.inspection.attention import AttentionMaps, Head, Kind
-    from nmt.inspection.terminal import Style
 
 _SUFFIXES = (".png", ".svg", ".html", ".json")
 
@@ -28,10 +24,19 @@ def attention(
         str | None,
         typer.Option("--target", "-t", help="Translation. Default: the output of the model."),
     ] = None,
+    to: common.To = None,
+    tag: common.Tag = None,
     kind: Annotated[
         Literal["encoder", "decoder", "cross"],
         typer.Option(help="encoder, decoder: self-attention; cross: encoder-decoder attention."),
     ] = "cross",
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            help="Merge the subwords of a word: the mean of their rows, the sum of their columns.",
+        ),
+    ] = False,
     layer: common.Layer = None,
     head: common.HeadText = None,
     output: Annotated[
@@ -69,37 +74,15 @@ def attention(
 
     from nmt.inspection.attention import translation_maps
 
-    translator = common.load_translator(model, "auto", None, {})
+    translator = common.load_translator(model, "auto", None, {}, to, tag)
     given = None if target is None else common.argument_text(target)
-    maps = translation_maps(translator, common.argument_text(sentence), given)
+    maps = translation_maps(translator, common.argument_text(sentence), given, words)
     if output is None:
-        layer = layer or (maps.sharpest(kind) if chosen is None else None)
-        _show(maps, kind, layer, chosen or "mean", _style(ascii))
+        from nmt.inspection.terminal import Style, maps_text
+
+        print(maps_text(maps, kind, layer, chosen, Style.of(sys.stdout, ascii)))
     else:
         _write(maps, kind, layer, chosen, output)
-
-
-def _style(ascii_only: bool) -> Style:
-    from nmt.inspection.terminal import Style
-
-    terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    encoding = locale.getencoding().lower().replace("-", "")
-    return Style(
-        width=shutil.get_terminal_size().columns,
-        ascii_only=ascii_only or encoding != "utf8",
-        color=terminal and not os.environ.get("NO_COLOR"),
-    )
-
-
-def _show(maps: AttentionMaps, kind: Kind, layer: int | None, head: Head, style: Style) -> None:
-    from nmt.inspection.attention import TITLES
-    from nmt.inspection.terminal import text_map
-
-    rows, columns = maps.labels(kind)
-    for panel in maps.panels(kind, layer, head):
-        print(f"{TITLES[kind]}, {panel.title}\n")
-        print(text_map(rows, columns, panel.weights, style), end="\n\n")
-    print(style.legend())
 
 
 def _write(
@@ -125,4 +108,4 @@ def _write(
         content = heat_maps(panels, *maps.labels(kind), TITLES[kind], file_type, warn)
     with common.open_output(output) as file:
         file.write(content)
-    print(f"wrote {output}", file=sys.stderr)
+    print(f"wrote {output}", maps.explanation(kind), sep="\n", file=sys.stderr)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import select
+import signal
 import stat
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, Self
@@ -16,7 +18,8 @@ import typer
 
 from nmt.errors import ConfigError, DataError, StorageError, UsageError
 from nmt.reading import name_of, open_input, read_blocks
-from nmt.text import counted
+from nmt.terminal import Look, fit, is_terminal
+from nmt.text import counted, escape, shell
 
 if TYPE_CHECKING:
     from nmt.config import DecodingConfig
@@ -24,12 +27,11 @@ if TYPE_CHECKING:
     from nmt.inspection.attention import Head
     from nmt.runs import Run
 
-ConfigFile = Annotated[
-    Path,
-    typer.Option(
-        "--config", "-c", metavar="FILE", help="Config file (YAML), or a name such as `demo`."
-    ),
-]
+_CONFIG = typer.Option(
+    "--config", "-c", metavar="FILE", help="Config file (YAML), or a name such as `demo`."
+)
+ConfigFile = Annotated[Path, _CONFIG]
+OptionalConfigFile = Annotated[Path | None, _CONFIG]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,6 +51,14 @@ OptionalTargetFile = Annotated[Path | None, _TARGET]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Number of CPU threads. Default: all cores.")
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="LANGUAGE", help="Target language, for a model with several: de."),
+]
+Tag = Annotated[
+    str | None,
+    typer.Option("--tag", metavar="TAG", help="Tag before each source: <bt>. Default: none."),
 ]
 BeamSize = Annotated[
     int | None,
@@ -142,13 +152,44 @@ def _is_same_file(output: Path, given: Path | None) -> bool:
 
 
 @contextmanager
+def line_bar(what: str, *paths: Path | None) -> Iterator[Callable[[float], object]]:
+    """Show a bar until the block ends; it yields a function that adds to the finished lines.
+
+    The lines of files are counted first. There is no bar for other inputs, and unless standard
+    error is a terminal.
+    """
+    files = [path for path in paths if path and path.is_file()]
+    if len(files) < len(paths) or not is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    from nmt.bars import track
+
+    with track(what, sum(map(_count_lines, files))) as advance:
+        yield advance
+
+
+def _count_lines(path: Path) -> int:
+    with open_input(path) as file:
+        return sum(block.count(b"\n") for block in read_blocks(file, str(path)))
+
+
+@contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
     """Open a file for writing, or standard output for None and `-`.
 
     The file, or the target of a link, is replaced once it is complete. Raises StorageError.
     """
     if path is None or str(path) == "-":
-        yield sys.stdout.buffer
+        if not is_terminal(sys.stdout):
+            yield sys.stdout.buffer
+            return
+        from nmt.bars import Screen
+
+        screen = Screen()
+        try:
+            yield screen
+        finally:
+            screen.flush()
         return
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -190,6 +231,10 @@ class Warnings:
             print(f"warning: {self.count - self.SHOWN:,} more like these", file=sys.stderr)
 
 
+def note(message: str) -> None:
+    print(f"note: {message}", file=sys.stderr)
+
+
 def open_run(name: str | None) -> Run:
     """Return a run; for None the newest one, whose path is printed. Raises UsageError."""
     from nmt.runs import find_run
@@ -221,12 +266,14 @@ def load_translator(
     device: Literal["auto", "cpu", "cuda"],
     threads: int | None,
     settings: dict[str, Any],
+    to: str | None = None,
+    tag: str | None = None,
 ) -> Translator:
-    """Return the translator of a run; see `decoding_config` for the settings."""
+    """Return the translator of a run; see `decoding_config` and `load_alone`."""
     from nmt.decoding.translator import load_alone
 
     run = open_run(model)
-    return load_alone(run, device, threads, decoding_config(run, settings))
+    return load_alone(run, device, threads, decoding_config(run, settings), to, tag)
 
 
 def parse_head(text: str | None) -> Head | None:
@@ -289,3 +336,32 @@ def groups_of_pairs(
                 first, second = (text(raw, f"{name}, line {number}") for raw, name in sides)
                 pairs.append((first, second))
             yield pairs
+
+
+def say(text: str) -> None:
+    """Print lines, broken to fit the terminal, on standard error."""
+    print(fit(escape(text, keep="\n"), Look.of(sys.stderr).columns), file=sys.stderr)
+
+
+def suggest(*arguments: str) -> None:
+    """Print the next command of nmt, which is not broken into lines."""
+    print(f"next: {shell('nmt', *arguments)}", file=sys.stderr)
+
+
+def run_command(*arguments: str) -> None:
+    """Print and run a command of nmt; exit with its code if it fails."""
+    print(f"\n$ {shell('nmt', *arguments)}", file=sys.stderr, flush=True)
+    # Ctrl-C also reaches the command, which saves its state; this process waits for it. SIG_IGN
+    # would be inherited by the command, a handler is not.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with subprocess.Popen([sys.executable, "-m", "nmt", *arguments]) as command:
+            try:
+                code = command.wait()
+            except BaseException:  # SIGTERM or SIGHUP, see `nmt.cli.main`.
+                command.terminate()
+                raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if code:
+        raise typer.Exit(code if code > 0 else 128 - code)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from nmt.cli import common
 from nmt.languages import BleuTokenizer
 from nmt.reading import name_of
+from nmt.terminal import Look, fit
 
 if TYPE_CHECKING:
     from nmt.data.corpus import Corpus
+    from nmt.evaluation.report import System
     from nmt.runs import Run
 
     Split = Literal["valid", "test"]
-
-_CHUNK = 256  # sentences between two updates of the progress bar
 
 
 def evaluate(
@@ -53,22 +56,30 @@ def evaluate(
     save: Annotated[
         Path | None, typer.Option("--save", "-o", metavar="FILE", help="File for the translations.")
     ] = None,
+    to: common.To = None,
+    tag: common.Tag = None,
     beam_size: common.BeamSize = None,
     length_penalty: common.LengthPenalty = None,
     batch_tokens: common.BatchTokens = None,
     json: common.OneObject = False,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Print only BLEU, or its mean over several sets.")
+    ] = False,
 ) -> None:
     """Score translations of held-out data: BLEU, chrF++ and TER by sacrebleu.
 
-    Each score comes with its 95 % bootstrap interval and signature, then BLEU by source length.
+    Each score comes with its 95 % bootstrap interval and signature. The settings of the search, the
+    n-gram precisions, the brevity penalty and BLEU by source length follow.
     Text is compared detokenized. The sacrebleu command gives the same scores for the same files.
+    Test sources of different names or languages are scored one by one, with their mean.
 
     Example: nmt evaluate --model runs/demo --worst 5
 
     Example: nmt evaluate --hypothesis out.de --reference test.de --against other.de
     """
     from nmt.errors import UsageError
-    from nmt.evaluation.report import make_report
+    from nmt.evaluation.metrics import corpus_bleu
+    from nmt.evaluation.report import System, make_report, reports_text, reports_to_dict
     from nmt.evaluation.texts import check_parallel, normalized
     from nmt.languages import bleu_tokenizer
 
@@ -85,6 +96,12 @@ def evaluate(
         )
     if save and hypothesis:
         raise UsageError("--save has nothing to write: --hypothesis translates nothing")
+    if bare and (json or worst or against):
+        raise UsageError(
+            "--bare prints one number", "remove --bare, or --json, --worst and --against"
+        )
+    if (to or tag) and not reference:
+        raise UsageError("--to and --tag need --reference", "leave them out for data of the run")
     inputs = (source, *(reference or ()), hypothesis, Path(against) if against else None)
     given = [path for path in inputs if path]
     if [name_of(path) for path in given].count(name_of(None)) > 1:
@@ -94,73 +111,112 @@ def evaluate(
     run = None if reference and hypothesis else common.open_run(model)
     sources: list[str] | None = None
     if reference:
+        if run:  # Report an error before texts are read.
+            from nmt.decoding.directions import Directions
+
+            Directions.of(run.config.data).choose(to, tag)
         references = [_read(path) for path in reference]
         data = ", ".join(name for name, _ in references)
         if source:
             name, sources = _read(source)
             check_parallel([(name, sources), *references])
+        language = run.config.data.parts("train")[0].target_language if run else None
+        sets = [_Set(data, to or language, to, tag, range(len(references[0][1])))]
     else:
         assert run is not None
         split = split or ("test" if run.config.data.test else "valid")
-        common.check_output(save, *_data_files(run, split))
-        sources, targets = _read_split(run, split)
-        data = f"the {split} split of {run.path}"
-        references = [(data, targets)]
+        common.check_output(save, *run.config.data.files(split))
+        sources, targets, sets = _read_split(run, split)
+        references = [(f"the {split} split of {run.path}", targets)]
     check_parallel(references)
-    tokenizer = bleu_tokenizer(
-        tokenize or (run.config.evaluation.tokenize if run else "auto"),
-        run.config.data.target_language if run else None,
-        normalized(references[0][1]),
-        lambda line: print(line, file=sys.stderr),
-    )
 
     settings = {
         "beam_size": beam_size,
         "length_penalty": length_penalty,
         "batch_tokens": batch_tokens,
     }
-    baseline: tuple[str, list[str]] | None = None
+    baseline: System | None = None
     rival: Run | None = None
     if against and _is_text(against):  # Read before translating, to report errors at once.
-        baseline = _read(Path(against))
-        check_parallel([baseline, *references])
+        baseline = System(*_read(Path(against)))
+        check_parallel([baseline[:2], *references])
     elif against:
         rival = _open_rival(against)
         if sources is None:
             raise UsageError(f"to translate with {against}, it needs sources", "add --source FILE")
 
     if hypothesis:
-        system = _read(hypothesis)
+        system = System(*_read(hypothesis))
     else:
         assert run is not None and sources is not None
-        system = str(run.path), _translate(run, sources, settings)
+        system = _translate(run, sources, settings, sets)
         if save:
             with common.open_output(save) as file:
-                file.writelines(f"{line}\n".encode() for line in system[1])
-    check_parallel([system, *references])
-    _warn_if_tokenized(*system)
+                file.writelines(f"{line}\n".encode() for line in system.lines)
+    check_parallel([system[:2], *references])
+    _warn_if_tokenized(system)
     if rival:
         assert sources is not None
-        baseline = str(rival.path), _translate(rival, sources, settings)
+        baseline = _translate(rival, sources, settings, sets)
 
-    report = make_report(
-        system[0],
-        data,
-        system[1],
-        [lines for _, lines in references],
-        sources=sources,
-        baseline=baseline,
-        test=paired,
-        tokenize=tokenizer,
-        lowercase=lowercase,
-        worst=worst,
-    )
+    reports, bleu = {}, []
+    for one in sets:
+
+        def chosen(lines: Sequence[str], one: _Set = one) -> list[str]:
+            return [lines[i] for i in one.pairs]
+
+        texts = [chosen(lines) for _, lines in references]
+        tokenizer = bleu_tokenizer(
+            tokenize or (run.config.evaluation.tokenize if run else "auto"),
+            one.language,
+            normalized(texts[0]),
+            lambda line: print(line, file=sys.stderr),
+        )
+        if bare:
+            hypotheses = normalized(chosen(system.lines))
+            bleu.append(corpus_bleu(hypotheses, [*map(normalized, texts)], tokenizer, lowercase))
+            continue
+        reports[one.name] = make_report(
+            system._replace(lines=chosen(system.lines)),
+            one.name,
+            texts,
+            sources=chosen(sources) if sources else None,
+            baseline=baseline._replace(lines=chosen(baseline.lines)) if baseline else None,
+            test=paired,
+            tokenize=tokenizer,
+            lowercase=lowercase,
+            worst=worst,
+        )
+    if bare:
+        print(f"{fmean(bleu):.2f}")
+        return
     if json:
         from json import dumps
 
-        print(dumps(report.to_dict(), ensure_ascii=False, indent=2))
+        print(dumps(reports_to_dict(reports), ensure_ascii=False, indent=2))
     else:
-        print(report.text())
+        print(fit(reports_text(reports), Look.of(sys.stdout).columns))
+
+
+class _Set(NamedTuple):
+    """Lines that are translated in one direction and scored together."""
+
+    name: str
+    language: str | None
+    to: str | None
+    """The target language to choose, for a model with several."""
+    tag: str | None
+    pairs: Sequence[int]
+
+    def direction(self, run: Run) -> tuple[str | None, str | None]:
+        """Return the arguments of `Translator.into`, without choices that a run does not have."""
+        from nmt.decoding.directions import Directions
+
+        directions = Directions.of(run.config.data)
+        return (
+            self.to if directions.targets else None,
+            self.tag if self.tag in directions.tags else None,
+        )
 
 
 def _read(path: Path) -> tuple[str, list[str]]:
@@ -184,25 +240,36 @@ def _open_rival(name: str) -> Run:
         raise UsageError(f"--against {name} is neither a file nor a run", error.hint) from error
 
 
-def _data_files(run: Run, split: Split) -> list[Path]:
-    sources = getattr(run.config.data, split) or ()
-    keys = ("source", "target", "file")
-    return [Path(value) for source in sources for key, value in source if key in keys]
-
-
-def _read_split(run: Run, split: Split) -> tuple[list[str], list[str]]:
-    """Return the sources and the references of a split, from the run folder if it has them."""
+def _read_split(run: Run, split: Split) -> tuple[list[str], list[str], list[_Set]]:
+    """Return sources, references and sets of a split, from the run folder if it has them."""
+    from nmt.data.sets import sets_of
     from nmt.data.sources import read_split
     from nmt.errors import UsageError
 
     if getattr(run.config.data, split) is None:
         raise UsageError(f"the config of {run.path} has no data.{split}", "use --split valid")
+    data = run.config.data
     corpus = _stored_split(run, split)
     if corpus is not None:
-        pairs = corpus.texts(range(len(corpus)))
+        pairs, by_part = corpus.texts(range(len(corpus))), corpus.parts
     else:
-        pairs = [(pair.source, pair.target) for pair in read_split(run.config.data, split)]
-    return [source for source, _ in pairs], [target for _, target in pairs]
+        read = list(read_split(data, split))
+        pairs = [(pair.source, pair.target) for pair in read]
+        counts = Counter(pair.part for pair in read)
+        by_part = [counts[number] for number in range(len(data.parts(split)))]
+    whole = f"the {split} split of {run.path}"
+    several = len(found := sets_of(data, split, len(pairs), by_part)) > 1
+    sets = [
+        _Set(
+            f"{name} of {whole}" if several else whole,
+            part.target_language,
+            part.target_language,
+            part.source.tag,
+            indices.tolist(),
+        )
+        for name, part, indices in found
+    ]
+    return [source for source, _ in pairs], [target for _, target in pairs], sets
 
 
 def _stored_split(run: Run, split: Split) -> Corpus | None:
@@ -222,32 +289,37 @@ def _stored_split(run: Run, split: Split) -> Corpus | None:
         return None
 
 
-def _translate(run: Run, sources: list[str], settings: dict[str, Any]) -> list[str]:
-    """Translate with a progress bar, the longest sentences first for even batches."""
-    from tqdm import tqdm
+def _translate(
+    run: Run, sources: list[str], settings: dict[str, Any], sets: Sequence[_Set]
+) -> System:
+    """Translate the sentences of all sets."""
+    from nmt.bars import track
+    from nmt.evaluation.report import System
 
-    translator = common.load_translator(str(run.path), "auto", None, settings)
-    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+    first = sets[0]
+    direction = first.direction(run)
+    translator = common.load_translator(str(run.path), "auto", None, settings, *direction)
     translations = [""] * len(sources)
-    bar = tqdm(total=len(sources), desc=run.path.name, unit=" sentences", disable=None)
-    with bar, common.Warnings() as warnings:
-        for begin in range(0, len(order), _CHUNK):
-            chosen = order[begin : begin + _CHUNK]
+    with (
+        track(f"translating with {run.path.name}", len(sources)) as translator.advance,
+        common.Warnings() as warnings,
+    ):
+        for one in sets:
+            directed = translator if one is first else translator.into(*one.direction(run))
 
-            def warn(index: int, message: str, chosen: list[int] = chosen) -> None:
-                warnings(f"line {chosen[index] + 1}", message)
+            def warn(index: int, message: str, pairs: Sequence[int] = one.pairs) -> None:
+                warnings(f"line {pairs[index] + 1}", message)
 
-            found = translator.translate([sources[i] for i in chosen], warn)
-            for i, translation in zip(chosen, found, strict=True):
+            found = directed.translate([sources[i] for i in one.pairs], warn)
+            for i, translation in zip(one.pairs, found, strict=True):
                 translations[i] = translation
-            bar.update(len(chosen))
-    return translations
+    return System(str(run.path), translations, translator.facts())
 
 
-def _warn_if_tokenized(name: str, lines: list[str]) -> None:
-    if sum(line.endswith(" .") for line in lines) * 2 > len(lines):
+def _warn_if_tokenized(system: System) -> None:
+    if sum(line.endswith(" .") for line in system.lines) * 2 > len(system.lines):
         print(
-            f"warning: {name} looks tokenized (a space before the full stop); "
+            f"warning: {system.name} looks tokenized (a space before the full stop); "
             "scores are meant for detokenized text",
             file=sys.stderr,
         )

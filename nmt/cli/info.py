@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json as json_module
 import math
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nmt.evaluation.metrics import bleu_title
+from nmt.runs import number_in
 from nmt.tables import table_lines
-from nmt.text import counted, shorten
+from nmt.terminal import Look, fit, sparkline
+from nmt.text import counted, duration, escape, file_size, shell, shorten
 
 if TYPE_CHECKING:
     from nmt.runs import Run
@@ -26,18 +29,30 @@ def info(
         typer.Argument(metavar="RUN", help="Run folder, or its name in runs/; default: newest."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, for a program.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only check the checksums of all files.")
+    ] = False,
 ) -> None:
     """Show a run: its config, parameters by part, training history, scores and size on disk.
+
+    With --verify, the exit code is 5 if a part is damaged that the run needs.
 
     Example: nmt info runs/demo
     """
     from nmt.config.writing import dump_config
+    from nmt.manage.overview import sizes
     from nmt.runs import find_run
 
     found = find_run(run)
+    if verify:
+        _verify(found, json)
+        return
     config = found.config
     train, valid, test = map(found.records, ("train", "valid", "test"))
     parameters, problem = _parameters(found)
+    made_with = _made_with(found, [*train, *valid])
+    space = sizes(found)
+    space["total"] = sum(space.values())
     if json:
         facts = {
             "run": str(found.path),
@@ -48,7 +63,8 @@ def info(
             "train": train,
             "valid": valid,
             "test": test,
-            "bytes": _sizes(found),
+            "made_with": made_with,
+            "bytes": space,
         }
         print(json_module.dumps(_finite(facts), indent=2))
         return
@@ -60,11 +76,64 @@ def info(
         ["Config (keys that are not the default)"]
         + [f"  {line}" for line in dump_config(config, defaults=False).splitlines()],
         _parameter_lines(parameters),
+        _drawn_lines(found, train),
         _history_lines(train, valid, config.training.valid_metric),
         [line for record in test[-1:] for line in _test_lines(record)],
-        ["Size on disk", *table_lines([[f"  {k}", _size(v)] for k, v in _sizes(found).items()])],
+        _made_with_lines(made_with),
+        ["Size on disk", *table_lines([[f"  {k}", file_size(v)] for k, v in space.items()])],
     ]
-    print("\n\n".join("\n".join(lines) for lines in sections if lines))
+    text = "\n\n".join("\n".join(lines) for lines in sections if lines)
+    print(fit(text, Look.of(sys.stdout).columns))
+
+
+def _verify(run: Run, json: bool) -> None:
+    """Print the state of each part; raise StorageError if a needed part is damaged."""
+    from nmt.errors import StorageError
+    from nmt.manage.verification import verify_run
+
+    parts = list(verify_run(run))
+    if json:
+        print(json_module.dumps([part._asdict() for part in parts], indent=2))
+    else:
+        rows = [
+            [part.name, "damaged" if part.problem else "ok", part.use, f"{part.seconds:.1f} s"]
+            for part in parts
+        ]
+        lines = table_lines(rows, head=["part", "state", "use", "time"], left=range(4))
+        problems = [escape(part.problem) for part in parts if part.problem]
+        print(fit("\n".join(lines + problems), Look.of(sys.stdout).columns))
+    damaged = [part.name for part in parts if part.problem and part.needed]
+    if not damaged:
+        return
+    hint = "restore the damaged files from a copy of the run"
+    intact = any(part.use == "resuming" and not part.problem for part in parts)
+    if damaged == [run.model_folder.name] and intact:
+        command = shell("nmt", "train", "--config", str(run.config_file))
+        hint = f"delete {run.model_folder}; this writes it again from the checkpoints:\n{command}"
+    raise StorageError(f"{run.path} is damaged: {', '.join(damaged)}", hint)
+
+
+def _made_with(run: Run, records: Sequence[Record]) -> dict[str, str]:
+    """Return the machine, the versions and the time of training, as far as the run records them."""
+    from nmt.errors import StorageError
+    from nmt.storage import read_manifest
+
+    facts: dict[str, Any] = {}
+    for folder in (run.model_folder, *run.checkpoints()):
+        try:
+            facts = read_manifest(folder)
+            break
+        except StorageError:
+            continue
+    keys = ("machine", "device", "precision", "threads", "nmt", "torch", "sentencepiece", "python")
+    known = {key: shorten(str(facts[key])) for key in keys if facts.get(key) is not None}
+    seconds = [s for record in records if math.isfinite(s := number_in(record, "seconds"))]
+    return known | ({"training time": duration(max(seconds))} if seconds else {})
+
+
+def _made_with_lines(made_with: dict[str, str]) -> list[str]:
+    rows = [[f"  {name}", value] for name, value in made_with.items()]
+    return ["Made with", *table_lines(rows, left=range(2))] if rows else []
 
 
 def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
@@ -92,6 +161,33 @@ def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
     return parts | {"total": sum(parts.values())}, None
 
 
+def _drawn_lines(run: Run, train: list[Record]) -> list[str]:
+    """Return a table of the training pairs that were drawn from each source, if they are mixed."""
+    from nmt.errors import StorageError
+    from nmt.storage import read_file
+
+    try:
+        mixture = json_module.loads(read_file(run.fingerprints_file))["mixture"]
+        sizes = [int(size) for size in mixture["sizes"]]
+        drawn = [int(count) for count in train[-1]["drawn"]]
+    except (StorageError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return []
+    parts = run.config.data.parts("train")
+    total = sum(drawn) or 1
+    rows = [
+        [
+            f"  {shorten(' '.join(filter(None, (part.label, *part.tags))))}",
+            f"{size:,}",
+            f"{count:,}",
+            f"{100 * count / total:.1f} %",
+            f"{count / max(1, size):.2f}",
+        ]
+        for part, size, count in zip(parts, sizes, drawn, strict=False)
+    ]
+    head = ["  source", "pairs", "drawn", "share", "passes"]
+    return ["Training pairs by source", *table_lines(rows, head=head)]
+
+
 def _parameter_lines(parameters: dict[str, int]) -> list[str]:
     if not parameters:
         return []
@@ -114,79 +210,57 @@ def _history_lines(train: list[Record], valid: list[Record], metric: str) -> lis
     lines = []
     bleu = bleu_title(valid[-1].get("tokenizer")) if valid else "BLEU"
     for title, key, records in (
-        ("training loss", "loss", train),
-        ("valid loss", "loss", valid),
+        ("training nll", "nll", train),
+        ("validation nll", "nll", valid),
         (bleu, "bleu", valid),
         ("chrF++", "chrf", valid),
     ):
-        if values := [_number(record, key) for record in records]:
+        if values := [number_in(record, key) for record in records]:
             span = f"{values[0]:.2f} to {values[-1]:.2f}"
             lines.append([f"  {title}", sparkline(values), span])
     if not lines:
         return []
-    return ["Training", *table_lines(lines, right=False), *_validation_table(valid, metric)]
+    return ["Training", *table_lines(lines, left=range(3)), *_validation_table(valid, metric)]
 
 
 def _validation_table(valid: list[Record], metric: str) -> list[str]:
     if not valid:
         return []
     sign = 1 if metric == "loss" else -1
-    scores = [sign * _number(record, metric) for record in valid]
+    key = "nll" if metric == "loss" else metric
+    scores = [sign * number_in(record, key) for record in valid]
     best = min(range(len(valid)), key=lambda i: (math.isnan(scores[i]), scores[i]))
     every = max(1, math.ceil(len(valid) / HISTORY_ROWS))
     picked = sorted({*range(len(valid) - 1, -1, -every), best})
     bleu = bleu_title(valid[-1].get("tokenizer"))
-    head = ["  step", "epoch", "loss", "perplexity", bleu, "chrF++", ""]
+    head = ["  step", "epoch", "nll", "perplexity", bleu, "chrF++", ""]
     rows = []
     for index in picked:
         record = valid[index]
-        numbers = [f"{_number(record, k):.2f}" for k in ("loss", "perplexity", "bleu", "chrf")]
+        numbers = [f"{number_in(record, k):.2f}" for k in ("nll", "perplexity", "bleu", "chrf")]
         place = [f"  {record['step']:,}", str(record.get("epoch", ""))]
         rows.append([*place, *numbers, "best" if index == best else ""])
-    return ["", *table_lines(rows, head=head)]
+    return ["", *table_lines(rows, head=head), *_set_lines(valid[best])]
 
 
 def _test_lines(record: Record) -> list[str]:
     bleu = bleu_title(record.get("tokenizer"))
     names = {"bleu": bleu, "bleu_lowercase": f"{bleu}, lower case", "chrf": "chrF++", "ter": "TER"}
-    rows = [[f"  {n}", f"{_number(record, k):.2f}"] for k, n in names.items() if k in record]
+    rows = [[f"  {n}", f"{number_in(record, k):.2f}"] for k, n in names.items() if k in record]
     signature = [f"  {shorten(str(record['signature']))}"] if "signature" in record else []
-    return ["Test", *table_lines(rows), *signature]
+    return ["Test", *table_lines(rows), *signature, *_set_lines(record)]
 
 
-def _number(record: Record, key: str) -> float:
-    value = record.get(key)
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _sizes(run: Run) -> dict[str, int]:
-    sizes = {}
-    for path in sorted(run.path.iterdir()):
-        files = path.rglob("*") if path.is_dir() else [path]
-        size = sum(f.stat().st_size for f in files if f.is_file() and not f.is_symlink())
-        if size:
-            sizes[path.name] = size
-    return sizes | {"total": sum(sizes.values())}
-
-
-def _size(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
-
-
-def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """Draw a series in at most `width` characters, with a gap where a value is not finite."""
-    step = max(1.0, len(values) / width)
-    picked = [values[int(i * step)] for i in range(min(width, len(values)))]
-    finite = [value for value in picked if math.isfinite(value)]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    bars = "▁▂▃▄▅▆▇█"
-    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        bars[round((value - low) * scale)] if math.isfinite(value) else " " for value in picked
-    )
+def _set_lines(record: Record) -> list[str]:
+    """Return a table of the sets of a record of `valid` or `test`, if it has several."""
+    sets = record.get("sets")
+    if not isinstance(sets, dict):
+        return []
+    rows = [
+        [f"  {shorten(name)}", *(f"{number_in(one, key):.2f}" for key in ("bleu", "chrf"))]
+        for name, one in sets.items()
+    ]
+    return ["", *table_lines(rows, head=["  set", "BLEU", "chrF++"])]
 
 
 def _finite(value: Any) -> Any:

@@ -20,6 +20,8 @@ def score(
         bool,
         typer.Option("--per-token", help="Divide by the number of tokens, including eos."),
     ] = False,
+    to: common.To = None,
+    tag: common.Tag = None,
     json: common.ObjectPerLine = False,
     device: common.Device = "auto",
     threads: common.Threads = None,
@@ -37,9 +39,13 @@ def score(
 
     if (source is None) != (target is None):
         raise UsageError("--source needs --target, and vice versa", "give both, or pipe the pairs")
-    translator = common.load_translator(model, device, threads, {})
+    translator = common.load_translator(model, device, threads, {}, to, tag)
     total, tokens, number = 0.0, 0, 0
-    with common.Warnings() as warnings, common.open_output(None) as sink:
+    with (
+        common.line_bar("scoring", source) as translator.advance,
+        common.Warnings() as warnings,
+        common.open_output(None) as sink,
+    ):
 
         def warn(index: int, message: str) -> None:
             warnings(f"{name_of(source)}, line {number + index + 1}", message)

@@ -81,7 +81,11 @@ def detokenize(
 
 def _each_line(files: list[Path] | None, convert: Callable[[str, str], str]) -> None:
     inputs: list[Path | None] = [*files] if files else [None]
-    with common.Warnings() as warnings, common.open_output(None) as output:
+    with (
+        common.line_bar("converting", *inputs) as advance,
+        common.Warnings() as warnings,
+        common.open_output(None) as output,
+    ):
         for path in inputs:
             numbers = itertools.count(1)
             with open_input(path) as file:
@@ -95,6 +99,7 @@ def _each_line(files: list[Path] | None, convert: Callable[[str, str], str]) -> 
                             warnings(where, repaired)
                         output.write(f"{convert(text, where)}\n".encode())
                     output.flush()
+                    advance(len(group))
 
 
 def _vocabulary(model: str | None, side: Literal["source", "target"]) -> Vocabulary:

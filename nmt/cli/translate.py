@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 import typer
 
 from nmt.cli import common
-from nmt.reading import name_of, open_input, read_blocks
+from nmt.cli.prompt import listed_words, prompt
+from nmt.reading import name_of, open_input
 
 if TYPE_CHECKING:
     from nmt.data.statistics import Statistics
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 Translate = Callable[[list[str], "Warn", int], "list[list[Translation]]"]
 """Function that translates sentences, of which the first has the given number."""
-
-_NAMED = 20  # unknown words in a note
 
 
 def translate(
@@ -36,6 +35,8 @@ def translate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write. Default: standard output.")
     ] = None,
+    to: common.To = None,
+    tag: common.Tag = None,
     beam_size: common.BeamSize = None,
     length_penalty: common.LengthPenalty = None,
     nbest: Annotated[int, typer.Option(min=1, help="Translations per sentence.")] = 1,
@@ -130,7 +131,7 @@ def translate(
         from nmt.decoding.translator import load_alone
 
         statistics = load_statistics(found.statistics_folder)
-        _prompt(load_alone(found, device, threads, decoding), statistics)
+        prompt(load_alone(found, device, threads, decoding, to, tag), statistics, tag)
         return
     if workers > 1 and device == "cuda":
         raise UsageError("--workers runs on the CPU only", "remove --device cuda or --workers")
@@ -140,11 +141,12 @@ def translate(
         if workers == 1:
             from nmt.decoding.translator import load_alone
 
-            translator = load_alone(found, device, threads, decoding)
+            translator = load_alone(found, device, threads, decoding, to, tag)
         else:
             from nmt.decoding.workers import TranslatorPool
 
-            translator = stack.enter_context(TranslatorPool(found, decoding, workers, threads))
+            pool = TranslatorPool(found, decoding, workers, threads, to, tag)
+            translator = stack.enter_context(pool)
 
         def run(sentences: list[str], warn: Warn, first: int) -> list[list[Translation]]:
             if not sample:
@@ -162,7 +164,7 @@ def translate(
 
         statistics = load_statistics(found.statistics_folder) if json or verbose else None
         if verbose and statistics is None:
-            _note(f"{found.path} does not contain the words of its training data")
+            common.note(f"{found.path} does not contain the words of its training data")
         style = "json" if json else "nbest" if nbest > 1 else "scores" if scores else "text"
         warnings = stack.enter_context(common.Warnings())
         sink = stack.enter_context(common.open_output(output))
@@ -170,12 +172,11 @@ def translate(
             groups: Iterator[list[bytes]] = iter([[os.fsencode(sentence) for sentence in text]])
             where = "sentence"
             for name in filter(os.path.isfile, text):
-                _note(f"{shorten(name)} is a file; to translate its lines, add --input")
+                common.note(f"{shorten(name)} is a file; to translate its lines, add --input")
         else:
             file = stack.enter_context(open_input(input))
             groups = common.line_groups(file, workers)
-            if input is not None:
-                groups = _with_progress(groups, input)
+            translator.advance = stack.enter_context(common.line_bar("translating", input))
             where = f"{name_of(input)}, line"
         _translate_groups(groups, where, run, style, statistics, verbose, sink, warnings)
 
@@ -208,23 +209,10 @@ def _translate_groups(
                 warn(index, "the translation reached the length limit and may be incomplete")
             unknown = statistics.unknown_words(sentence) if statistics else None
             if verbose and statistics and unknown:
-                _note(f"{where} {first + index + 1}: {_listed(unknown, statistics)}")
+                common.note(f"{where} {first + index + 1}: {listed_words(unknown, statistics)}")
             sink.write(_formatted(first + index + 1, sentence, found, style, unknown).encode())
         sink.flush()
         first += len(group)
-
-
-def _note(message: str) -> None:
-    print(f"note: {message}", file=sys.stderr)
-
-
-def _listed(unknown: list[str], statistics: Statistics) -> str:
-    from nmt.text import escape
-
-    few = f", or contains fewer than {statistics.rarest} times" if statistics.rarest > 1 else ""
-    more = f", and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-    names = escape(", ".join(unknown[:_NAMED]))
-    return f"words that the training data does not contain{few}: {names}{more}"
 
 
 def _formatted(
@@ -247,74 +235,6 @@ def _formatted(
     if style == "scores":
         return f"{found[0].score:.4f}\t{found[0].text}\n"
     return f"{found[0].text}\n"
-
-
-def _with_progress(groups: Iterator[list[bytes]], path: Path) -> Iterator[list[bytes]]:
-    """Yield the groups, with a progress bar if standard error is a terminal."""
-    if not (_is_terminal(sys.stderr) and path.is_file()):
-        yield from groups
-        return
-    from tqdm import tqdm
-
-    with open_input(path) as file:
-        total = sum(block.count(b"\n") for block in read_blocks(file, str(path)))
-    with tqdm(total=total, unit=" lines", dynamic_ncols=True) as bar:
-        for group in groups:
-            yield group
-            bar.update(len(group))
-
-
-_HELP = """\
-Type a sentence to translate it.
-  /beam N    set the beam size (now {beam})
-  /nbest N   set the number of translations (now {nbest})
-  /help      show this help
-  /bye       exit (or Ctrl-D)"""
-
-
-def _prompt(translator: Translator, statistics: Statistics | None) -> None:
-    from nmt.config.loading import replaced
-    from nmt.errors import ConfigError
-
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  (adds line editing and history to input())
-    nbest = 1
-
-    def warn(_: int, message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr)
-
-    print("Type a sentence; /help lists commands, /bye exits.", file=sys.stderr)
-    while True:
-        try:
-            line = input(">>> ")
-        except EOFError:
-            print(file=sys.stderr)
-            return
-        command, _, argument = line.strip().partition(" ")
-        beam = translator.decoding.beam_size
-        if command == "/bye":
-            return
-        if command in ("/beam", "/nbest") and argument.strip().isdecimal() and int(argument) > 0:
-            number = int(argument)
-            wanted = number if command == "/nbest" else nbest
-            beam = number if command == "/beam" else max(beam, wanted)
-            try:
-                translator.decoding = replaced(translator.decoding, beam_size=beam)
-            except ConfigError as error:
-                print(f"error: {error.message}", file=sys.stderr)
-                continue
-            nbest = min(wanted, beam)
-            print(f"beam {beam}, nbest {nbest}", file=sys.stderr)
-        elif command.startswith("/"):
-            print(_HELP.format(beam=beam, nbest=nbest), file=sys.stderr)
-        elif command:
-            sentence = common.argument_text(line)
-            if statistics and (unknown := statistics.unknown_words(sentence)):
-                _note(_listed(unknown, statistics))
-            [found] = translator.translate_nbest([sentence], nbest, warn)
-            for translation in found:
-                score = f"{translation.score:8.4f}  " if nbest > 1 else ""
-                print(f"{score}{translation.text}")
 
 
 def _is_terminal(file: Any) -> bool:

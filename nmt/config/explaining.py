@@ -10,8 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nmt.config.data import SOURCE_KINDS, SPLITS, Cleaning
 from nmt.config.document import Document, KeyPath, dotted, missing_space, plain_scalar
-from nmt.config.schema import SOURCE_KINDS, SPLITS, Config, Section
+from nmt.config.other_tools import meant_keys, names_hint, plain
+from nmt.config.schema import Config
+from nmt.config.section import Section
 from nmt.config.writing import dump_scalar
 from nmt.errors import ConfigError
 from nmt.text import shorten
@@ -45,7 +48,8 @@ def explain(document: Document, error: ValidationError) -> ConfigError:
     for problem in problems:
         path = _document_path(document, problem["loc"])
         if problem["type"] == "extra_forbidden":
-            misspelled.add((*path[:-1], _closest(str(path[-1]), _keys(problem, path)) or ""))
+            near = _closest(str(path[-1]), _keys(problem, path))
+            misspelled.update((*path[:-1], key) for key in near)
         if problem["type"] != "missing" or path not in misspelled:
             messages.setdefault(path, _message(document, problem, path))
     order = {path: number for number, path in enumerate(document.positions)}
@@ -87,8 +91,11 @@ def _message(document: Document, problem: Any, path: KeyPath) -> tuple[str, str 
         message = f'unknown key "{shorten(key)}" in {position} ({name})'
         if name in _REPLACED:
             return message, _REPLACED[name]
-        if near := _key_of_another_section(key) or _closest(key, _keys(problem, path)):
-            return f'{message}; did you mean "{near}"?', missing_space(key)
+        own = _key_of_another_section(key)
+        near = [*meant_keys(key), *([own] if own else [])]
+        if near := near or _closest(key, _keys(problem, path)):
+            meant = " or ".join(f'"{name}"' for name in near)
+            return f"{message}; did you mean {meant}?", names_hint(key) or missing_space(key)
         where = dotted(path[:-1]) or "a config"
         keys = ", ".join(_section(problem["loc"][:-1]).model_fields)
         return message, f"use one of the keys of {where}: {keys}"
@@ -124,7 +131,8 @@ def _keys(problem: Any, path: KeyPath) -> Sequence[str]:
 
 def _section(location: Sequence[str | int]) -> type[Section]:
     if len(location) > 3 and location[0] == "data":
-        return SOURCE_KINDS[str(location[3])]
+        is_nested = location[4:5] == ("filters",)
+        return Cleaning if is_nested else SOURCE_KINDS[str(location[3])]
     if not location:
         return Config
     section = Config.model_fields[str(location[0])].annotation
@@ -132,13 +140,15 @@ def _section(location: Sequence[str | int]) -> type[Section]:
     return section
 
 
-def _closest(word: str, keys: Sequence[str]) -> str | None:
+def _closest(word: str, keys: Sequence[str]) -> list[str]:
+    """Return the most similar key, if one is similar enough."""
     word = word.partition(":")[0][:100]
-    return next(iter(difflib.get_close_matches(word, keys, n=1, cutoff=0.6)), None)
+    return difflib.get_close_matches(word, keys, n=1, cutoff=0.6)
 
 
 def _key_of_another_section(key: str) -> str | None:
-    """Return `model.dropout` for `dropout`, or None if no section has this key."""
+    """Return `model.d_model` for `d_model` and `d-model`, or None if no section has this key."""
+    key = plain(key)
     sections = (name for name in Config.model_fields if key in _section((name,)).model_fields)
     return next((f"{name}.{key}" for name in sections), None)
 
@@ -152,7 +162,7 @@ def _written(value: Any) -> str:
 def _allowed(location: Sequence[str | int]) -> str:
     if len(location) in (2, 3) and location[0] == "data" and location[1] in SPLITS:
         return f"a source of pairs, {_SOURCE_FORMS}, or a list of these"
-    length = 4 if len(location) > 4 else 1
+    length = 1 if len(location) < 5 else 5 if location[4:-1] == ("filters",) else 4
     section = _section(location[:length])
     if len(location) == length:
         return f"a section with keys like {', '.join(list(section.model_fields)[:3])}"
@@ -170,12 +180,16 @@ def allowed_values(section: type[Section], key: str) -> str:
 
 
 def _describe(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return "a section"
     if "anyOf" in schema:
         return " or ".join(_describe(option) for option in schema["anyOf"])
     if "enum" in schema:
         return " or ".join(schema["enum"])
     if "const" in schema:
         return str(schema["const"])
+    if schema["type"] == "array":
+        return f"a list of {_describe(schema['items'])}"
     if schema["type"] not in ("integer", "number"):
         return {"string": "text", "boolean": "true or false", "null": "null"}[schema["type"]]
     bounds = [

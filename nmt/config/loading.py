@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from nmt.config.data import SOURCE_KINDS, SPLITS, kind_of_source
 from nmt.config.document import Document, KeyPath, parse, plain_scalar
 from nmt.config.explaining import SOURCE_KEYS, allowed_values, explain, source_path
-from nmt.config.schema import SOURCE_KINDS, SPLITS, Config, Section, kind_of_source
+from nmt.config.schema import Config
+from nmt.config.section import Section
 from nmt.errors import ConfigError, StorageError
 from nmt.storage import read_file
 from nmt.text import shorten
@@ -37,9 +39,15 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     except (OSError, ValueError) as error:  # ValueError: The path contains a NUL.
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read config file {name}: {reason}") from error
-    document = _document(raw, name)
-    _apply_overrides(document, overrides)
-    return _validated(document)
+    return _overridden(_document(raw, name), overrides)
+
+
+def config_of(values: dict[str, Any], name: str, overrides: Sequence[str] = ()) -> Config:
+    """Return the config with these sections and overrides; `name` is for messages.
+
+    Raises ConfigError.
+    """
+    return _overridden(Document(name, values), overrides)
 
 
 def load_run_config(path: Path) -> Config:
@@ -99,6 +107,11 @@ def _document(raw: bytes, name: str) -> Document:
     if not isinstance(document.value, dict):
         raise ConfigError(f"{name} must contain sections (data:, model:, ...)")
     return document
+
+
+def _overridden(document: Document, overrides: Sequence[str]) -> Config:
+    _apply_overrides(document, overrides)
+    return _validated(document)
 
 
 def _validated(document: Document) -> Config:

@@ -2,172 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from nmt.config.data import DataConfig
+from nmt.config.section import (
+    Layers,
+    Length,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Section,
+    Width,
 )
-
-from nmt.languages import BleuTokenizer, is_tag
-
-# Within the bounds, each part of nmt and its libraries can compute. Whether a model fits the memory
-# depends on several keys and the machine: see nmt/training/memory.py.
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
-NonNegativeInt = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Layers = Annotated[int, Field(ge=1, le=256)]
-Width = Annotated[int, Field(ge=1, le=1_000_000)]
-Length = Annotated[int, Field(ge=1, le=100_000)]
-PositiveFloat = Annotated[float, Field(gt=0.0, le=1_000_000.0)]
-NonNegativeFloat = Annotated[float, Field(ge=0.0, le=1_000_000.0)]
+from nmt.languages import BleuTokenizer
 
 Normalization = Literal["none", "nfc", "nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf"]
 
 
-def _language(tag: str) -> str:
-    if not is_tag(tag):
-        raise ValueError(f"{tag!r} is not a BCP 47 language tag such as en, zh or pt-BR")
-    return tag
+def _symbol(text: str) -> str:
+    if not text or text != "".join(text.split()):
+        raise ValueError(f"{text!r} is not a symbol without spaces")
+    return text
 
 
-Language = Annotated[str, AfterValidator(_language)]
+Symbol = Annotated[str, AfterValidator(_symbol)]
 
 
-class Section(BaseModel):
-    """A part of the config. Unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
+def _part(name: str) -> str:
+    if not re.fullmatch(r"embeddings|(encoder|decoder)(\.[1-9]\d{0,2})?", name):
+        raise ValueError(f"{name!r} is not encoder, decoder, embeddings or a layer like encoder.1")
+    return name
 
 
-class TextFiles(Section):
-    """Two text files, also as .gz, .xz or .zst; line N of one translates line N of the other."""
-
-    source: str
-    """Path of the source side."""
-    target: str
-    """Path of the target side."""
+ModelPart = Literal["encoder", "decoder", "embeddings"]
+PartOrLayer = Annotated[str, AfterValidator(_part)]
 
 
-class PairFile(Section):
-    """One file of pairs: .tsv, .csv, .jsonl or .json (all also as .gz, .xz, .zst), or .parquet."""
-
-    file: str
-    """Path of the file."""
-    source_column: str | PositiveInt = 1
-    """Column of the source: a name, or its number from 1 in a TSV or CSV without header line. Dots
-    reach into nested fields (`translation.en`)."""
-    target_column: str | PositiveInt = 2
-    """Column of the target, like source_column."""
-
-
-class HubDataset(Section):
-    """A dataset of the Hugging Face hub."""
-
-    hub: str
-    """Name of the dataset, or a local folder in the hub's layout."""
-    config: str | None = None
-    """Name of the configuration (subset), if the dataset has several."""
-    split: str | None = None
-    """Name of the split. Default: `train`, `validation` or `test`, as the key of this source."""
-    source_column: str
-    """Column of the source; dots reach into nested fields (`translation.en`)."""
-    target_column: str
-    """Column of the target, like source_column."""
-
-
-class BuiltinCorpus(Section):
-    """A corpus that nmt generates itself."""
-
-    builtin: Literal["phrasebook"]
-    """Name of the corpus: `phrasebook` (English-German)."""
-    split: Literal["train", "valid", "test"] | None = None
-    """Split to generate. Default: the key of this source."""
-
-
-SPLITS = ("train", "valid", "test")
-SOURCE_KINDS: dict[str, type[Section]] = {
-    "text": TextFiles,
-    "file": PairFile,
-    "hub": HubDataset,
-    "builtin": BuiltinCorpus,
-}
-"""The kinds of a source, by the key that selects each (none for text files)."""
-
-
-def kind_of_source(value: Any) -> str | None:
-    """Return the key in SOURCE_KINDS for a dict or section, or None."""
-    if not isinstance(value, dict | Section):
-        return None
-    keys = value if isinstance(value, dict) else type(value).model_fields
-    return next((key for key in ("builtin", "hub", "file") if key in keys), "text")
-
-
-DataSource = Annotated[
-    Annotated[TextFiles, Tag("text")]
-    | Annotated[PairFile, Tag("file")]
-    | Annotated[HubDataset, Tag("hub")]
-    | Annotated[BuiltinCorpus, Tag("builtin")],
-    Discriminator(kind_of_source),
-]
-
-DataSources = Annotated[list[DataSource], Field(min_length=1)]
-
-
-class DataConfig(Section):
-    """Parallel text, and which pairs to drop."""
-
-    train: DataSources
-    """Training set: a source or a list of sources."""
-    valid: DataSources
-    """Validation set, which selects the best checkpoint."""
-    test: DataSources | None = None
-    """Test set, scored once after training."""
-    source_language: Language | None = None
-    """Language of the sources as a BCP 47 tag, such as en, zh or pt-BR."""
-    target_language: Language | None = None
-    """Language of the targets as a BCP 47 tag."""
-    max_tokens: Length = 256
-    """Drop training pairs with more subword tokens on either side."""
-    max_length_ratio: PositiveFloat = 9.0
-    """Drop training pairs whose subword lengths differ by more than this factor."""
-    drop_duplicates: bool = False
-    """Drop training pairs that repeat an earlier pair."""
-    drop_copies: bool = False
-    """Drop training pairs whose target equals the source."""
-    drop_leaked: bool = False
-    """Drop training pairs whose source is also in the validation or test set."""
-    case_copies: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Share of the training pairs that are added again in capitals and in title case."""
-    bad_utf8: Literal["error", "skip"] = "error"
-    """Whether invalid UTF-8 is an error, or drops the pair."""
-    bad_rows: Literal["error", "skip"] = "error"
-    """Whether a malformed row of a .tsv, .csv or .jsonl file is an error or dropped."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_source_is_a_list_of_one(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        splits = {k: [values[k]] for k in SPLITS if isinstance(values.get(k), dict)}
-        return {**values, **splits}
+ModelFiles = Annotated[list[str], Field(min_length=1, max_length=2)]
 
 
 class TokenizerConfig(Section):
-    """The SentencePiece model, trained on the training pairs."""
+    """The SentencePiece model, trained on the training pairs unless it is given or kept."""
 
     type: Literal["bpe", "unigram"] = "unigram"
     """Algorithm: byte-pair encoding or a unigram language model."""
     vocab_size: Annotated[int, Field(ge=16, le=256_000)] = 8000
-    """Number of pieces, including four control ids (per side if not shared). The default is reduced
-    if the text is too small."""
+    """Number of pieces, including four control ids (per side if not shared), before `extend`. The
+    default is reduced if the text is too small."""
     shared: bool = True
     """Use one vocabulary for both languages, or one per language."""
     character_coverage: Annotated[float, Field(ge=0.98, le=1.0)] = 1.0
@@ -184,9 +70,30 @@ class TokenizerConfig(Section):
     sampling: Probability = 0.0
     """Subword regularization in training: BPE-dropout probability (Provilkov et al., 2020), or
     smoothing alpha of unigram segmentations (Kudo, 2018); 0 is off."""
+    model: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
+    """SentencePiece model file to use instead of training one; with `shared: false`, a list of the
+    files for source and target. Its control pieces are moved to the ids that nmt uses."""
+    keep: bool = True
+    """With training.init_from: keep the vocabulary of that run. If false, a new vocabulary is
+    trained, and its pieces take over the embeddings of pieces with the same text."""
+    extend: Annotated[int, Field(ge=0, le=256_000)] = 0
+    """Add up to this many pieces (per side if not shared), which the training pairs need, to a kept
+    or given vocabulary."""
+    user_defined_symbols: list[Symbol] | None = None
+    """Strings that are always one piece each, such as placeholders."""
+
+    @field_validator("model", mode="before", json_schema_input_type=str | ModelFiles | None)
+    @classmethod
+    def _one_file_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.model and len(self.model) != (1 if self.shared else 2):
+            raise ValueError(
+                f"model names {len(self.model)} files, but a vocabulary with shared: "
+                f"{str(self.shared).lower()} needs {1 if self.shared else 2}"
+            )
         if self.byte_fallback and self.vocab_size <= 260:
             raise ValueError(
                 "byte_fallback needs a vocab_size above 260 (256 bytes and the control ids), "
@@ -329,6 +236,15 @@ class TrainingConfig(Section):
     """Stop with an error after this many non-finite losses or gradients in a row."""
     seed: Annotated[int, Field(ge=0, le=2**64 - 1)] = 1
     """Random seed."""
+    init_from: str | None = None
+    """Start from the trained weights of a run (RUN), or of one of its checkpoints
+    (RUN/checkpoints/step-N), with a fresh optimizer and schedule. Keys of `model` that the config
+    does not set are those of that run."""
+    init_parts: Annotated[list[ModelPart], Field(min_length=1)] | None = None
+    """Parts to take from init_from; null: all. `embeddings` includes the output projection."""
+    freeze: list[PartOrLayer] | None = None
+    """Parts or layers that training does not change: `encoder`, `decoder`, `embeddings` (with the
+    output projection), or one layer, such as `encoder.1`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -336,6 +252,8 @@ class TrainingConfig(Section):
             raise ValueError("one of max_steps, max_epochs and patience must end the training")
         if self.schedule == "cosine" and self.max_steps is None:
             raise ValueError("schedule: cosine needs max_steps")
+        if self.init_parts and self.init_from is None:
+            raise ValueError("init_parts needs init_from")
         return self
 
 
@@ -364,8 +282,9 @@ class DecodingConfig(Section):
     patience: PositiveFloat | None = 1.0
     """A search ends when beam_size * patience hypotheses have finished (Kasai et al., 2022) or no
     open one can win; null: only the latter, which is exact."""
-    batch_tokens: PositiveInt = 4096
-    """Maximum source tokens per batch, including padding."""
+    batch_tokens: PositiveInt | None = None
+    """Maximum source tokens per batch, including padding; null: 4,096 on a CPU, and 65,536 on a
+    GPU, or fewer if its memory runs out."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
     """Number format of matrix products; auto: bf16 on a GPU with native bf16, fp16 on an x86 CPU,
     fp32 elsewhere. fp16 runs on GPUs and x86 CPUs (with 32-bit products) and rarely changes a
@@ -429,5 +348,9 @@ class Config(Section):
             raise ValueError(
                 f"learned positions hold {self.max_target_tokens} tokens "
                 f"(model.max_positions - 1), but decoding.min_length is {self.decoding.min_length}"
+            )
+        if both := {*self.data.tags}.intersection(self.tokenizer.user_defined_symbols or ()):
+            raise ValueError(
+                f"{min(both)} is both a tag of data.train and in tokenizer.user_defined_symbols"
             )
         return self

@@ -1,6 +1,7 @@
 """Batches, and their plan for an epoch.
 
-A plan is a pure function of (lengths, seed, epoch), so resuming needs only a position in it.
+A plan is a pure function of (lengths, mixture, seed, epoch), so resuming needs only a position in
+it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nmt.tokenizer.ids import BOS, EOS, PAD
 
 if TYPE_CHECKING:
     from nmt.data.corpus import Corpus
+    from nmt.data.mixing import Mixture
 
 
 Pair = tuple[Sequence[int], Sequence[int]]
@@ -99,21 +101,35 @@ class Batch:
 class Batches(ABC):
     """The batches of a corpus: their plan for an epoch, and their tokens."""
 
-    def __init__(self, corpus: Corpus, batch_tokens: int, pairs: np.ndarray | None = None) -> None:
-        """pairs: indices of the pairs to use; None: all pairs of the corpus."""
+    def __init__(
+        self,
+        corpus: Corpus,
+        batch_tokens: int,
+        pairs: np.ndarray | None = None,
+        mixture: Mixture | None = None,
+    ) -> None:
+        """pairs: indices of the pairs to use; None: all pairs, or those that `mixture` draws."""
         self.corpus = corpus
         self.batch_tokens = batch_tokens
         self._pairs = pairs
-        whole = slice(None) if pairs is None else pairs
-        self.source_lengths = corpus.source_lengths[whole]
-        self.target_lengths = corpus.target_lengths[whole]
+        self.mixture = mixture
 
-    def _in_corpus(self, numbers: np.ndarray) -> np.ndarray:
-        return numbers if self._pairs is None else self._pairs[numbers]
+    def _shuffled(self, rng: np.random.Generator, seed: int, epoch: int) -> np.ndarray:
+        """Return the indices of the epoch's pairs in random order."""
+        drawn = self.mixture.draw(seed, epoch) if self.mixture else self._pairs
+        order = rng.permutation(len(self.corpus.source_lengths if drawn is None else drawn))
+        return order if drawn is None else drawn[order]
+
+    def _lengths(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lengths of the sources and of the targets with eos, each (pairs,)."""
+        return self.corpus.source_lengths[pairs] + 1, self.corpus.target_lengths[pairs] + 1
 
     @abstractmethod
     def plan(self, seed: int, epoch: int) -> list[np.ndarray]:
-        """Return the batches of an epoch as arrays of indices (pairs,), with each pair once."""
+        """Return the batches of an epoch as arrays of indices (pairs,).
+
+        Without a mixture, each pair occurs once.
+        """
 
     @abstractmethod
     def collated(
@@ -148,11 +164,11 @@ class PaddedBatches(Batches):
         epochs differ) and cut into batches, which are shuffled.
         """
         rng = np.random.default_rng((seed, epoch))
-        order = rng.permutation(len(self.source_lengths))
-        source, target = self.source_lengths[order] + 1, self.target_lengths[order] + 1
+        order = self._shuffled(rng, seed, epoch)
+        source, target = self._lengths(order)
         by_length = _by_length(source, target)
         longest = np.maximum(source, target)[by_length]
-        order = self._in_corpus(order[by_length])
+        order = order[by_length]
         batches = [order[cut] for cut in _cut(longest, self.batch_tokens)]
         return [batches[i] for i in rng.permutation(len(batches))]
 

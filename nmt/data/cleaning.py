@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import compress, islice
+from itertools import compress, groupby, islice, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
+from nmt.bars import track
 from nmt.data.sources import Pair
 from nmt.tokenizer.seeds import LONGEST_PIECE
 
 if TYPE_CHECKING:
-    from nmt.config import DataConfig
+    from nmt.config.data import Cleaning, Part
     from nmt.data.report import SplitReport
 
 EMPTY = "empty"
@@ -44,52 +47,65 @@ _DAMAGED = (
 _INITIALS = re.compile(r"(?<!\S)\W*\w")
 _CHUNK_PAIRS, _CHUNK_CHARACTERS = 8192, 1 << 24
 _SHARE = 1 << 20  # hashes sorted at a time
-_SCHEMA = pa.schema(
-    {"source": pa.string(), "target": pa.string(), "origin": pa.int32(), "line": pa.int64()}
-)
+_SCHEMA = pa.schema({"source": pa.string(), "target": pa.string(), "line": pa.int64()})
 
 
 class Collected:
     """The cleaned pairs of a split, stored in a file in their order, and their report."""
 
     def __init__(self, path: Path, chunks: Iterable[Sequence[Pair]], report: SplitReport) -> None:
+        """Store the pairs. Each chunk has pairs of one part."""
         self.path = path
         self.report = report
-        self.case_copies = 0.0
-        """Share of the pairs of which `chunks` also yields case copies."""
-        files: dict[tuple[str, str], int] = {}
-        count = 0
-        with path.open("xb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:
+        self.case_copies: Sequence[float] = ()
+        """By part, the share of the pairs of which `chunks` also yields case copies."""
+        self.sizes: Counter[int] = Counter()
+        """Stored pairs by part."""
+        self._origins: list[tuple[tuple[str, str], int]] = []
+        """Paths and part of the pairs of each chunk."""
+        with (
+            path.open("xb") as file,
+            pa.ipc.new_stream(file, _SCHEMA) as writer,
+            track("data: reading", None) as advance,
+        ):
             for pairs in chunks:
-                count += len(pairs)
+                if not pairs:
+                    continue
+                advance(len(pairs))
+                _, _, paths, _, part = pairs[0]
+                self._origins.append((paths, part))
+                self.sizes[part] += len(pairs)
                 columns = [
                     [pair.source for pair in pairs],
                     [pair.target for pair in pairs],
-                    [files.setdefault(pair.paths, len(files)) for pair in pairs],
                     [pair.line for pair in pairs],
                 ]
                 writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-        self.dropped = np.zeros(count, dtype=bool)
+        self.dropped = np.zeros(self.sizes.total(), dtype=bool)
         """(stored pairs,): pairs that a later check dropped."""
-        self._files = list(files)
 
     def __len__(self) -> int:
         return int((~self.dropped).sum())
 
     def chunks(self) -> Iterator[list[Pair]]:
-        """Yield the remaining pairs in chunks of bounded size, with case copies."""
+        """Yield the remaining pairs in chunks of bounded size, with case copies.
+
+        A chunk has pairs of one part only.
+        """
         first = 0
         # The file is not mapped, because mapped pages would count as resident memory.
         with pa.OSFile(str(self.path), "rb") as file, pa.ipc.open_stream(file) as reader:
-            for batch in reader:
+            for batch, (paths, part) in zip(reader, self._origins, strict=True):
                 dropped = self.dropped[first : first + len(batch)]
                 first += len(batch)
                 if dropped.any():
                     batch = batch.filter(pa.array(~dropped))
-                sources, targets, origins, lines = (c.to_pylist() for c in batch.columns)
-                paths = (self._files[origin] for origin in origins)
-                pairs = list(map(Pair, sources, targets, paths, lines))
-                yield pairs + _case_copies(pairs, self.case_copies) if self.case_copies else pairs
+                if not len(batch):
+                    continue
+                sources, targets, lines = (column.to_pylist() for column in batch.columns)
+                pairs = list(map(Pair, sources, targets, repeat(paths), lines, repeat(part)))
+                share = self.case_copies[part] if self.case_copies else 0.0
+                yield pairs + _case_copies(pairs, share) if share else pairs
 
     def texts(self) -> Iterator[tuple[str, str]]:
         return ((pair.source, pair.target) for chunk in self.chunks() for pair in chunk)
@@ -118,7 +134,7 @@ class HeldOut:
                 check_stop()
                 report.lines += len(chunk)
                 _notice_damaged(chunk, report)
-                hashes.append(_hashes([pair.source for pair in chunk if pair.source]))
+                hashes.append(text_hashes([pair.source for pair in chunk if pair.source]))
                 yield chunk
 
         collected = Collected(path, chunks(), report)
@@ -140,78 +156,85 @@ class HeldOut:
 def collect_training(
     pairs: Iterator[Pair],
     path: Path,
-    data: DataConfig,
+    parts: Sequence[Part],
     held_out: HeldOut,
     report: SplitReport,
     check_stop: Callable[[], None],
 ) -> Collected:
-    """Store the training pairs that pass all checks except `too_long`."""
-    longest = longest_text(data)
+    """Store the training pairs that pass all checks, by the rules of their part, but `too_long`."""
+    rules = [part.rules for part in parts]
+    tags = text_hashes([" ".join(part.tags) for part in parts])
 
     def chunks(hashes: BinaryIO) -> Iterator[list[Pair]]:
         for chunk in _chunks(pairs):
             check_stop()
             report.lines += len(chunk)
             _notice_damaged(chunk, report)
+            rule = rules[chunk[0].part]
+            longest = longest_text(rule)
             kept = []
             for pair in chunk:
                 if not pair.source or not pair.target:
-                    report.drop(EMPTY, pair.location(int(bool(pair.source))))
+                    report.drop(EMPTY, pair.location(int(bool(pair.source))), pair[:2])
                 elif max(map(len, pair[:2])) > longest:
-                    report.drop(LONG, pair.location(int(len(pair.source) <= longest)))
+                    too_long_side = int(len(pair.source) <= longest)
+                    report.drop(LONG, pair.location(too_long_side), pair[:2])
                 else:
                     if pair.source == pair.target:
-                        report.notice(COPY, pair.location(), data.drop_copies)
-                        if data.drop_copies:
+                        report.notice(COPY, pair.location(), rule.drop_copies, pair[:2])
+                        if rule.drop_copies:
                             continue
                     kept.append(pair)
-            sources = _hashes([pair.source for pair in kept])
-            targets = _hashes([pair.target for pair in kept])
+            sources = text_hashes([pair.source for pair in kept])
+            targets = text_hashes([pair.target for pair in kept])
             leaked = held_out.find(sources)
             for i in np.flatnonzero(leaked):
-                report.notice(LEAKED, kept[i].location(), data.drop_leaked)
-            stays = ~(leaked & data.drop_leaked)
-            hashes.write(_combined(sources, targets)[stays].tobytes())
+                report.notice(LEAKED, kept[i].location(), rule.drop_leaked, kept[i][:2])
+            stays = ~(leaked & rule.drop_leaked)
+            # Equal texts with different tags are no duplicates.
+            tagged = _combined(tags[[chunk[0].part]], sources)
+            hashes.write(_combined(tagged, targets)[stays].tobytes())
             yield list(compress(kept, stays))
 
     with tempfile.TemporaryFile(dir=path.parent) as hashes:
         collected = Collected(path, chunks(hashes), report)
         repeated = _repeated(hashes, len(collected))
     if repeated.any():
-        _judge_duplicates(collected, repeated, data.drop_duplicates)
-    collected.case_copies = data.case_copies
+        _judge_duplicates(collected, repeated, rules)
+    collected.case_copies = [rule.case_copies for rule in rules]
     return collected
 
 
-def longest_text(data: DataConfig) -> int:
-    """Return a length in characters beyond which a text exceeds data.max_tokens."""
+def longest_text(rule: Cleaning) -> int:
+    """Return a length in characters beyond which a text exceeds max_tokens."""
     # The factor 4 allows for normalization, which may shorten the text.
-    return 4 * LONGEST_PIECE * data.max_tokens
+    return 4 * LONGEST_PIECE * rule.max_tokens
 
 
 def too_long(
-    source_lengths: np.ndarray, target_lengths: np.ndarray, data: DataConfig
+    source_lengths: np.ndarray, target_lengths: np.ndarray, rule: Cleaning, tags: int = 0
 ) -> list[tuple[str, np.ndarray]]:
     """Return the reasons to drop training pairs, each with its pairs, (n,) bool.
 
-    Lengths: (n,) in tokens. A text without tokens counts as empty.
+    Lengths: (n,) in tokens, without the number of tags before each source. A text without tokens
+    counts as empty.
     """
     shorter = np.minimum(source_lengths, target_lengths)
     longer = np.maximum(source_lengths, target_lengths)
     empty = shorter == 0
-    long = ~empty & (longer > data.max_tokens)
+    long = ~empty & (np.maximum(source_lengths + tags, target_lengths) > rule.max_tokens)
     return [
         (EMPTY, empty),
         (LONG, long),
-        (RATIO, ~empty & ~long & (longer > data.max_length_ratio * shorter)),
+        (RATIO, ~empty & ~long & (longer > rule.max_length_ratio * shorter)),
     ]
 
 
 def _case_copies(pairs: list[Pair], share: float) -> list[Pair]:
     """Return copies, in capitals and in title case, of a share of the pairs with case."""
     # The hashes select the pairs by their content.
-    sources = _hashes([pair.source for pair in pairs])
-    targets = _hashes([pair.target for pair in pairs])
+    sources = text_hashes([pair.source for pair in pairs])
+    targets = text_hashes([pair.target for pair in pairs])
     return [
         pairs[i]._replace(source=source, target=change(pairs[i].target))
         for i in np.flatnonzero(_combined(sources, targets) < share * 2.0**64)
@@ -231,33 +254,41 @@ def _notice_damaged(pairs: Sequence[Pair], report: SplitReport) -> None:
             for pair in pairs:
                 damaged = [mark in text and pattern.search(text) for text in pair[:2]]
                 if any(damaged):
-                    report.notice(kind, pair.location(int(not damaged[0])))
+                    report.notice(kind, pair.location(int(not damaged[0])), texts=pair[:2])
 
 
-def _judge_duplicates(collected: Collected, repeated: np.ndarray, drop: bool) -> None:
+def _judge_duplicates(
+    collected: Collected, repeated: np.ndarray, rules: Sequence[Cleaning]
+) -> None:
     first = 0
+    dropped = np.zeros_like(repeated)
     for chunk in collected.chunks():
-        for i in np.flatnonzero(repeated[first : first + len(chunk)]):
-            collected.report.notice(DUPLICATE, chunk[i].location(), drop)
+        drop = rules[chunk[0].part].drop_duplicates
+        here = slice(first, first + len(chunk))
+        for i in np.flatnonzero(repeated[here]):
+            pair = chunk[i]
+            collected.report.notice(DUPLICATE, pair.location(), drop, pair[:2])
+        dropped[here] = repeated[here] & drop
         first += len(chunk)
-    if drop:
-        collected.dropped = repeated
+    collected.dropped = dropped
 
 
 def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    chunk: list[Pair] = []
-    characters = 0
-    while few := list(islice(pairs, 64)):
-        chunk += few
-        characters += sum(len(pair.source) + len(pair.target) for pair in few)
-        if len(chunk) >= _CHUNK_PAIRS or characters >= _CHUNK_CHARACTERS:
+    """Yield pairs of one part in chunks of bounded size."""
+    for _, of_part in groupby(pairs, key=attrgetter("part")):
+        chunk: list[Pair] = []
+        characters = 0
+        while few := list(islice(of_part, 64)):
+            chunk += few
+            characters += sum(len(pair.source) + len(pair.target) for pair in few)
+            if len(chunk) >= _CHUNK_PAIRS or characters >= _CHUNK_CHARACTERS:
+                yield chunk
+                chunk, characters = [], 0
+        if chunk:
             yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
 
 
-def _hashes(texts: Sequence[str]) -> np.ndarray:
+def text_hashes(texts: Sequence[str]) -> np.ndarray:
     """Return a 64-bit hash of each text: (n,) uint64."""
     digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
     return np.frombuffer(digests, dtype=np.uint64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,11 +46,15 @@ class Corpus:
         tokenizer: Tokenizer,
         sampling: float = 0.0,
         max_tokens: int = 0,
+        parts: Sequence[int] = (),
     ) -> None:
         """Map the file. A pair is not sampled if a side would have more than max_tokens tokens."""
         self.fingerprint = fingerprint
         """SHA-256 of texts and ids, in hexadecimal."""
+        self.parts = parts
+        """Pairs by part, in the order of the pairs; empty if they were not counted."""
         self._tokenizer = tokenizer
+        self._tags = frozenset(tokenizer.source.tags.values())
         self._sampling = sampling
         self._max_tokens = max_tokens
         with path.open("rb") as file:
@@ -88,12 +93,12 @@ class Corpus:
         self, indices: Sequence[int] | np.ndarray, sampling_seed: int | None = None
     ) -> list[tuple[list[int], list[int]]]:
         """Return the ids of the pairs, without bos and eos; a seed segments the texts at random."""
-        stored = (
+        stored = [
             (part[0].row(row).tolist(), part[1].row(row).tolist())
             for part, row in self._find(indices)
-        )
+        ]
         if sampling_seed is None:
-            return list(stored)
+            return stored
         sides = zip(*self.texts(indices), strict=True)
         sampled = (
             vocabulary.sample_batch(texts, self._sampling, 2 * sampling_seed + side)
@@ -101,9 +106,13 @@ class Corpus:
                 zip((self._tokenizer.source, self._tokenizer.target), sides, strict=True)
             )
         )
+        pairs = [
+            ([*itertools.takewhile(self._tags.__contains__, usual[0]), *source], target)
+            for source, target, usual in zip(*sampled, stored, strict=True)
+        ]
         return [
             pair if max(map(len, pair)) <= self._max_tokens else usual
-            for pair, usual in zip(zip(*sampled, strict=True), stored, strict=True)
+            for pair, usual in zip(pairs, stored, strict=True)
         ]
 
     def sources(self) -> Iterator[pa.StringArray]:

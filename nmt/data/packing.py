@@ -14,6 +14,7 @@ from nmt.tokenizer.ids import BOS, EOS, PAD
 
 if TYPE_CHECKING:
     from nmt.data.corpus import Corpus
+    from nmt.data.mixing import Mixture
 
 _MULTIPLE = 64
 """Row lengths are multiples of this, which suits a GPU."""
@@ -30,10 +31,17 @@ class PackedBatches(Batches):
     last batch of an epoch has empty rows.
     """
 
-    def __init__(self, corpus: Corpus, batch_tokens: int, pairs: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        batch_tokens: int,
+        pairs: np.ndarray | None = None,
+        mixture: Mixture | None = None,
+    ) -> None:
         """batch_tokens: of each side, including padding; a batch has at least one row."""
-        super().__init__(corpus, batch_tokens, pairs)
-        source, target = self.source_lengths, self.target_lengths
+        super().__init__(corpus, batch_tokens, pairs, mixture)
+        chosen = slice(None) if pairs is None else pairs
+        source, target = corpus.source_lengths[chosen], corpus.target_lengths[chosen]
         longest = int(max(source.max(initial=0), target.max(initial=0))) + 1
         mean = float(max(source.mean(), target.mean())) + 1 if len(source) else 1.0
         self.row_length = _row_length(max(longest, min(_MEAN_PAIRS * mean, batch_tokens)))
@@ -41,10 +49,9 @@ class PackedBatches(Batches):
 
     def plan(self, seed: int, epoch: int) -> list[np.ndarray]:
         """Cut the shuffled pairs into rows, and the rows into batches; see `Batches.plan`."""
-        order = np.random.default_rng((seed, epoch)).permutation(len(self.source_lengths))
-        source, target = self.source_lengths[order] + 1, self.target_lengths[order] + 1
-        starts = _row_starts(source, target, self.row_length)[:: self.rows]
-        return np.split(self._in_corpus(order), starts[1:])
+        order = self._shuffled(np.random.default_rng((seed, epoch)), seed, epoch)
+        starts = _row_starts(*self._lengths(order), self.row_length)[:: self.rows]
+        return np.split(order, starts[1:])
 
     def collated(
         self, plan: Sequence[np.ndarray], first: int, sampling_seed: Callable[[int], int] | None

@@ -5,26 +5,36 @@ A corpus is built once, and reused as long as sources, cleaning and tokenizer ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt import storage
 from nmt.data.cache import Cached, cache_key, corpus_file, read_cache, splits_of, write_cache
-from nmt.data.cleaning import IN_TRAIN, LEAKED, LONG, Collected, HeldOut, collect_training
+from nmt.data.cleaning import IN_TRAIN, LEAKED, Collected, HeldOut, collect_training
 from nmt.data.corpus import Corpus
 from nmt.data.encoding import write_corpus
+from nmt.data.mixing import mixture_of
 from nmt.data.report import DataReport, SplitReport, listed
+from nmt.data.sets import check_sets
 from nmt.data.sources import BAD_ROW, BAD_UTF8, Counts, Split, read_split
 from nmt.errors import DataError
 from nmt.tokenizer import Tokenizer
-from nmt.tokenizer.training import train_tokenizer
+from nmt.tokenizer.making import make_tokenizer
 
 if TYPE_CHECKING:
     from nmt.config import Config, DataConfig
 
 _LEAKED_SHARE = 0.9  # A held-out split with this share in the training set causes a warning.
+
+
+class Prepared(NamedTuple):
+    """The corpora of all splits, the tokenizer and the report."""
+
+    corpora: dict[Split, Corpus]
+    tokenizer: Tokenizer
+    report: DataReport
 
 
 @dataclass(frozen=True)
@@ -44,12 +54,29 @@ def prepare_data(
     tokenizer_folder: Path,
     say: Callable[[str], None],
     check_stop: Callable[[], None],
+    old: Tokenizer | None = None,
 ) -> PreparedData:
-    """Read, clean and encode the data, after training a tokenizer if there is none.
+    """Return the data of a training run; see `prepare_corpora`."""
+    corpora, tokenizer, report = prepare_corpora(
+        config, folder, tokenizer_folder, say, check_stop, old
+    )
+    return PreparedData(corpora["train"], corpora["valid"], corpora.get("test"), tokenizer, report)
 
-    The corpora are kept in `folder`. `say` receives lines for the user; `check_stop` is called
-    often and may raise. Needs less than 1 GB of memory for data of any size. Raises DataError,
-    ConfigError (vocabulary), StorageError.
+
+def prepare_corpora(
+    config: Config,
+    folder: Path,
+    tokenizer_folder: Path,
+    say: Callable[[str], None],
+    check_stop: Callable[[], None],
+    old: Tokenizer | None = None,
+) -> Prepared:
+    """Read, clean and encode the data, after making a tokenizer if there is none.
+
+    A split without sources is left out. The corpora are kept in `folder`. `say` receives lines for
+    the user; `check_stop` is called often and may raise; `old` is the tokenizer of the starting
+    model. Needs less than 1 GB of memory for data of any size. Raises DataError, ConfigError
+    (vocabulary), StorageError.
     """
     with storage.storage_errors(f"cannot write {folder}", folder.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +86,7 @@ def prepare_data(
         tokenizer = Tokenizer.load(tokenizer_folder) if tokenizer_folder.exists() else None
         cached = tokenizer and read_cache(folder, tokenizer)
         if not cached or cached.key != key:
-            tokenizer, cached = _build(config, folder, tokenizer_folder, key, say, check_stop)
+            tokenizer, cached = _build(config, folder, tokenizer_folder, key, say, check_stop, old)
     assert tokenizer is not None
     say(cached.report.summary())
     _warn_of_leaks(cached.report, say)
@@ -70,12 +97,13 @@ def prepare_data(
             tokenizer,
             config.tokenizer.sampling,
             config.data.max_tokens,
+            cached.report.splits[split].parts,
         )
         for split, fingerprint in cached.fingerprints.items()
     }
-    return PreparedData(
-        corpora["train"], corpora["valid"], corpora.get("test"), tokenizer, cached.report
-    )
+    for split in corpora.keys() - {"train"}:
+        check_sets(config.data, split, corpora[split])
+    return Prepared(corpora, tokenizer, cached.report)
 
 
 def read_corpus(
@@ -88,7 +116,8 @@ def read_corpus(
     cached = read_cache(folder, tokenizer, (split,))
     if not cached or split not in cached.fingerprints:
         raise DataError(f"{folder} does not contain the {split} data of the run")
-    corpus = Corpus(corpus_file(folder, split), cached.fingerprints[split], tokenizer)
+    parts = cached.report.splits[split].parts
+    corpus = Corpus(corpus_file(folder, split), cached.fingerprints[split], tokenizer, parts=parts)
     if corpus.fingerprint != fingerprint.get("sha256"):
         raise DataError(f"{folder} contains another {split} set than the run used")
     return corpus
@@ -101,39 +130,36 @@ def _build(
     key: str,
     say: Callable[[str], None],
     check_stop: Callable[[], None],
+    old: Tokenizer | None,
 ) -> tuple[Tokenizer, Cached]:
     collected = _collect(config.data, folder, say, check_stop)
     reports: dict[str, SplitReport] = {split: texts.report for split, texts in collected.items()}
     if tokenizer_folder.exists():
         tokenizer = Tokenizer.load(tokenizer_folder)
     else:
-        kind, size = config.tokenizer.type, config.tokenizer.vocab_size
-        say(f"tokenizer: training SentencePiece ({kind}, {size:,} pieces)")
-        tokenizer = train_tokenizer(
-            collected["train"].texts, config.tokenizer, tokenizer_folder, check_stop
+        tokenizer = make_tokenizer(
+            _drawn_texts(collected["train"], config.data),
+            config.tokenizer,
+            tokenizer_folder,
+            old,
+            config.data.tags,
+            say,
+            check_stop,
         )
-        if (reduced := len(tokenizer.source)) < size:
-            say(f"tokenizer: reduced vocab_size to {reduced:,}, the largest size for this text")
     say("data: encoding")
-    fingerprints: dict[str, str] = {}
+    fingerprints: dict[Split, str] = {}
     for split, texts in collected.items():
         fingerprints[split] = write_corpus(
             corpus_file(folder, split),
             texts,
             tokenizer,
-            config.data,
+            config.data.parts(split),
             drops=split == "train",
             check_stop=check_stop,
         )
         texts.path.unlink()
         if not reports[split].kept:
             raise _nothing_left(split, reports[split])
-    if reports["valid"].noticed[LONG] == reports["valid"].kept:
-        raise DataError(
-            f"all pairs of data.valid have more than {config.data.max_tokens:,} tokens on a side, "
-            "so there is no validation loss",
-            "give data.valid shorter sentences, or raise data.max_tokens",
-        )
     report = DataReport(reports, len(tokenizer.source), len(tokenizer.target))
     cached = Cached(key, fingerprints, report)
     write_cache(folder, tokenizer, cached)
@@ -155,17 +181,29 @@ def _collect(
         pairs = read_split(data, split, Counts(report.repaired, report.drop))
         path = folder / f"{storage.TEMPORARY}{split}.texts"
         if split == "train":
-            collected[split] = collect_training(pairs, path, data, held_out, report, check_stop)
+            parts = data.parts("train")
+            collected[split] = collect_training(pairs, path, parts, held_out, report, check_stop)
         else:
             collected[split] = held_out.collect(split, pairs, path, report, check_stop)
         report.lines += report.dropped[BAD_UTF8] + report.dropped[BAD_ROW]
     collected = {split: collected[split] for split in splits_of(data)}
     for split, found in collected.items():
-        if split != "train" and (leaks := held_out.leaks(split)):
+        if not data.drop_leaked and split != "train" and (leaks := held_out.leaks(split)):
             found.report.noticed[IN_TRAIN] = leaks
         if not len(found):
             raise _nothing_left(split, found.report)
     return collected
+
+
+def _drawn_texts(collected: Collected, data: DataConfig) -> Callable[[], Iterator[tuple[str, str]]]:
+    """Return a function that yields the training texts, as often as training draws them."""
+    sizes = [collected.sizes[number] for number in range(len(data.parts("train")))]
+    mixture = mixture_of(data, sizes, whole=True)
+    if mixture is None:
+        return collected.texts
+    return lambda: mixture.repeated(
+        (pair.part, pair.source, pair.target) for chunk in collected.chunks() for pair in chunk
+    )
 
 
 def _warn_of_repeated_sources(data: DataConfig, say: Callable[[str], None]) -> None:

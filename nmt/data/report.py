@@ -14,10 +14,12 @@ from nmt.tables import table_lines
 from nmt.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 PERCENTILES = (50, 90, 99, 100)
 EXAMPLES = 3
+SHOWN = 500
+"""Maximum number of characters of a text in a report."""
 
 
 @dataclass
@@ -53,20 +55,27 @@ class SplitReport:
     noticed: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     """First locations (file:line) of dropped and suspicious pairs by reason or kind."""
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    """The beginnings of the texts at these locations."""
     source: SideReport = field(default_factory=SideReport)
     target: SideReport = field(default_factory=SideReport)
     case_copies: int = 0
     """Number of added pairs."""
+    parts: list[int] = field(default_factory=list)
+    """Kept pairs by part (`DataConfig.parts`). Earlier versions did not count them."""
 
-    def drop(self, reason: str, location: str) -> None:
-        self.notice(reason, location, drop=True)
+    def drop(self, reason: str, location: str, texts: Sequence[str] = ()) -> None:
+        self.notice(reason, location, True, texts)
 
-    def notice(self, kind: str, location: str, drop: bool = False) -> None:
+    def notice(
+        self, kind: str, location: str, drop: bool = False, texts: Sequence[str] = ()
+    ) -> None:
         """Count a suspicious pair, which is kept or dropped."""
         (self.dropped if drop else self.noticed)[kind] += 1
         locations = self.examples.setdefault(kind, [])
         if len(locations) < EXAMPLES:
             locations.append(location)
+            self.texts[location] = [text[:SHOWN] for text in texts]
 
 
 @dataclass
@@ -120,7 +129,7 @@ class DataReport:
         return "\n".join(lines)
 
     def table(self) -> str:
-        """Return a table with one column per split, and first locations of affected pairs."""
+        """Return a table with one column per split."""
         names, splits = list(self.splits), list(self.splits.values())
         rows = [["pairs read", *(f"{split.lines:,}" for split in splits)]]
         if any(split.case_copies for split in splits):
@@ -145,14 +154,13 @@ class DataReport:
             rows.append([f"{side} unknown", *(f"{s.unknown_rate:.3%}" for s in sides)])
             size = getattr(self, f"{side}_vocabulary")
             rows.append([f"{side} pieces used of {size:,}", *(f"{s.pieces_used:,}" for s in sides)])
-        locations = [
-            f"{name}, {reason}: {', '.join(found)}"
-            for name, split in self.splits.items()
-            for reason, found in split.examples.items()
-        ]
-        table = table_lines(rows, head=["", *names])
-        heading = ["", "First locations of dropped and noticed pairs:"] if locations else []
-        return "\n".join([*table, *heading, *locations])
+        return "\n".join(table_lines(rows, head=["", *names]))
+
+    def affected(self) -> Iterator[tuple[str, list[list[str]]]]:
+        """Yield (split and kind, the location and texts of the first pairs) of each problem."""
+        for name, split in self.splits.items():
+            for kind, locations in split.examples.items():
+                yield f"{name}: {kind}", [[at, *split.texts.get(at, ())] for at in locations]
 
 
 def side_report(

@@ -197,10 +197,10 @@ def sample(
     limits = _length_limits(source, options)
     longest = int(limits.max())
     state: DecoderState = decoder.start(source, longest + 1, count)
-    draws = np.zeros((batch, longest + 1, count), dtype=np.float32)
+    draws = np.zeros((batch, count, longest + 1), dtype=np.float32)
     for i, seed in enumerate(seeds):
         steps = int(limits[i]) + 1
-        draws[i, :steps] = np.random.default_rng(seed).random((steps, count), dtype=np.float32)
+        draws[i, :, :steps] = np.random.default_rng(seed).random((count, steps), dtype=np.float32)
 
     outputs: list[list[Hypothesis]] = [[] for _ in range(batch)]
     sentences = np.arange(batch)
@@ -214,10 +214,8 @@ def sample(
         log_probs = _log_probabilities(
             logits, history[:, :width], limits[sentences], length, options
         )
-        drawn = _draw(
-            log_probs, _tensor(draws[sentences, length], source), temperature, top_k, top_p
-        )
-        drawn_log_probs = log_probs.expand(-1, count, -1).gather(2, drawn[:, :, None])[:, :, 0]
+        drawn = _draw(log_probs, _tensor(draws[:, :, length], source), temperature, top_k, top_p)
+        drawn_log_probs = log_probs.expand(*drawn.shape, -1).gather(2, drawn[:, :, None])[:, :, 0]
         totals += np.where(is_open, drawn_log_probs.cpu().numpy(), 0.0)
         words = drawn.cpu().numpy()
         for row, column in zip(*np.nonzero(is_open & (words == EOS)), strict=True):
@@ -230,12 +228,28 @@ def sample(
         rows = _fill_holes(is_open.any(axis=1))
         if rows.size == 0:
             break
-        if rows.size < logits.shape[0] or width < count:
-            state.select(rows, np.tile(np.arange(count) % width, (rows.size, 1)))
-        sentences, totals, is_open = sentences[rows], totals[rows], is_open[rows]
-        history = np.concatenate([history[rows], words[rows, :, None]], axis=2)
-        tokens = _tensor(words[rows], source)
+        columns = _open_columns(is_open[rows])
+        history = np.concatenate([history, words[:, :, None]], axis=2)
+        sentences = sentences[rows]
+        history, totals, is_open, draws, words = (
+            _take(array[rows], columns) for array in (history, totals, is_open, draws, words)
+        )
+        if columns.shape != logits.shape[:2]:
+            state.select(rows, columns % width)
+        tokens = _tensor(words, source)
     return [_best_first(found) for found in outputs]
+
+
+def _open_columns(is_open: Any) -> IntArray:
+    """Return the columns to keep, (batch, new_width): all, or those open if half suffice.
+
+    Smaller reductions do not pay, because each new width costs time.
+    """
+    width, most = is_open.shape[1], int(is_open.sum(axis=1).max())
+    if 2 * most > width:
+        return np.broadcast_to(np.arange(width), is_open.shape)
+    columns: IntArray = np.argsort(~is_open, axis=1, kind="stable")[:, :most]
+    return columns
 
 
 def _length_limits(source: Tensor, options: DecodingConfig) -> IntArray:
@@ -311,16 +325,41 @@ def _block_size(vocabulary: int) -> int:
 
 def _draw(log_probs: Tensor, draws: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
     """Draw a token for each uniform number in `draws`: (batch, count) int64."""
-    vocabulary = log_probs.shape[2]
-    ranked, words = log_probs.topk(min(top_k, vocabulary) if top_k else vocabulary)
-    probabilities = torch.softmax(ranked / temperature, dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    kept = probabilities.masked_fill((before >= top_p) & (before > 0), 0.0)
-    cumulative = kept.cumsum(dim=-1)
-    wanted = draws[:, :, None] * cumulative[:, :, -1:]
-    last = (kept > 0).sum(dim=-1, keepdim=True) - 1
-    ranks = torch.minimum((cumulative <= wanted).sum(dim=-1, keepdim=True), last)
-    return words.expand(-1, draws.shape[1], -1).gather(2, ranks)[:, :, 0]
+    words: Tensor | None = None
+    if 0 < top_k < log_probs.shape[2]:
+        log_probs, words = log_probs.topk(top_k)
+    probabilities = torch.softmax(log_probs / temperature, dim=-1)
+    if top_p < 1.0:
+        least = _least_in_nucleus(probabilities.flatten(0, 1), top_p).view(*log_probs.shape[:2], 1)
+        probabilities = probabilities.masked_fill(probabilities < least, 0.0)
+    cumulative = probabilities.cumsum(dim=-1)
+    total = cumulative[:, :, -1:]
+    # A rounded product must not reach the total, because no token exceeds it.
+    wanted = torch.minimum(draws[:, :, None] * total, total.nextafter(torch.zeros_like(total)))
+    if cumulative.shape[1] == 1:
+        wanted = wanted.mT
+    ranks = torch.searchsorted(cumulative, wanted, right=True).view(draws.shape)
+    if words is None:
+        return ranks
+    return words.expand(*draws.shape, -1).gather(2, ranks[:, :, None])[:, :, 0]
+
+
+def _least_in_nucleus(probabilities: Tensor, top_p: float, head: int = 64) -> Tensor:
+    """Return the least probability among the most likely tokens that together reach top_p, (rows,).
+
+    probabilities: (rows, vocab), not normalized. A sort of the whole vocabulary is slow, so the
+    `head` most likely tokens are tried first.
+    """
+    head = min(head, probabilities.shape[1])
+    wanted = top_p * probabilities.sum(dim=-1, keepdim=True)
+    ranked = probabilities.topk(head).values
+    before = ranked.cumsum(dim=-1) - ranked
+    least = ranked.masked_fill((before >= wanted) & (before > 0), torch.inf).amin(dim=-1)
+    if head < probabilities.shape[1]:
+        incomplete = (ranked.sum(dim=-1, keepdim=True) < wanted)[:, 0]
+        if incomplete.any():
+            least[incomplete] = _least_in_nucleus(probabilities[incomplete], top_p, 16 * head)
+    return least
 
 
 def _tensor(array: np.ndarray[Any, Any], like: Tensor) -> Tensor:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor
 
 from nmt.data.batching import pad
 from nmt.data.statistics import load_statistics
+from nmt.decoding.directions import Directions
 from nmt.decoding.engine import build_program
 from nmt.decoding.search import Hypothesis, beam_search, normalized_score, sample
 from nmt.decoding.splitting import Piece, Splitter, halve
@@ -24,6 +27,7 @@ from nmt.tokenizer.ids import BOS, EOS
 
 if TYPE_CHECKING:
     from nmt.config import DecodingConfig
+    from nmt.config.data import Part
     from nmt.decoding.engine import DecoderProgram
     from nmt.runs import Run
     from nmt.tokenizer import Tokenizer
@@ -31,8 +35,13 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 100_000
 """Longer sentences get an empty translation and a warning."""
 
+SMALL_BATCH, LARGE_BATCH = 1 << 12, 1 << 16
+"""Source tokens per batch by default: on a CPU, where larger batches are not faster, and a GPU."""
+
 Warn = Callable[[int, str], None]
 """Function called with the index of a sentence, from 0, and a message."""
+Advance = Callable[[float], object]
+"""Function called with the number of sentences that were finished since the last call."""
 Search = Callable[[Tensor, Sequence[int]], list[list[Hypothesis]]]
 """Function called with padded source ids and the index of each row's sentence."""
 
@@ -69,9 +78,9 @@ class Translator:
         decoding: DecodingConfig,
         max_source_tokens: int,
         usual_length: int | None = None,
-        splitter: Splitter = Splitter(),  # noqa: B008  (immutable)
+        directions: Directions | None = None,
     ) -> None:
-        """Create a translator.
+        """Create a translator, which `into` gives a target language if the model has several.
 
         Lines of more than max_source_tokens, excluding eos, are translated in pieces; pairs with
         such a line are not scored. `split_sentences: auto` splits lines of more than usual_length
@@ -82,7 +91,16 @@ class Translator:
         self.decoding = decoding
         self.max_source_tokens = max_source_tokens
         self.usual_length = usual_length
-        self.splitter = splitter
+        on_gpu = program.device.type == "cuda"
+        self.batch_tokens = decoding.batch_tokens or (LARGE_BATCH if on_gpu else SMALL_BATCH)
+        """Maximum tokens per batch, which is halved if memory runs out."""
+        self.directions = directions or Directions([*tokenizer.source.tags])
+        self.splitter = Splitter()
+        self.advance: Advance = lambda _: None
+        """Called after each batch. A piece of a sentence counts as a part of it."""
+        self._tags: list[int] | None = None
+        if not self.directions.targets:
+            self._choose()
 
     @classmethod
     def load(cls, run: Run, device: str = "auto", decoding: DecodingConfig | None = None) -> Self:
@@ -112,21 +130,78 @@ class Translator:
             replaced(config.decoding, max_length=config.max_target_tokens),
             config.max_source_tokens,
             statistics.usual_length if statistics else None,
-            Splitter(config.data.source_language, config.data.target_language),
+            Directions.of(config.data),
         )
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the translations depend on: settings of the search, precision, engine."""
+        decoding, device = self.decoding, self.program.device
+        return {
+            "beam_size": decoding.beam_size,
+            "length_penalty": decoding.length_penalty,
+            "precision": resolve_decoding_precision(decoding.precision, device),
+            "engine": f"torch {torch.__version__.partition('+')[0]} on {device.type}",
+        }
+
+    def into(self, target_language: str | None = None, tag: str | None = None) -> Self:
+        """Return this translator for a target language of the model, and a tag of its sources.
+
+        Raises UsageError, which lists the languages or tags of the model, for an unknown one, and
+        if the model has several target languages and none is given.
+        """
+        other = copy.copy(self)
+        other._choose(target_language, tag)
+        return other
+
+    def _choose(self, target_language: str | None = None, tag: str | None = None) -> None:
+        tags, self.splitter = self.directions.choose(target_language, tag)
+        self._tags = self.tokenizer.source.tag_ids(tags)
+
+    def for_part(self, part: Part) -> Self:
+        """Return this translator with the tags and languages of a part of the data."""
+        other = copy.copy(self)
+        other.splitter = Splitter(part.source_language, part.target_language)
+        other._tags = self.tokenizer.source.tag_ids(part.tags)
+        return other
+
+    @property
+    def tags(self) -> list[int]:
+        """The ids before each source. Raises UsageError without a needed target language."""
+        if self._tags is None:
+            self.directions.choose()
+        assert self._tags is not None
+        return self._tags
+
     @overload
-    def translate(self, sentences: str, warn: Warn = ...) -> str: ...  # type: ignore[overload-overlap]
+    def translate(  # type: ignore[overload-overlap]
+        self,
+        sentences: str,
+        warn: Warn = ...,
+        target_language: str | None = ...,
+        tag: str | None = ...,
+    ) -> str: ...
     @overload
-    def translate(self, sentences: Iterable[str], warn: Warn = ...) -> list[str]: ...
+    def translate(
+        self,
+        sentences: Iterable[str],
+        warn: Warn = ...,
+        target_language: str | None = ...,
+        tag: str | None = ...,
+    ) -> list[str]: ...
 
     def translate(
-        self, sentences: str | Iterable[str], warn: Warn = warn_in_python
+        self,
+        sentences: str | Iterable[str],
+        warn: Warn = warn_in_python,
+        target_language: str | None = None,
+        tag: str | None = None,
     ) -> str | list[str]:
-        """Return the best translation of a string, or of each string.
+        """Return the best translation of a string, or of each string; see `into`.
 
         Raises TypeError for anything but a string or an iterable of strings.
         """
+        if target_language is not None or tag is not None:
+            return self.into(target_language, tag).translate(sentences, warn)
         if isinstance(sentences, str):
             return self.translate([sentences], warn)[0]
         return [best[0].text for best in self.translate_nbest(sentences, 1, warn)]
@@ -199,6 +274,8 @@ class Translator:
                 raise TypeError(f"{pair!r} is not a pair of a source and a target")
         sources = self.tokenizer.source.encode_batch([clean_source(_limited(s)) for s, _ in pairs])
         targets = self.tokenizer.target.encode_batch([clean_line(_limited(t)) for _, t in pairs])
+        tags = self.tags
+        sources = [[*tags, *source] for source in sources]
         lengths = [max(len(s), len(t)) + 1 for s, t in zip(sources, targets, strict=True)]
         scored = []
         for i, length in enumerate(lengths):
@@ -209,20 +286,24 @@ class Translator:
             else:
                 scored.append(i)
         results = [PairScore(math.nan, 0)] * len(pairs)
-        for chosen in _batches([lengths[i] for i in scored], self.decoding.batch_tokens):
-            rows = [scored[i] for i in chosen]
+        order = [scored[i] for i in _longest_first([lengths[i] for i in scored])]
+        while order:
+            rows = order[: max(1, (self.decoding.batch_tokens or SMALL_BATCH) // lengths[order[0]])]
+            order = order[len(rows) :]
             source = self._padded([[*sources[i], EOS] for i in rows])
             target = self._padded([[BOS, *targets[i], EOS] for i in rows])
             with made_current(self.program.device):
                 found = self.program.target_log_probabilities(source, target)
             for i, total in zip(rows, found, strict=True):
                 results[i] = PairScore(total, len(targets[i]) + 1)
+            self.advance(len(rows))
         return results
 
     def _translate(
         self, sentences: Iterable[str], search: Search, warn: Warn
     ) -> list[list[Translation]]:
         lines = _sentences(sentences)
+        tags = self.tags
         cleaned = [clean_source(_limited(line)) for line in lines]
         pieces: list[list[Piece]] = []
         sources: list[list[int]] = []
@@ -231,28 +312,47 @@ class Translator:
             parts = self._split(cleaned[i], ids)
             if len(lines[i]) > MAX_CHARACTERS:
                 warn(i, f"longer than {MAX_CHARACTERS:,} characters, not translated")
-            elif len(ids) > self.max_source_tokens:
+            elif len(ids) > self.max_text_tokens:
                 warn(i, f"{len(ids)} tokens long, translated in {len(parts)} pieces")
             pieces.append([piece for piece, _ in parts])
-            sources += [ids for _, ids in parts]
+            sources += [[*tags, *ids] for _, ids in parts]
             owners += [i] * len(parts)
 
-        found: list[list[Hypothesis]] = [[] for _ in sources]
-        for rows in _batches([len(ids) + 1 for ids in sources], self.decoding.batch_tokens):
-            source = self._padded([[*sources[i], EOS] for i in rows])
-            with made_current(self.program.device):
-                hypotheses = search(source, [owners[i] for i in rows])
-            for i, best in zip(rows, hypotheses, strict=True):
-                found[i] = best
-
+        found = self._search([[*ids, EOS] for ids in sources], owners, search)
         results: list[list[list[Hypothesis]]] = [[] for _ in lines]
         for owner, best in zip(owners, found, strict=True):
             results[owner].append(best)
         return [self._join(*line) for line in zip(pieces, results, strict=True)]
 
+    def _search(
+        self, sources: list[list[int]], owners: list[int], search: Search
+    ) -> list[list[Hypothesis]]:
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        parts_of = Counter(owners)
+        order = _longest_first([len(source) for source in sources])
+        while order:
+            longest = len(sources[order[0]])
+            rows = order[: max(1, self.batch_tokens // longest)]
+            hypotheses = None
+            try:
+                with made_current(self.program.device):
+                    source = self._padded([sources[i] for i in rows])
+                    hypotheses = search(source, [owners[i] for i in rows])
+            except torch.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+            if hypotheses is None:  # Outside the except block: the exception keeps tensors alive.
+                self.batch_tokens = len(rows) * longest // 2
+                continue
+            for i, best in zip(rows, hypotheses, strict=True):
+                found[i] = best
+            self.advance(sum(1 / parts_of[owners[i]] for i in rows))
+            order = order[len(rows) :]
+        return found
+
     def _split(self, line: str, ids: list[int]) -> list[tuple[Piece, list[int]]]:
         mode, usual = self.decoding.split_sentences, self.usual_length
-        too_long = len(ids) > self.max_source_tokens
+        too_long = len(ids) > self.max_text_tokens
         unusual = too_long if usual is None else len(line) > usual
         pieces = [Piece(line, "")]
         if mode == "always" or (mode == "auto" and unusual):
@@ -264,7 +364,12 @@ class Translator:
         return [part for part in zip(pieces, encoded, strict=True) if part[1]]
 
     def _fits(self, text: str) -> bool:
-        return len(self.tokenizer.source.encode(text)) <= self.max_source_tokens
+        return len(self.tokenizer.source.encode(text)) <= self.max_text_tokens
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Maximum length of a source in tokens, without tags and eos."""
+        return self.max_source_tokens - len(self.tags)
 
     def _join(self, pieces: list[Piece], found: list[list[Hypothesis]]) -> list[Translation]:
         """Join the translations of a line's pieces that have equal rank."""
@@ -312,13 +417,23 @@ def _check_range(name: str, value: float, low: float, high: float = math.inf) ->
 
 
 def load_alone(
-    run: Run, device: str, threads: int | None, decoding: DecodingConfig | None
+    run: Run,
+    device: str,
+    threads: int | None,
+    decoding: DecodingConfig | None,
+    target_language: str | None = None,
+    tag: str | None = None,
 ) -> Translator:
-    """Load a translator in a process that does nothing else; threads None: all cores."""
+    """Load a translator in a process that does nothing else; see `Translator.into`.
+
+    threads: None means all cores.
+    """
+    # Raise the error for an unknown language or tag before the model is loaded.
+    Directions.of(run.config.data).choose(target_language, tag)
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
-    translator = Translator.load(run, device, decoding)
+    translator = Translator.load(run, device, decoding).into(target_language, tag)
     gc.freeze()  # garbage collection then skips the loaded objects
     return translator
 
@@ -341,11 +456,6 @@ def resolve_decoding_precision(
     return name
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Yield the indices of sequences in batches of similar length, longest first."""
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    first = 0
-    while first < len(order):
-        last = first + max(1, batch_tokens // lengths[order[first]])
-        yield order[first:last]
-        first = last
+def _longest_first(lengths: Sequence[int]) -> list[int]:
+    """Return the indices of sequences, so that batches of consecutive ones have little padding."""
+    return sorted(range(len(lengths)), key=lambda i: -lengths[i])

@@ -18,7 +18,7 @@ import torch
 
 from nmt import errors
 from nmt.config import DecodingConfig
-from nmt.decoding.translator import Translation, Warn, load_alone
+from nmt.decoding.translator import Advance, Translation, Warn, load_alone
 from nmt.errors import NmtError, UsageError
 from nmt.runs import Run, find_run
 
@@ -33,14 +33,25 @@ class TranslatorPool:
     """Maximum sentences per request to a worker."""
 
     def __init__(
-        self, run: Run, decoding: DecodingConfig, workers: int, threads: int | None = None
+        self,
+        run: Run,
+        decoding: DecodingConfig,
+        workers: int,
+        threads: int | None = None,
+        *directions: str | None,
     ) -> None:
-        """Start workers that share `threads` CPU threads; None means all cores."""
+        """Start workers that share `threads` CPU threads; None means all cores.
+
+        directions: arguments of `Translator.into`.
+        """
         self.decoding = decoding
+        self.advance: Advance = lambda _: None
+        """Called with the number of sentences of each answer of a worker."""
         opening = {
             "run": str(run.path.resolve()),
             "decoding": decoding.model_dump(),
             "threads": max(1, (threads or torch.get_num_threads()) // workers),
+            "directions": directions,
         }
         self._workers = [_Worker(opening) for _ in range(workers)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -88,6 +99,7 @@ class TranslatorPool:
             for index, message in answer["warnings"]:
                 warn(begin + index, message)
             results += [[Translation(*fields) for fields in found] for found in answer["found"]]
+            self.advance(len(answer["found"]))
         return results
 
     def _ask(self, request: list[Any]) -> dict[str, Any]:
@@ -144,7 +156,8 @@ def _answers_to(requests: BinaryIO) -> Iterator[dict[str, Any]]:
     problem: NmtError | None = None
     try:
         decoding = DecodingConfig(**opening["decoding"])
-        translator = load_alone(find_run(opening["run"]), "cpu", opening["threads"], decoding)
+        run, threads, directions = (opening[key] for key in ("run", "threads", "directions"))
+        translator = load_alone(find_run(run), "cpu", threads, decoding, *directions)
     except NmtError as error:
         problem = error
     for line in requests:

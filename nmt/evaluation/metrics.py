@@ -7,6 +7,7 @@ tests are sacrebleu's, so the `sacrebleu` command prints the same scores for the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nmt.errors import DataError
@@ -14,7 +15,7 @@ from nmt.languages import is_unspaced
 from nmt.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sacrebleu.metrics.base import Metric
     from sacrebleu.metrics.bleu import BLEU
@@ -57,11 +58,27 @@ class Scores:
     hypothesis_length: int
     reference_length: int
     """Number of tokens of the references that are closest in length."""
+    brevity_penalty: float
+    """Factor of `bleu`, from 0 to 1, for translations shorter than the references."""
+    precisions: list[float]
+    """Precision of the 1- to 4-grams that `bleu` counts, from 0 to 100."""
 
     def distinct(self) -> list[Score]:
         """Return the scores, with BLEU once if it ignores case in any event."""
         scores = (self.bleu, self.bleu_lowercase, self.chrf, self.ter)
         return list(dict.fromkeys(score for score in scores if score))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values for metrics.jsonl."""
+        ter = {"ter": self.ter.value} if self.ter else {}
+        return {
+            "bleu": self.bleu.value,
+            "bleu_lowercase": self.bleu_lowercase.value,
+            "chrf": self.chrf.value,
+            **ter,
+            "signature": self.bleu.signature,
+            "tokenizer": self.bleu.tokenizer,
+        }
 
     @property
     def brevity_ratio(self) -> float:
@@ -78,6 +95,19 @@ class PairedScore:
     p_value: float
     """Probability of a difference of this size if both systems were equally good. It is 1 if the
     scores are equal in every resample, where sacrebleu has 1 / (resamples + 1)."""
+
+
+def mean_scores(sets: Sequence[Scores]) -> dict[str, Any]:
+    """Return the values of `Scores.as_dict`, or of several sets the mean of each number."""
+    first, *others = [scores.as_dict() for scores in sets]
+    if not others:
+        return first
+    numbers = (key for key, value in first.items() if isinstance(value, float))
+    return {
+        key: fmean([first[key], *(values[key] for values in others)])
+        for key in numbers
+        if all(key in values for values in others)
+    }
 
 
 def bleu_title(tokenizer: str | None) -> str:
@@ -101,7 +131,7 @@ def corpus_scores(
     """
     _check(hypotheses, references)
     scores: dict[str, Score] = {}
-    for name, metric in _metrics(tokenize, lowercase, ter):
+    for name, metric in _tracked("scoring", _metrics(tokenize, lowercase, ter)):
         if confidence:
             result = _with_interval(metric, hypotheses, references)
         else:
@@ -110,11 +140,11 @@ def corpus_scores(
         used = tokenize if "BLEU" in name else None
         signature = str(metric.get_signature())
         scores[name] = Score(name, float(result.score), signature, mean, interval, used)
-        if used:
-            lengths = (int(result.sys_len), int(result.ref_len))
+        if len(scores) == 1:  # The first metric is BLEU.
+            details = (result.sys_len, result.ref_len, float(result.bp), [*result.precisions])
     bleu_lowercase = scores["BLEU lower-case"]
     bleu = scores.get("BLEU", bleu_lowercase)
-    return Scores(bleu, bleu_lowercase, scores["chrF++"], scores.get("TER"), *lengths)
+    return Scores(bleu, bleu_lowercase, scores["chrF++"], scores.get("TER"), *details)
 
 
 def validation_scores(
@@ -168,7 +198,7 @@ def compare(
     _check(baseline, references)
     systems = [("baseline", baseline), ("system", system)]
     compared = []
-    for name, metric in _metrics(tokenize, lowercase, ter):
+    for name, metric in _tracked("comparing", _metrics(tokenize, lowercase, ter)):
         used = tokenize if "BLEU" in name else None
         # sacrebleu would take both cases of BLEU for one metric, so each metric has its own test.
         # The seed is fixed, so all of them use the same resamples.
@@ -260,6 +290,15 @@ def _metrics(tokenize: BleuTokenizer, lowercase: bool, ter: bool) -> list[tuple[
         ("chrF++", _chrf(lowercase)),
         *([("TER", TER())] if ter else []),
     ]
+
+
+def _tracked(what: str, metrics: Sequence[tuple[str, Metric]]) -> Iterator[tuple[str, Metric]]:
+    from nmt.bars import track
+
+    with track(what, len(metrics)) as advance:
+        for metric in metrics:
+            yield metric
+            advance(1)
 
 
 def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect
 from dataclasses import asdict, dataclass
 from operator import ne
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt.evaluation import metrics
 from nmt.evaluation.texts import normalized
@@ -14,7 +14,7 @@ from nmt.tables import table_lines
 from nmt.text import counted, escape_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nmt.evaluation.metrics import PairedScore, Score, Scores
     from nmt.languages import BleuTokenizer
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 SIGNIFICANCE = 0.05
 """A difference with a p-value below this is called significant."""
 _BUCKET_STARTS = (0, 6, 11, 16, 21, 31, 41, 61)
+
+
+class System(NamedTuple):
+    """The translations of a system."""
+
+    name: str
+    lines: Sequence[str]
+    decoding: Mapping[str, Any] | None = None
+    """How they were found, by name; None if it is not known, as for a file."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Comparison:
     baseline: str
     test: Literal["bs", "ar"]
     metrics: list[PairedScore]
+    decoding: Mapping[str, Any] | None = None
+    """`System.decoding` of the baseline."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +80,15 @@ class Report:
     lengths: list[LengthRow]
     worst: list[WorstSentence]
     comparison: Comparison | None
+    decoding: Mapping[str, Any] | None
+    """`System.decoding` of the system."""
 
     def to_dict(self) -> dict[str, Any]:
         result = asdict(self)
         result["scores"] = [asdict(score) for score in self.scores.distinct()]
         result["brevity_ratio"] = self.scores.brevity_ratio
+        for key in ("brevity_penalty", "precisions", "hypothesis_length", "reference_length"):
+            result[key] = getattr(self.scores, key)
         if self.comparison:
             result["comparison"]["verdict"] = verdict(self.comparison, self.system)
         return result
@@ -82,6 +97,8 @@ class Report:
         """Return the report for people, with control characters as escapes."""
         on = f"{escape_controls(self.data)}, {counted(self.sentences, 'sentence')}"
         heading = f"{escape_controls(self.system)} on {on}"
+        if self.decoding:
+            heading += f"\ndecoded with {_settings(self.decoding)}"
         parts = [heading, _score_table(self.scores)]
         parts += [self.left_out] if self.left_out else []
         if self.changed_lines:
@@ -98,13 +115,12 @@ class Report:
 
 
 def make_report(
-    system: str,
+    system: System,
     data: str,
-    hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
     sources: Sequence[str] | None = None,
-    baseline: tuple[str, Sequence[str]] | None = None,
+    baseline: System | None = None,
     test: Literal["bs", "ar"] = "bs",
     tokenize: BleuTokenizer = "13a",
     lowercase: bool = False,
@@ -112,9 +128,9 @@ def make_report(
 ) -> Report:
     """Evaluate translations, and compare them with a baseline (name, translations).
 
-    `system` and `data` are names. Raises DataError for unequal counts or no sentences.
+    `data` is a name. Raises DataError for unequal counts or no sentences.
     """
-    given = [hypotheses, *([baseline[1]] if baseline else []), *references]
+    given = [system.lines, *([baseline.lines] if baseline else []), *references]
     texts = [normalized(lines) for lines in given]
     changed = sum(sum(map(ne, *sides)) for sides in zip(given, texts, strict=True))
     systems, references = texts[: -len(references)], texts[-len(references) :]
@@ -123,11 +139,11 @@ def make_report(
     comparison = None
     if baseline:
         paired = metrics.compare(systems[0], systems[1], references, test=test, **options)
-        comparison = Comparison(baseline[0], test, paired)
+        comparison = Comparison(baseline.name, test, paired, baseline.decoding)
     return Report(
-        system=system,
+        system=system.name,
         data=data,
-        sentences=len(hypotheses),
+        sentences=len(system.lines),
         scores=metrics.corpus_scores(systems[0], references, confidence=True, **options),
         left_out=left_out,
         changed_lines=changed,
@@ -137,7 +153,31 @@ def make_report(
         ),
         worst=worst_sentences(systems[0], references, sources, worst, lowercase),
         comparison=comparison,
+        decoding=system.decoding,
     )
+
+
+def _settings(decoding: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in decoding.items())
+
+
+def reports_text(reports: Mapping[str, Report]) -> str:
+    """Return the reports of one or several sets, by name, with the mean of their scores."""
+    texts = [report.text() for report in reports.values()]
+    if len(reports) > 1:
+        mean = metrics.mean_scores([report.scores for report in reports.values()])
+        names = {"bleu": "BLEU", "chrf": "chrF++", "ter": "TER"}
+        scores = (f"{title} {mean[key]:.2f}" for key, title in names.items() if key in mean)
+        texts.append(f"mean of {len(reports)} sets: {' | '.join(scores)}")
+    return "\n\n\n".join(texts)
+
+
+def reports_to_dict(reports: Mapping[str, Report]) -> dict[str, Any]:
+    """Return JSON values: those of one report, or `sets` and their `mean`."""
+    if len(reports) == 1:
+        return next(iter(reports.values())).to_dict()
+    mean = metrics.mean_scores([report.scores for report in reports.values()])
+    return {"sets": [report.to_dict() for report in reports.values()], "mean": mean}
 
 
 def scores_by_length(
@@ -219,7 +259,9 @@ def _score_table(scores: Scores) -> str:
     lines = table_lines(rows, head=("", "score", "95 % (bootstrap)"))
     lines.append(
         f"\nlength ratio {scores.brevity_ratio:.3f} "
-        f"({counted(scores.hypothesis_length, 'token')}, reference {scores.reference_length:,})\n"
+        f"({counted(scores.hypothesis_length, 'token')}, reference {scores.reference_length:,}), "
+        f"brevity penalty {scores.brevity_penalty:.3f}\n"
+        f"precisions of 1- to 4-grams {' / '.join(f'{p:.1f}' for p in scores.precisions)}\n"
     )
     lines += [f"{s.title}: {s.signature}" for s in scores.distinct()]
     return "\n".join(lines)
@@ -231,10 +273,12 @@ def _comparison_table(comparison: Comparison, system: str) -> str:
         sides = [f"{s.value:.2f} {_spread(s)}".rstrip() for s in (pair.system, pair.baseline)]
         gain = pair.system.value - pair.baseline.value
         rows.append((pair.system.title, *sides, f"{gain:+.2f}", f"{pair.p_value:.4f}"))
+    decoding = comparison.decoding
     names = {"bs": "paired bootstrap", "ar": "paired approximate randomization"}
     lines = [
         f"A: {escape_controls(system)}",
         f"B: {escape_controls(comparison.baseline)}",
+        *([f"B was decoded with {_settings(decoding)}"] if decoding else []),
         *table_lines(rows, head=("", "A", "B", "A - B", "p")),
         f"\n{verdict(comparison, system)} ({names[comparison.test]})",
     ]

@@ -10,20 +10,20 @@ translation").
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import regex
 import torch
 from torch import Tensor
 
-from nmt import languages
+from nmt.bars import track
 from nmt.inspection.attention import AttentionMaps, Head, attention_maps
+from nmt.inspection.words import membership
 
 if TYPE_CHECKING:
     from nmt.config import DataConfig
     from nmt.model import EncoderDecoder
-    from nmt.tokenizer import Tokenizer, Vocabulary
+    from nmt.tokenizer import Tokenizer
 
 Links = list[tuple[int, int]]
 """Sorted pairs (source word, target word), from 0."""
@@ -31,8 +31,6 @@ State = Literal["predicts", "reads"]
 """Attention of the state that predicts a target piece, or of the state that reads it."""
 STATES: tuple[State, State] = ("predicts", "reads")
 
-# Unlike re, regex takes vowel signs and joiners for parts of a word.
-_WORD = regex.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 _BATCH_TOKENS = 4096
 _PAIRS_TO_CHOOSE_BY = 500
 
@@ -47,15 +45,6 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         head = "mean of heads" if self.head == "mean" else f"head {self.head}"
         return f"layer {self.layer}, {head}, of the state that {self.state} the word"
-
-
-def words(text: str) -> list[str]:
-    """Split a text into runs of letters and digits, and other characters except spaces.
-
-    A run may have inner apostrophes and hyphens. In scripts without spaces, each character is a
-    word.
-    """
-    return [part for word in languages.words(text) for part in _WORD.findall(word)]
 
 
 class WordAttention:
@@ -90,19 +79,22 @@ class WordAttention:
 
 
 def word_attention(
-    model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], max_tokens: int
+    model: EncoderDecoder,
+    tokenizer: Tokenizer,
+    pairs: Sequence[tuple[str, str]],
+    max_tokens: int,
+    tags: Sequence[str] = (),
+    advance: Callable[[int], object] = lambda _: None,
 ) -> Iterator[WordAttention | None]:
     """Return the attention between the words of each (source, target) pair of texts.
 
-    It is None for a pair with a side without words or with more than max_tokens subwords.
+    It is None for a pair with a side without words or with more than max_tokens subwords. tags:
+    tags of the tokenizer before each source. advance: called after each batch with its pairs.
     """
-    ids = list(
-        zip(
-            tokenizer.source.encode_batch([source for source, _ in pairs]),
-            tokenizer.target.encode_batch([target for _, target in pairs]),
-            strict=True,
-        )
-    )
+    before = tokenizer.source.tag_ids(tags)
+    sources = tokenizer.source.encode_batch([source for source, _ in pairs])
+    targets = tokenizer.target.encode_batch([target for _, target in pairs])
+    ids = [(before + s if s else s, t) for s, t in zip(sources, targets, strict=True)]
     lengths = [max(len(source), len(target)) + 1 for source, target in ids]
     usable = [i for i, (s, t) in enumerate(ids) if s and t and lengths[i] <= max_tokens + 1]
     usable.sort(key=lambda i: -lengths[i])
@@ -113,34 +105,12 @@ def word_attention(
         for i, maps in zip(
             batch, attention_maps(model, tokenizer, [ids[i] for i in batch]), strict=True
         ):
-            source = _membership(tokenizer.source, pairs[i][0], ids[i][0])
-            target = _membership(tokenizer.target, pairs[i][1], ids[i][1])
+            source = membership(tokenizer.source, pairs[i][0], ids[i][0])
+            target = membership(tokenizer.target, pairs[i][1], ids[i][1])
             if len(source) and len(target):
                 found[i] = WordAttention(maps, source, target)
+        advance(len(batch))
     return (found.get(i) for i in range(len(pairs)))
-
-
-def _membership(vocabulary: Vocabulary, text: str, ids: Sequence[int]) -> Tensor:
-    """Return which pieces belong to which words, (words, pieces) float, 1 or 0.
-
-    A piece across two words belongs to both.
-    """
-    found = words(text)
-    # The tokenizer may normalize characters, so letters are counted after tokenization.
-    sizes = [_letters(vocabulary, vocabulary.encode(word)) for word in found]
-    word_ends = torch.tensor([0, *itertools.accumulate(sizes)])
-    ends = [_letters(vocabulary, ids[: i + 1]) for i in range(len(ids))]
-    # Incomplete byte pieces may decode to several U+FFFD, but count as one character.
-    ends = list(itertools.accumulate(reversed(ends), min))[::-1]
-    piece_ends = torch.tensor([0, *ends])
-    begins_before_end = piece_ends[None, :-1] < word_ends[1:, None]
-    ends_after_begin = piece_ends[None, 1:] > word_ends[:-1, None]
-    is_something = piece_ends[1:] > piece_ends[:-1]
-    return (begins_before_end & ends_after_begin & is_something).float()
-
-
-def _letters(vocabulary: Vocabulary, ids: Sequence[int]) -> int:
-    return sum(not c.isspace() for c in vocabulary.decode(ids))
 
 
 def alignment_errors(
@@ -148,6 +118,8 @@ def alignment_errors(
     tokenizer: Tokenizer,
     examples: Iterable[tuple[str, str, Iterable[tuple[int, int]]]],
     max_tokens: int,
+    tags: Sequence[str] = (),
+    advance: Callable[[int], object] = lambda _: None,
 ) -> dict[Choice, float]:
     """Return the alignment error rate of each choice on (source, target, gold links) examples.
 
@@ -158,7 +130,7 @@ def alignment_errors(
     wanted = 0
     choices: list[Choice] = []
     pairs = [(source, target) for source, target, _ in examples]
-    found = word_attention(model, tokenizer, pairs, max_tokens)
+    found = word_attention(model, tokenizer, pairs, max_tokens, tags, advance)
     for attention, (_, _, links) in zip(found, examples, strict=True):
         gold = set(links)
         wanted += len(gold)
@@ -208,7 +180,10 @@ def choose(
         from nmt.phrasebook import generate
 
         examples = itertools.islice(generate("valid"), _PAIRS_TO_CHOOSE_BY)
-        errors = alignment_errors(model, tokenizer, examples, data.max_tokens)
+        tags = data.parts("valid")[0].tags
+        with track("choosing a layer and head", _PAIRS_TO_CHOOSE_BY) as advance:
+            limit = data.max_tokens
+            errors = alignment_errors(model, tokenizer, examples, limit, tags, advance)
         return min(candidates, key=errors.__getitem__)
     # It is close to the best on the phrasebook (docs/results.md).
     return Choice(layer or len(maps.cross), head or "mean", state or "predicts")

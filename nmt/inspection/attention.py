@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt.data.batching import collate
 from nmt.decoding.search import beam_search
 from nmt.errors import UsageError
+from nmt.inspection.words import Groups, word_groups
 from nmt.text import clean_line, clean_source
 from nmt.tokenizer.ids import EOS
 
@@ -29,6 +30,14 @@ TITLES: dict[Kind, str] = {
     "encoder": "encoder self-attention",
     "decoder": "masked decoder self-attention",
     "cross": "encoder-decoder attention",
+}
+
+_ROWS_AND_COLUMNS: dict[Kind, str] = {
+    "encoder": "Each row shows how much a source {unit} reads from every source {unit} (columns).",
+    "decoder": "Each row shows how much a target {unit} that the decoder has read, from <s> on, "
+    "reads from itself and the {unit}s before it (columns).",
+    "cross": "Each row shows how much the decoder reads from every source {unit} (columns) when it "
+    "predicts the target {unit} of the row.",
 }
 
 
@@ -63,6 +72,37 @@ class AttentionMaps:
     """Queries and keys are `<s>` and all target pieces except the last."""
     cross: list[Tensor]
     """Queries are the states that predict each target piece; keys are the source pieces."""
+    unit: Literal["subword", "word"] = "subword"
+
+    def explanation(self, kind: Kind) -> str:
+        """Return sentences that say what the rows and columns are."""
+        text = _ROWS_AND_COLUMNS[kind].format(unit=self.unit)
+        if not self.encoder:
+            text += f" The state of a source {self.unit} has read the whole sentence, both ways."
+        if self.unit == "word":
+            text += " The rows of the subwords of a word are averaged, their columns are summed."
+        return text
+
+    def by_words(self, source: Groups, target: Groups) -> AttentionMaps:
+        """Return the maps of words, given the words of both sides without `</s>`.
+
+        The rows of the pieces of a word are averaged, their columns are summed: a row sums to 1.
+        """
+        sources, targets = (_with_end(side.members) for side in (source, target))
+        inputs = _with_end(target.members.flip(0, 1)).flip(0, 1)  # `<s>` is the first input.
+
+        def merged(layers: list[Tensor], queries: Tensor, keys: Tensor) -> list[Tensor]:
+            mean = queries / queries.sum(1, keepdim=True)
+            return [mean @ weights @ keys.T for weights in layers]
+
+        return AttentionMaps(
+            [*source.names, self.source_pieces[-1]],
+            [*target.names, self.target_pieces[-1]],
+            merged(self.encoder, sources, sources),
+            merged(self.decoder, inputs, inputs),
+            merged(self.cross, targets, sources),
+            "word",
+        )
 
     def labels(self, kind: Kind) -> tuple[list[str], list[str]]:
         """Return the names of the queries (rows) and of the keys (columns)."""
@@ -105,6 +145,8 @@ class AttentionMaps:
         rows, columns = self.labels(kind)
         return {
             "kind": kind,
+            "unit": self.unit,
+            "explanation": self.explanation(kind),
             "source": self.source_pieces,
             "target": self.target_pieces,
             "queries": rows,
@@ -118,6 +160,14 @@ class AttentionMaps:
         """Return the layer, from 1, whose mean of heads has the largest row maxima on average."""
         sharpness = [weights.mean(0).amax(-1).mean().item() for weights in self.layers(kind)]
         return sharpness.index(max(sharpness)) + 1
+
+
+def _with_end(members: Tensor) -> Tensor:
+    """Add a group of one piece at the end."""
+    joined = members.new_zeros(len(members) + 1, members.shape[1] + 1)
+    joined[:-1, :-1] = members
+    joined[-1, -1] = 1
+    return joined
 
 
 def _check(what: str, number: int | None, count: int) -> None:
@@ -184,14 +234,16 @@ def attention_maps(
 
 
 def translation_maps(
-    translator: Translator, source: str, target: str | None = None
+    translator: Translator, source: str, target: str | None = None, words: bool = False
 ) -> AttentionMaps:
     """Return the maps of a sentence and its target, which is translated if it is None.
 
-    Raises UsageError if a text is empty or too long for the translator.
+    words: whether to merge the subwords of each word; see `AttentionMaps.by_words`. Raises
+    UsageError if a text is empty or too long for the translator.
     """
     tokenizer, program = translator.tokenizer, translator.program
     source_ids = _checked(tokenizer.source.encode(clean_source(source)), "sentence", translator)
+    source_ids = [*translator.tags, *source_ids]
     if target is not None:
         target_ids = _checked(tokenizer.target.encode(clean_line(target)), "target", translator)
     else:
@@ -199,11 +251,15 @@ def translation_maps(
         [[best]] = beam_search(program, ids, translator.decoding)
         target_ids = best.tokens
     [maps] = attention_maps(program.model, tokenizer, [(source_ids, target_ids)])
-    return maps
+    if not words:
+        return maps
+    return maps.by_words(
+        word_groups(tokenizer.source, source_ids), word_groups(tokenizer.target, target_ids)
+    )
 
 
 def _checked(ids: list[int], name: str, translator: Translator) -> list[int]:
-    limit = translator.max_source_tokens
+    limit = translator.max_text_tokens
     if not ids:
         raise UsageError(f"the {name} is empty", "enter some text")
     if len(ids) > limit:

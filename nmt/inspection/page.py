@@ -23,6 +23,7 @@ def attention_page(
         "kinds": {
             name: {
                 "title": TITLES[name],
+                "explanation": maps.explanation(name),
                 "rows": maps.labels(name)[0],
                 "columns": maps.labels(name)[1],
                 "heads": layers[0].shape[0],
@@ -32,16 +33,14 @@ def attention_page(
             if (layers := getattr(maps, name))
         },
     }
-    title = f"{_text(maps.source_pieces)} \u2192 {_text(maps.target_pieces)}"
+    space = " " if maps.unit == "word" else ""
+    sides = (space.join(side[:-1]) for side in (maps.source_pieces, maps.target_pieces))
+    title = " \u2192 ".join(side.replace("▁", " ").strip() for side in sides)
     # Escape "<", which could end the script element.
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     fields = {"@TITLE@": html.escape(title), "@DATA@": text}
     page = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
     return re.sub("@TITLE@|@DATA@", lambda match: fields[match[0]], page)
-
-
-def _text(pieces: list[str]) -> str:
-    return "".join(pieces[:-1]).replace("▁", " ").strip()
 
 
 def _packed(weights: Tensor) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self, TextIO
 
+from nmt.inspection.attention import TITLES
+from nmt.terminal import Color, can_show, colored, cut, display_width, fit, width, wrap
 from nmt.text import replace_unprintable
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nmt.inspection.attention import AttentionMaps, Head, Kind
 
 BOUNDS = (0.05, 0.2, 0.4, 0.7)
 """The smallest weights of all marks except the lightest."""
@@ -23,6 +26,11 @@ class Style(NamedTuple):
     ascii_only: bool = False
     color: bool = False
 
+    @classmethod
+    def of(cls, stream: TextIO, ascii_only: bool = False) -> Self:
+        ascii_only = ascii_only or not can_show(cls().marks, stream)
+        return cls(width(stream), ascii_only, colored(stream))
+
     def mark(self, weight: float, width: int) -> str:
         """Return the cell of a weight; zero, a masked weight, is blank."""
         if weight == 0.0:
@@ -30,7 +38,7 @@ class Style(NamedTuple):
         level = sum(weight >= bound for bound in BOUNDS)
         mark = self.marks[level] * min(width, 2)
         fill = " " * (width - len(mark))
-        return f"\x1b[38;5;{_COLORS[level]}m{mark}\x1b[0m{fill}" if self.color else mark + fill
+        return (SHADES[level](mark) if self.color else mark) + fill
 
     @property
     def marks(self) -> str:
@@ -49,7 +57,27 @@ class Style(NamedTuple):
         return "  ".join([*parts, "(blank: masked)"])
 
 
-_COLORS = (240, 67, 74, 81, 159)  # from gray to bright blue, of 256 terminal colors
+SHADES = (Color.GRAY, *[Color.BLUE] * 4)
+"""Colors from light to dark. The marks tell the levels apart on any background."""
+
+
+def maps_text(
+    maps: AttentionMaps, kind: Kind, layer: int | None, head: Head | None, style: Style
+) -> str:
+    """Return maps, an explanation of their rows and columns, and the legend.
+
+    Without layer and head, there is one map: the mean of heads of the layer with the most
+    concentrated attention. Raises UsageError as `AttentionMaps.panels` does.
+    """
+    if head is None:
+        layer = layer or maps.sharpest(kind)
+    parts = []
+    for panel in maps.panels(kind, layer, head or "mean"):
+        parts.append(fit(f"{TITLES[kind]}, {panel.title}", style.width))
+        parts.append(text_map(*maps.labels(kind), panel.weights, style))
+    parts.append("\n".join(wrap(maps.explanation(kind), style.width)))
+    parts.append(fit(style.legend(), style.width))
+    return "\n\n".join(parts)
 
 
 def text_map(rows: Sequence[str], columns: Sequence[str], weights: Tensor, style: Style) -> str:
@@ -93,18 +121,7 @@ def _standing(labels: Sequence[str]) -> Iterator[list[str]]:
     return (list(line) for line in zip(*(label.rjust(height) for label in labels), strict=True))
 
 
-def display_width(text: str) -> int:
-    """Return the width of a text in columns: 2 for East Asian letters, 0 for combining marks."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
-
-
 def _fitted(text: str, width: int) -> str:
     """Return the text padded, or truncated with a tilde, to a display width."""
-    if display_width(text) > width:
-        while display_width(text) >= width:
-            text = text[:-1]
-        text += "~"
+    text = cut(text, width, end="~")
     return text + " " * (width - display_width(text))

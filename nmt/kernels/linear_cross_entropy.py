@@ -20,7 +20,8 @@ def linear_cross_entropy(
     """
     hidden, weight = _in_autocast_dtype(hidden, weight)
     trained = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    loss, nll, *_ = _cross_entropy(hidden, weight, target, label_smoothing, trained)
+    parts = trained, trained and weight.requires_grad
+    loss, nll, *_ = _cross_entropy(hidden, weight, target, label_smoothing, *parts)
     return loss, nll.detach()
 
 
@@ -39,7 +40,8 @@ def linear_r_drop(
     `linear_cross_entropy` for the other arguments.
     """
     first, second, weight = _in_autocast_dtype(first, second, weight)
-    loss, nll, *_ = _r_drop(first, second, weight, target, label_smoothing, alpha)
+    trained = weight.requires_grad
+    loss, nll, *_ = _r_drop(first, second, weight, target, label_smoothing, alpha, trained)
     return loss, nll.detach()
 
 
@@ -68,7 +70,12 @@ def _negative_log(probabilities: Tensor, target: Tensor) -> Tensor:
 
 @torch.library.custom_op("nmt::linear_cross_entropy", mutates_args=())
 def _cross_entropy(
-    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float,
+    with_gradients: bool,
+    with_weight_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     vocab = weight.shape[0]
     off = label_smoothing / vocab
@@ -76,7 +83,7 @@ def _cross_entropy(
     hidden = hidden.masked_fill(padding, 0.0)  # no effect on sums or weight_grad
     nll, smooth = hidden.new_zeros(2, dtype=torch.float32).unbind()
     hidden_grad = torch.empty_like(hidden) if with_gradients else hidden.new_empty(0)
-    weight_grad = torch.zeros_like(weight if with_gradients else weight[:0], dtype=torch.float32)
+    weight_grad = torch.zeros_like(weight if with_weight_grad else weight[:0], dtype=torch.float32)
     with torch.autocast(hidden.device.type, enabled=False):
         for rows in _chunks(hidden):
             h, t = hidden[rows], target[rows]
@@ -89,7 +96,8 @@ def _cross_entropy(
                 error.scatter_add_(1, t[:, None], torch.full_like(nll_of_each, label_smoothing - 1))
                 error = error.to(weight.dtype)
                 torch.mm(error, weight, out=hidden_grad[rows])
-                weight_grad += error.T @ h
+                if with_weight_grad:
+                    weight_grad += error.T @ h
             else:
                 logits = logits.float()
                 chosen = logits.gather(1, t[:, None])
@@ -105,7 +113,7 @@ def _cross_entropy(
             smooth -= hidden_sum @ weight_sum / vocab
             if with_gradients:
                 hidden_grad -= off * weight_sum
-                weight_grad -= off * hidden_sum
+                weight_grad -= off * hidden_sum  # no rows without a gradient of the weight
         if with_gradients:
             hidden_grad.masked_fill_(padding, 0.0)
     loss = (1 - label_smoothing) * nll + label_smoothing * smooth
@@ -120,6 +128,7 @@ def _r_drop(
     target: Tensor,
     label_smoothing: float,
     alpha: float,
+    with_weight_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     strength = alpha / 2  # weight of the mean divergence, added to the mean of the cross-entropies
     off = label_smoothing / weight.shape[0]
@@ -127,7 +136,7 @@ def _r_drop(
     first, second = first.masked_fill(padding, 0.0), second.masked_fill(padding, 0.0)
     nll, smooth, divergence = first.new_zeros(3, dtype=torch.float32).unbind()
     first_grad, second_grad = torch.empty_like(first), torch.empty_like(second)
-    weight_grad = torch.zeros_like(weight, dtype=torch.float32)
+    weight_grad = torch.zeros_like(weight if with_weight_grad else weight[:0], dtype=torch.float32)
     with torch.autocast(first.device.type, enabled=False):
         for rows in _chunks(first):
             t = target[rows]
@@ -157,7 +166,8 @@ def _r_drop(
                 error.scatter_add_(1, t[:, None], on_target)
                 short = error.to(weight.dtype)
                 torch.mm(short, weight, out=hidden_grad[rows])
-                weight_grad += short.T @ hidden[rows]
+                if with_weight_grad:
+                    weight_grad += short.T @ hidden[rows]
         # The part of the gradients that is equal for all tokens, see `_cross_entropy`.
         weight_sum = weight.sum(dim=0, dtype=torch.float32)
         for hidden, hidden_grad in ((first, first_grad), (second, second_grad)):
@@ -172,16 +182,20 @@ def _r_drop(
 
 @_cross_entropy.register_fake
 def _(
-    hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float,
+    with_gradients: bool,
+    with_weight_grad: bool,
 ) -> tuple[Tensor, ...]:
-    if not with_gradients:
-        hidden, weight = hidden.new_empty(0), weight[:0]
-    return _fake_results(hidden, weight=weight)
+    hidden = hidden if with_gradients else hidden.new_empty(0)
+    return _fake_results(hidden, weight=weight if with_weight_grad else weight[:0])
 
 
 @_r_drop.register_fake
-def _(first: Tensor, second: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, ...]:
-    return _fake_results(first, second, weight=weight)
+def _(first: Tensor, second: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    return _fake_results(first, second, weight=weight if rest[-1] else weight[:0])
 
 
 def _fake_results(*hidden: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
@@ -204,7 +218,7 @@ def _scale_gradients(
     if loss_grad is None:
         return (None,) * len(ctx.dtypes) + nothing
     scaled = (
-        (grad * loss_grad).to(dtype)
+        (grad * loss_grad).to(dtype) if len(grad) else None
         for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
     )
     return (*scaled, *nothing)

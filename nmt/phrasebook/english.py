@@ -9,9 +9,7 @@ from nmt.phrasebook.phrase import Token, Tokens
 
 _VOWELS = "aeiou"
 # Verbs that double their last letter before -ing.
-_DOUBLING = frozenset(
-    ["get", "put", "swim", "sit", "cut", "forget", "begin", "plan", "win", "travel"]
-)
+_DOUBLING = frozenset(["get", "put", "swim", "sit", "forget"])
 _AN = frozenset({"hour"})
 _A = frozenset({"university", "uniform", "used", "useful", "euro", "European"})
 

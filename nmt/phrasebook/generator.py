@@ -42,9 +42,9 @@ _SHARES: tuple[tuple[Construction, int], ...] = (
     (s.statement, 280), (s.yes_no_question, 95), (s.where_question, 40), (s.what_question, 30),
     (s.whom_question, 15), (s.who_question, 15), (s.command, 60), (s.copula, 55),
     (s.people_copula, 25), (s.comparison, 35),
-    (s.profession, 15), (s.position, 35), (s.placement, 35), (s.attribute, 10), (s.body_care, 14),
+    (s.profession, 25), (s.position, 35), (s.placement, 45), (s.attribute, 10), (s.body_care, 14),
     (s.because, 30), (s.although, 15), (s.story, 30), (s.purpose, 25), (s.trying, 22),
-    (s.subject_relative, 25), (s.object_relative, 25), (s.antecedent, 40), (s.joined, 15),
+    (s.subject_relative, 25), (s.object_relative, 25), (s.antecedent, 40), (s.joined, 10),
     (templates.spoken, 165),
     *((partial(templates.written, table=t), share) for share, t in phrases.SECTIONS.values()),
 )  # fmt: skip
@@ -93,13 +93,14 @@ def _addressed(sampler: Sampler, whole: Phrase) -> Phrase:
     if not sampler.addressed or sampler.said_so:
         return whole
     end = whole.en[-1][0]
-    if sampler.address == "du" and sampler.chance(0.6):
+    first = sampler.name_first
+    if sampler.address == "du" and not first and sampler.chance(0.6):
         return whole
     if sampler.address == "Sie" and end == "?" and sampler.chance(0.3):
         return phrase("excuse me ,", "Entschuldigung ,") + whole
     name, comma = sampler.vocative(), phrase(",", ",")
     several = sum(text in ".?!" for text, _ in whole.en) > 1
-    if sampler.name_last or (not several and sampler.chance(0.4)):
+    if sampler.name_last or not (several or first or sampler.chance(0.6)):
         tail = Phrase(whole.en[-1:], whole.de[-1:])
         return Phrase(whole.en[:-1], whole.de[:-1]) + comma + name + tail
     return name + comma + whole

@@ -164,7 +164,7 @@ def parse_verb(text: str) -> GermanVerb:
         s = "" if stem[-1] in "sßzx" else "s"
         plural = base[len(stem) :]
         present = _by_person(stem, "e", e + s + "t", e + "t", plural, e + "t")
-        imperative = stem + (e if len(fields) == 4 else "e")
+        imperative = stem + "e"
         if len(fields) == 4:
             third, past, participle = fields[1:]
             if third != present[2]:

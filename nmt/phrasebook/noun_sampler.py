@@ -55,11 +55,12 @@ class NounSampler:
         """Start a sentence, and choose its form of address."""
         self._used: set[object] = set()
         roll = self._random()
-        self.address: Address = "du" if roll < 0.55 else "Sie" if roll < 0.82 else "ihr"
+        self.address: Address = "du" if roll < 0.64 else "Sie" if roll < 0.87 else "ihr"
         self.explicit = self.address == "ihr" and self.chance(0.5)
         self.addressed = False  # whether the sentence says "you" or "your"
         self.said_so = False  # whether the sentence shows the form of address
         self.name_last = False  # whether a name can only be at the end of the sentence
+        self.name_first = False  # whether the sentence needs a name before its first word
         self.definite = False  # whether to prefer definite objects ("open the window")
 
     # Random choices
@@ -132,8 +133,7 @@ class NounSampler:
     def relative(self, subject: NP | None = None) -> NP:
         """Return a person by relation, such as "my brother" or "her colleague"."""
         noun = self.noun("related")
-        plural = self.chance(0.15) and ("family" not in noun.classes or "many" in noun.classes)
-        return self.described(noun, self.possessive(subject), plural, 0.1)
+        return self.described(noun, self.possessive(subject), self.plural(noun), 0.1)
 
     def described(
         self, noun: NounEntry, determiner: str, plural: bool, probability: float,
@@ -150,7 +150,7 @@ class NounSampler:
             return self.described(noun, self.possessive(subject), False, 0.12)
         if noun.mass:
             determiner = "the" if known else self.pick(("the", "some mass", "", ""))
-            return self.described(noun, determiner, False, 0.25)
+            return self.described(noun, determiner, False, 0.4)
         plural = "pair" in noun.classes or ("one" not in classes and self.plural(noun))
         if known:
             determiner = self.pick(_KNOWN)
@@ -162,7 +162,7 @@ class NounSampler:
             determiner = self.pick(("the", "own", "this"))
         if determiner == "own":
             determiner = self.possessive(subject) if _NOBODYS.isdisjoint(noun.classes) else "the"
-        return self.described(noun, determiner, plural, 0.3)
+        return self.described(noun, determiner, plural, 0.5)
 
     def owner(self) -> NP:
         if self.chance(0.5):
@@ -172,20 +172,21 @@ class NounSampler:
     def subject(self, asked: bool = False) -> NP:
         """Return a subject, which suits a question if ``asked``."""
         roll = self._random()
-        if roll < 0.16 and not asked:
+        if roll < 0.22 and not asked:
             return pronoun("I")
         if roll < 0.44:
             return pronoun(self.pick(("he", "she", "they", "they" if asked else "we")))
-        if roll < 0.56:
+        if roll < 0.66:
             return self.you()
-        if roll < 0.72:
+        if roll < 0.77:
             return self.person()
-        if roll < 0.84:
+        if roll < 0.87:
             return self.relative()
-        noun, plural = self.noun("person"), self.chance(0.2)
+        noun = self.noun("person")
+        plural = self.plural(noun)
         options = ("these", "two", "many") if plural else ("this", "a", "a" if asked else "every")
         determiner = self.pick(("the", "the", "the", *options)).replace("these", "this")
-        return self.described(noun, determiner, plural, 0.3)
+        return self.described(noun, determiner, plural, 0.45)
 
     def twice(self) -> tuple[NP, NP]:
         """Return a person, and a pronoun for the same person."""
@@ -209,9 +210,9 @@ class NounSampler:
         return "the" if noun.mass or "pair" in noun.classes or self.chance(0.8) else "this"
 
     def plural(self, noun: NounEntry) -> bool:
-        if noun.mass or noun.classes & {"family", "single"}:
-            return False
-        return "pair" in noun.classes or self.chance(0.2)
+        return "pair" in noun.classes or (
+            not noun.classes.isdisjoint({"many", "kin"}) and self.chance(0.35)
+        )
 
     def vocative(self) -> Phrase:
         """Return the addressee, as a name or title that shows the form of address."""

@@ -17,12 +17,12 @@ from nmt.phrasebook.phrase import phrase
 Choice = Tense | Literal["modal"]
 
 _TENSES: tuple[Choice, ...] = (
-    ("present",) * 30 + ("past",) * 25 + ("perfect",) * 10 + ("future",) * 13 + ("modal",) * 22
+    ("present",) * 50 + ("past",) * 19 + ("perfect",) * 7 + ("future",) * 10 + ("modal",) * 14
 )  # fmt: skip
-_NO_COMMANDS = frozenset({"hike", "meet", "laugh", "cry", "dream", "work", "congratulate", "own"})
+_NO_COMMANDS = frozenset({"hike", "meet", "laugh", "work"})
 _LEISURE = (
-    "swim", "hike", "cook", "dance", "sleep", "read", "watch", "go", "walk", "drive", "travel",
-    "visit", "play", "bake", "draw", "meet", "rest", "photograph", "sing",
+    "swim", "hike", "cook", "dance", "sleep", "read", "watch", "go", "walk", "drive",
+    "visit", "play", "draw", "meet", "rest", "sing",
 )  # fmt: skip
 _LASTING = frozenset({"love", "like", "know", "own", "need", "have"})
 _EVENTS = (
@@ -124,7 +124,7 @@ class Sampler(NounSampler):
         """Return an object with "kein", such as "not a dog", "not any apples", "not milk"."""
         plural = self.plural(noun)
         determiner = self.pick(("any", "any", "")) if noun.mass or plural else "not a"
-        np = self.described(noun, determiner, plural, 0.2, negation=clause.negation_link)
+        np = self.described(noun, determiner, plural, 0.4, negation=clause.negation_link)
         clause.negation = "kein"
         return _complement(np, "acc")
 
@@ -156,10 +156,8 @@ class Sampler(NounSampler):
 
     def verb(self, *frames: str, durative: bool = False) -> Verb:
         """Return a verb of one of the frames, no state and no momentary event if ``durative``."""
-        while True:
-            verb = self.pick(lexicon.main_verbs(*frames))
-            if not (durative and verb.aspect):
-                return verb
+        verbs = lexicon.main_verbs(*frames)
+        return self.fresh([verb for verb in verbs if not (durative and verb.aspect)])
 
     def command_verb(self) -> Verb:
         while (verb := self.verb(durative=True)).en.base in _NO_COMMANDS:

@@ -118,12 +118,22 @@ def statement(s: Sampler) -> Phrase:
     return said(clause) + STOP
 
 
+# Tenses in which a German question begins with a frequent word ("hast", "wirst"), not with a rare
+# capitalized form of its verb.
+_BRACKETS: tuple[Choice, ...] = ("past", "past", "perfect", "future", "modal")
+
+
 def yes_no_question(s: Sampler) -> Phrase:
     """Write a question like "Did you read the letter?"."""
     if s.chance(0.12):
         us = pronoun(s.pick(("I", "we", "we")))
         return asked(s.completed(s.tensed(us, s.verb(durative=True), "ours", "modal")))
-    clause = s.clause(s.you() if s.chance(0.5) else None, 0.08, question=True)
+    if s.chance(0.5):
+        clause = s.clause(s.you(), 0.08, question=True)
+        s.name_first = not clause.modal and clause.tense in ("present", "progressive")
+    else:
+        verb = s.verb(durative=True)
+        clause = s.clause(None, 0.08, True, verb, s.tense(verb, _BRACKETS))
     s.timed(clause)
     return asked(clause)
 
@@ -190,6 +200,7 @@ def command(s: Sampler) -> Phrase:
         s.explicit = s.said_so = False
     if s.chance(0.4):
         return word_group("please", "bitte") + order + STOP
+    s.name_first = True
     return order + SHOUT
 
 
@@ -355,7 +366,7 @@ def although(s: Sampler) -> Phrase:
 
 
 _FIRST = {
-    "when": ("arrive", "wake", "get", "come"),
+    "when": ("arrive", "wake", "get"),
     "while": ("cook", "wait", "work", "study", "rest", "hike"),
     "before": ("eat", "go", "sleep", "cook", "work", "buy", "clean"),
 }

@@ -28,8 +28,8 @@ from nmt.phrasebook.sampler import Choice, Sampler
 
 _NEAREST = AdjectiveEntry((("nearest",),), ("nächst",), frozenset())
 _NUMBERS = {
-    "age": tuple(range(18, 41)),
-    "number": (*range(2, 41), 50, 60, 70, 80, 90, 100),
+    "age": tuple(range(18, 31)),
+    "number": (*range(2, 31), 40, 50, 60, 70, 80, 90, 100),
     "many": (*range(2, 31), 40, 50),
     "small": tuple(range(2, 21)),
     "few": tuple(range(2, 10)),

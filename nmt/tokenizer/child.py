@@ -57,7 +57,9 @@ def _train(options: str, folder: str) -> None:
     model = io.BytesIO()
     settings = json.loads(options)
     os.chdir(folder)  # The model records the path of the seeds, so that path must not vary.
-    if settings["model_type"] == "unigram":
+    # Text without spaces has words that do not repeat; there, SentencePiece's own seeds are better.
+    repeated = words.total() >= 2 * len(words)
+    if settings["model_type"] == "unigram" and repeated:
         marked = {f"\u2581{word}": count for word, count in words.items()}
         rows = (f"{piece}\t{count}\n" for piece, count in seed_pieces(marked))
         with Path(_SEEDS).open("w", encoding="utf-8") as file:

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from nmt.bars import track
 from nmt.errors import ConfigError, DataError, NmtError
 from nmt.tokenizer import Tokenizer, Vocabulary
 from nmt.tokenizer.child import END, LONGEST
@@ -30,9 +31,11 @@ def train_tokenizer(
     config: TokenizerConfig,
     folder: Path,
     check_stop: Callable[[], None] = lambda: None,
+    tags: Sequence[str] = (),
 ) -> Tokenizer:
     """Train a tokenizer on pairs of texts, save it in `folder`, and return it.
 
+    tags: pieces of the source vocabulary that no text is encoded to.
     Each call of `lines` gives all pairs. `check_stop` is called often and may raise. The default
     vocabulary is reduced if the text is too small. Raises ConfigError, with the nearest possible
     size, for another unsuitable size, and DataError if the text is empty.
@@ -50,7 +53,7 @@ def train_tokenizer(
             if (i + 1) * wanted // total > i * wanted // total
             for side in sides
         )
-        model = _train_in_child(texts, config, size, check_stop)
+        model = _train_in_child(texts, config, size, tags if 0 in sides else (), check_stop)
         return Vocabulary(model, rules[sides[0]])
 
     def train_sides(size: int) -> Tokenizer:
@@ -79,13 +82,19 @@ class _TooLargeError(ConfigError):
 
 
 def _train_in_child(
-    texts: Iterator[str], config: TokenizerConfig, size: int, check_stop: Callable[[], None]
+    texts: Iterator[str],
+    config: TokenizerConfig,
+    size: int,
+    tags: Sequence[str],
+    check_stop: Callable[[], None],
 ) -> bytes:
     options = {
         "vocab_size": size,
         "model_type": config.type,
         "character_coverage": config.character_coverage,
         "byte_fallback": config.byte_fallback,
+        "user_defined_symbols": config.user_defined_symbols or [],
+        "control_symbols": list(tags),
         "normalization_rule_name": "identity",  # `Vocabulary` normalizes.
     }
     with (
@@ -97,6 +106,7 @@ def _train_in_child(
             stderr=subprocess.PIPE,
             start_new_session=True,  # Only the parent gets Ctrl-C; the child ends with the parent.
         ) as child,
+        track("tokenizer: training", None) as advance,
     ):
         assert child.stdin and child.stdout and child.stderr
         # Pipes instead of files: a full disk cannot truncate the model.
@@ -108,9 +118,11 @@ def _train_in_child(
                     child.stdin.write(text.encode() + b"\n")
                     if number % 1000 == 0:
                         check_stop()
+                        advance(1000)
                 child.stdin.write(END)
             while child.poll() is None:
                 check_stop()
+                advance(0)
                 time.sleep(0.02)
         finally:
             child.kill()

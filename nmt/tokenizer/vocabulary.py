@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmt.errors import ConfigError
 from nmt.tokenizer.ids import BOS, EOS, PAD, UNK
 from nmt.tokenizer.sampling import Sampler
 
@@ -41,6 +42,9 @@ class Vocabulary:
         self._use(normalization)
         if self.pieces([PAD, UNK, BOS, EOS]) != ["<pad>", "<unk>", "<s>", "</s>"]:
             raise ValueError("the first pieces are not pad, unk, bos and eos")
+        control = filter(self._processor.is_control, range(EOS + 1, len(self)))
+        self.tags = {self.pieces([i])[0]: i for i in control}
+        """Ids of the tags, such as `<2de>`, which no text is encoded to."""
 
     def _use(self, normalization: str | None) -> None:
         self.normalization = normalization
@@ -58,6 +62,16 @@ class Vocabulary:
     def is_byte(self) -> np.ndarray:
         """Return which ids represent single bytes, (len,) bool."""
         return np.array([self._processor.is_byte(i) for i in range(len(self))])
+
+    def tag_ids(self, tags: Sequence[str]) -> list[int]:
+        """Return the ids of tags. Raises ConfigError for an unknown tag."""
+        for tag in tags:
+            if tag not in self.tags:
+                raise ConfigError(
+                    f"the tokenizer has no tag {tag}, but these: {', '.join(self.tags) or 'none'}",
+                    "train a new tokenizer, or use one of these tags",
+                )
+        return [self.tags[tag] for tag in tags]
 
     def normalize(self, text: str) -> str:
         """Return the normalized text, which is equal to decode(encode(text))."""

@@ -1,7 +1,8 @@
-"""Averaging of the weights of several checkpoints (Vaswani et al., 2017, section 6.1)."""
+"""Averaging of weights: of checkpoints (Vaswani et al., 2017, section 6.1), or of several runs."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from nmt import storage
+from nmt.bars import track
 from nmt.data.preparation import read_corpus
 from nmt.devices import resolve_device, resolve_precision
 from nmt.errors import StorageError, UsageError
 from nmt.loading import load_model
-from nmt.runs import STOPPED, Run, step_of, validated_weights
+from nmt.runs import STOPPED, Run, step_of, tokenizer_digest, validated_weights
+from nmt.text import counted
 from nmt.training.checkpoint import newest_valid, read_state
+from nmt.training.initialization import FREE_KEYS
 from nmt.training.objective import TrainingObjective
 from nmt.training.validation import Comparison, Validation
 
@@ -31,20 +35,23 @@ if TYPE_CHECKING:
     from nmt.training.validation import Figures
 
 
-def average(folders: Sequence[Path]) -> dict[str, Tensor]:
-    """Return the mean of the weights of verified checkpoints, summed in float64.
+def average(folders: Sequence[Path], shares: Sequence[float] | None = None) -> dict[str, Tensor]:
+    """Return the mean of the weights in verified folders, summed in float64.
 
-    Raises StorageError if their models differ.
+    shares: weight of each folder; default: equal. Raises StorageError if the models differ.
     """
-    first, *others = map(validated_weights, folders)
-    shapes = storage.tensor_shapes(first)
-    sums = {name: tensor.double() for name, tensor in storage.read_tensors(first).items()}
-    for path in others:
-        if storage.tensor_shapes(path) != shapes:
-            raise StorageError(f"{path} and {first} belong to different models")
-        for name, tensor in storage.read_tensors(path).items():
-            sums[name] += tensor
-    return {name: (total / len(folders)).to(torch.float32) for name, total in sums.items()}
+    shares = shares or [1.0] * len(folders)
+    paths = [validated_weights(folder) for folder in folders]
+    shapes = storage.tensor_shapes(paths[0])
+    sums = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    with track("averaging", len(paths)) as advance:
+        for path, share in zip(paths, shares, strict=True):
+            if storage.tensor_shapes(path) != shapes:
+                raise StorageError(f"{path} and {paths[0]} belong to different models")
+            for name, tensor in storage.read_tensors(path).items():
+                sums[name].add_(tensor, alpha=share)
+            advance(1)
+    return {name: (total / sum(shares)).to(torch.float32) for name, total in sums.items()}
 
 
 def write_final_model(
@@ -109,8 +116,7 @@ def average_run(
     Raises UsageError if `output` exists or there are too few checkpoints, and StorageError if one
     is damaged.
     """
-    if output.exists():
-        raise UsageError(f"{output} already exists", "choose another --output")
+    _check_new(output)
     if best is not None and last is not None:
         raise UsageError("--best and --last cannot be combined", "use only one of them")
     there = {step_of(f): f for f in run.checkpoints() if not f.name.endswith(STOPPED)}
@@ -128,8 +134,59 @@ def average_run(
     averaged = sorted(steps[:count])
     chosen = [there[step] for step in averaged]
     manifests = [storage.verify(folder) for folder in chosen]
-    facts = {k: v for k, v in manifests[-1].items() if k not in ("files", "name")}
-    facts["averaged_steps"] = averaged
+    facts = {**manifests[-1], "averaged_steps": averaged}
+    _write_model(run, output, average(chosen), facts)
+    return averaged
+
+
+def average_runs(runs: Sequence[Run], output: Path, shares: Sequence[float] | None = None) -> None:
+    """Write a run with the weighted mean of the models of several runs.
+
+    The config is that of the first run. shares: weight of each run; default: equal. Raises
+    UsageError if `output` exists, if there is not one weight per run, or if the runs have another
+    model or vocabulary than the first, and StorageError for damage.
+    """
+    _check_new(output)
+    shares = shares or [1.0] * len(runs)
+    if len(shares) != len(runs) or not math.isfinite(sum(shares)) or sum(shares) <= 0:
+        raise UsageError(
+            f"{counted(len(shares), 'weight')} for {counted(len(runs), 'run')} with the sum "
+            f"{sum(shares):g}",
+            "give one weight per run, for example --weights 0.5,0.5",
+        )
+    folders = [run.weights().parent for run in runs]
+    first = runs[0]
+    for run in runs[1:]:
+        differing = [
+            f"model.{key} ({a} and {b})"
+            for (key, a), (_, b) in zip(first.config.model, run.config.model, strict=True)
+            if a != b and key not in FREE_KEYS
+        ]
+        if tokenizer_digest(run.tokenizer_folder) != tokenizer_digest(first.tokenizer_folder):
+            differing.append("the vocabulary")
+        if differing:
+            raise UsageError(
+                f"cannot average {first.path} and {run.path}: they differ in "
+                f"{', '.join(differing)}",
+                "average runs of one model, such as a run and one that started from it",
+            )
+    facts = {
+        **storage.read_manifest(folders[0]),
+        "averaged_runs": {str(run.path): share for run, share in zip(runs, shares, strict=True)},
+    }
+    _write_model(first, output, average(folders, shares), facts)
+
+
+def _check_new(output: Path) -> None:
+    if output.exists():
+        raise UsageError(f"{output} already exists", "choose another --output")
+
+
+def _write_model(
+    run: Run, output: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """Write a run folder with these weights, and the config and tokenizer of a run."""
+    facts = {key: value for key, value in facts.items() if key not in ("files", "name")}
     made = Run(output)
     try:
         with storage.storage_errors(f"cannot write {output}", output.parent):
@@ -138,11 +195,10 @@ def average_run(
             shutil.copytree(run.tokenizer_folder, made.tokenizer_folder)
             if run.statistics_folder.exists():
                 shutil.copytree(run.statistics_folder, made.statistics_folder)
-        storage.write_folder(made.model_folder, {"model.safetensors": average(chosen)}, facts)
+        storage.write_folder(made.model_folder, {"model.safetensors": weights}, facts)
     except BaseException:
         shutil.rmtree(output, ignore_errors=True)
         raise
-    return averaged
 
 
 def compare_mean(run: Run, mean: Run) -> Comparison:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nmt.devices import Precision, autocast
+from nmt.text import duration
 
 if TYPE_CHECKING:
     from nmt.data.batching import Batch
@@ -40,5 +41,5 @@ def compile_objective(
         reason = str(error).strip().partition("\n")[0]
         progress.warn(f"torch.compile failed, training without it: {reason[:200]}")
     else:
-        progress.say(f"compiled in {time.monotonic() - begin:.0f} s")
+        progress.say(f"compiled in {duration(time.monotonic() - begin)}")
     objective.zero_grad(set_to_none=True)

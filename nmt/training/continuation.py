@@ -6,6 +6,7 @@ The run is unchanged until `settle`, `find_start` and `Start.check_data` have pa
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from pydantic import ValidationError
 
-from nmt import __version__, storage
-from nmt.config import Config
+from nmt import __version__, machine, storage
+from nmt.config import Config, ModelConfig
 from nmt.config.loading import with_current_keys
-from nmt.config.writing import dump_config
+from nmt.config.writing import dump_config, write_config_file
+from nmt.data.mixing import mixture_of
 from nmt.devices import Precision, resolve_precision
 from nmt.errors import ConfigError, DataError, StorageError
 from nmt.runs import step_of, tokenizer_digest
 from nmt.training.checkpoint import newest_valid
+from nmt.training.initialization import KEPT
 from nmt.version import CONFIG_VERSION
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from nmt.data.preparation import PreparedData
     from nmt.runs import Run
     from nmt.tokenizer import Tokenizer
+    from nmt.training.initialization import StartingModel
     from nmt.training.progress import Progress
 
 _MAY_CHANGE = (
@@ -47,6 +51,16 @@ _CHOICES = {
 }
 """Keys that nmt chooses if the config does not. A run that has trained keeps these choices."""
 
+_CHOICES_OF_START = {**_CHOICES, "model": tuple(ModelConfig.model_fields), "tokenizer": KEPT}
+"""The same with training.init_from."""
+
+_CHECKED = {
+    "tokenizer": "the tokenizer",
+    "mixture": "how data.train is mixed",
+    "start": "the model in training.init_from",
+}
+"""Checksums of a run besides those of its data."""
+
 Changes = Mapping[str, tuple[Any, Any]]
 """(old, new) value of each key that differs from the config of the run, by dotted key."""
 
@@ -60,14 +74,18 @@ class Settled(NamedTuple):
     changes: Changes
 
 
-def settle(run: Run, config: Config, device: torch.device) -> Settled:
+def settle(
+    run: Run, config: Config, device: torch.device, initial: StartingModel | None = None
+) -> Settled:
     """Make the choices that the config leaves open, and compare it with that of the run.
 
-    Raises ConfigError for a difference that is not allowed.
+    Raises ConfigError for a difference that is not allowed, also from the starting model.
     """
     old, trained = _config_of(run), _has_trained(run)
     if old and trained:
         config = _with_choices_of(old, config)
+    elif initial:
+        config = initial.complete(config)
     training = config.training
     precision = resolve_precision(training.precision, device)
     packing = training.packing
@@ -112,7 +130,7 @@ def open_new_run(run: Run, settled: Settled) -> None:
 def write_config(run: Run, config: Config) -> None:
     """Write config.yaml if it would change."""
     if not run.config_file.exists() or run.config != config:
-        storage.replace_file(run.config_file, dump_config(config).encode())
+        write_config_file(run.config_file, dump_config(config))
         run.config = config
 
 
@@ -136,13 +154,13 @@ class Start:
             before, now = recorded.get(name, {}), current.get(name, {})
             if before == now or (name == "test" and test_may_change):
                 continue
-            what = "the tokenizer" if name == "tokenizer" else f"the {name} data"
+            what = _CHECKED.get(name, f"the {name} data")
             pairs = ""
             if before.get("pairs") != now.get("pairs"):
                 pairs = f" (pairs: {before.get('pairs', 0)} -> {now.get('pairs', 0)})"
             raise DataError(
                 f"{what} changed since {self.run.path} was started{pairs}",
-                "restore the old data, start over with --restart, or choose another --run-dir",
+                "restore the old one, start over with --restart, or choose another --run-dir",
             )
 
     def report(self, facts: Mapping[str, Any], progress: Progress) -> None:
@@ -213,25 +231,43 @@ def find_start(run: Run, settled: Settled, warn: Callable[[str], None]) -> Start
     return Start(run, settled.changes, checkpoint, manifest, fingerprints)
 
 
-def facts_of(run: Run, config: Config, data: PreparedData, device: torch.device) -> dict[str, Any]:
+def facts_of(
+    run: Run,
+    config: Config,
+    data: PreparedData,
+    device: torch.device,
+    start: Start,
+    initial: StartingModel | None,
+) -> dict[str, Any]:
     """Return what a checkpoint's manifest records besides checksums."""
     digest = tokenizer_digest(run.tokenizer_folder)
     splits = {"train": data.train, "valid": data.valid, "test": data.test}
-    corpora = {
+    checked: dict[str, dict[str, Any]] = {
         name: {"sha256": corpus.fingerprint, "pairs": len(corpus)}
         for name, corpus in splits.items()
         if corpus is not None
     }
+    if mixture := mixture_of(config.data, data.train.parts):
+        checked["mixture"] = {key: list(value) for key, value in vars(mixture).items()}
+    checked["tokenizer"] = {"sha256": digest}
+    if initial and start.checkpoint is None:
+        checked["start"] = {"sha256": initial.sha256}
+    elif start.fingerprints and "start" in start.fingerprints:
+        checked["start"] = dict(start.fingerprints["start"])
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "nmt": __version__,
         "config": config.model_dump(),
         "config_version": CONFIG_VERSION,
         "torch": torch.__version__,
+        "sentencepiece": machine.installed("sentencepiece"),
+        "python": platform.python_version(),
+        "machine": machine.described(gpu),
         "device": device.type,
         "precision": config.training.precision,
         "threads": config.training.threads,
         "tokenizer": digest,
-        "fingerprints": {**corpora, "tokenizer": {"sha256": digest}},
+        "fingerprints": checked,
     }
 
 
@@ -262,7 +298,8 @@ def _config_of(run: Run) -> Config | None:
 
 
 def _with_choices_of(old: Config, config: Config) -> Config:
-    for section, keys in _CHOICES.items():
+    choices = _CHOICES_OF_START if config.training.init_from else _CHOICES
+    for section, keys in choices.items():
         new = getattr(config, section)
         is_set = {k for k in new.model_fields_set if getattr(new, k) not in (None, "auto")}
         kept = getattr(old, section).model_dump(include={*keys} - is_set)

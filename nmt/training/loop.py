@@ -11,6 +11,7 @@ import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.devices import Precision, autocast
 from nmt.errors import DivergedError, Stopped
+from nmt.runs import LAST_GOOD
 from nmt.text import counted
 from nmt.training import checkpoint
 from nmt.training.ema import MovingAverage
@@ -27,6 +29,7 @@ from nmt.training.memory import largest_batch, peak_memory
 from nmt.training.optimizer import build_optimizer, learning_rate
 from nmt.training.state import TrainState
 from nmt.training.stop import stopped_by
+from nmt.training.time_left import TimeLeft
 from nmt.training.updates import updates_from
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from nmt.training.stop import StopSignal
     from nmt.training.updates import Update
     from nmt.training.validation import Figures
+
+_TRANSLATING = 4.0
+"""Duration of a validation relative to that of its loss, until one is measured."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Setting:
     precision: Precision
     facts: Mapping[str, Any]
     """Values for the manifest of every checkpoint."""
+    validations_at_end: float = 0.0
+    """Expected duration of averaging and test, in validations."""
 
 
 def train(objective: TrainingObjective, setting: Setting, resume_from: Path | None) -> TrainState:
@@ -78,11 +86,17 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
     ema = MovingAverage(model, config.ema) if config.ema else None
     averages = ema.tensors if ema else None
     state, records = TrainState(), list[str]()
+    began = time.monotonic()
     if resume_from is not None:
         state, records = checkpoint.restore(resume_from, model, optimizer, averages)
     else:
         with suppress(Stopped):  # The loop then stops before its first step.
             state.untrained_loss = setting.validation_loss(stop.check)
+    # Translating takes longer than the loss that was just measured.
+    first_validation = _TRANSLATING * (time.monotonic() - began)
+    time_left = TimeLeft(
+        config, state, setting.total_steps, first_validation, setting.validations_at_end
+    )
     loss_scale = LossScale(device, setting.precision, state)
     gradients = partial(
         compute_gradients,
@@ -115,24 +129,28 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
         saved = (state.step, state.validated)
 
     def validate() -> None:
+        begin = time.monotonic()
         try:
             with ema.applied() if ema else nullcontext():
                 figures = setting.validate(stop.check)
         except DivergedError as error:
             raise _diverged(f"validation after step {state.step}: {error}", state) from error
-        best = state.note_validation(figures.score(config.valid_metric), figures.loss)
+        state.note_validation(figures.score(config.valid_metric), figures.loss)
         update_state()
-        progress.validation(state, figures, best)
+        progress.validation(state, figures, config, time.monotonic() - begin)
         progress.check_loss(f"after step {state.step}", figures.loss, state.untrained_loss)
         save()
         objective.train()
-        progress.restart_speed()
+        progress.restart_clock(time.monotonic() - begin)
 
     def run_step(update: Update) -> None:
         step, tokens = state.step + 1, update.target_tokens
         objective.alpha = config.rdrop if step > config.rdrop_after else 0.0
         losses = gradients(update.batches, step=step)
         state.step, state.epoch, state.batch = step, update.epoch, update.batch
+        if batches.mixture:
+            counts = batches.mixture.count(update.indices).tolist()
+            state.drawn = [sum(both) for both in zip_longest(state.drawn, counts, fillvalue=0)]
         rate = learning_rate(step, config)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -172,13 +190,12 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
                 progress.say(peak_memory(device))
 
     objective.train()
-    if device.type == "cuda":
-        # If memory runs out, it does so now, not at a later step. The gradients are discarded.
-        objective.alpha = config.rdrop
-        largest = largest_batch(batches, config.seed, device)
-        with suppress(Stopped):  # A second batch finds the gradients of the first in memory.
-            gradients([largest] * min(config.accumulate, 2), step=state.step)
-    progress.start(state.step, setting.total_steps, records)
+    # If memory runs out, it does so now, not at a later step. The gradients are discarded.
+    objective.alpha = config.rdrop
+    largest = largest_batch(batches, config.seed, device)
+    with suppress(Stopped):  # A second batch finds the gradients of the first in memory.
+        gradients([largest] * min(config.accumulate, 2), step=state.step)
+    progress.start(state.step, setting.total_steps, records, time_left)
     updates = updates_from(state.epoch, state.batch, batches, config, setting.sampling, device)
     while True:
         if stop.received is not None:
@@ -202,6 +219,6 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
 def _diverged(what: str, state: TrainState) -> DivergedError:
     good = f"is step {state.validated}" if state.validated else "does not exist yet"
     return DivergedError(
-        f"{what}; the last good checkpoint {good}",
+        f"{what}{LAST_GOOD}{good}",
         "lower training.learning_rate, raise training.warmup_steps, or use precision: fp32",
     )

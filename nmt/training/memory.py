@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nmt.decoding.translator import SMALL_BATCH
 from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def search_bytes(config: Config, vocabulary: int, corpus: Corpus) -> int:
     """
     model, decoding = config.model, config.decoding
     lengths = corpus.source_lengths + 1
-    tokens = min(decoding.batch_tokens, int(lengths.sum()))
+    tokens = min(decoding.batch_tokens or SMALL_BATCH, int(lengths.sum()))
     sentences = tokens // int(lengths.max(initial=1))
     cached = 0 if model.architecture == "rnn" else 2 * model.decoder_layers * model.d_model
     return decoding.beam_size * (2 * tokens * cached + 2 * 4 * sentences * vocabulary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nmt import storage
+from nmt.data.mixing import mixture_of
 from nmt.data.statistics import keep_statistics
 from nmt.decoding.translator import resolve_decoding_precision
 from nmt.devices import keep_compiled_kernels, keep_freed_memory, resolve_device
@@ -31,6 +33,7 @@ from nmt.training.continuation import (
 )
 from nmt.training.final_test import score_test_set
 from nmt.training.folder import check_folder, check_space, move_aside, point_latest
+from nmt.training.initialization import StartingModel, freeze
 from nmt.training.loop import Setting, train
 from nmt.training.memory import check_memory, largest_batch
 from nmt.training.objective import TrainingObjective
@@ -41,13 +44,20 @@ from nmt.training.updates import batches_of, total_steps
 from nmt.training.validation import Validation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nmt.config import Config
     from nmt.data.preparation import PreparedData
+    from nmt.tokenizer import Tokenizer
 
 
-def run_training(config: Config, run_dir: Path, restart: bool = False) -> Run:
+def run_training(
+    config: Config,
+    run_dir: Path,
+    restart: bool = False,
+    report: Callable[[Run], Progress] = Progress,
+) -> Run:
     """Train a run to its end, or resume it; return the finished run.
 
     Raises ConfigError if the config differs from that of the run, DataError if the data does,
@@ -55,23 +65,26 @@ def run_training(config: Config, run_dir: Path, restart: bool = False) -> Run:
     a signal, with the state saved.
     """
     run = Run(run_dir)
+    initial = StartingModel.of(config, run)
     check_folder(run)
     aside = move_aside(run) if restart else None
-    with locked(run), StopSignal() as stop, Progress(run) as progress:
+    with locked(run), StopSignal() as stop, report(run) as progress:
         if aside is not None:
             progress.say(f"the old run is now {aside}")
-        _train_run(run, config, progress, stop)
+        _train_run(run, config, initial, progress, stop)
     return Run(run_dir)
 
 
-def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -> None:
+def _train_run(
+    run: Run, config: Config, initial: StartingModel | None, progress: Progress, stop: StopSignal
+) -> None:
     for folder in (run.path, run.checkpoints_folder):
         storage.remove_leftovers(folder)
     keep_freed_memory()
     keep_compiled_kernels()
     device = resolve_device(config.training.device)
     check_tokenizer(config.evaluation.tokenize)
-    settled = settle(run, config, device)
+    settled = settle(run, config, device, initial)
     config, precision, _ = settled
     training = config.training
     if config.data.test is not None:  # Raise its ConfigError before training.
@@ -86,9 +99,12 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
         open_new_run(run, settled)
     torch.set_num_threads(min(training.threads or 1, os.cpu_count() or 1))
 
-    data = _prepare(run, config, progress, stop)
+    if start.checkpoint is not None:
+        initial = None  # The run has everything that it needs.
+    old = None if initial is None else initial.tokenizer
+    data = _prepare(run, config, old, progress, stop)
     config = with_vocabulary_size(config, data.tokenizer)
-    facts = facts_of(run, config, data, device)
+    facts = facts_of(run, config, data, device, start, initial)
     start.check_data(facts["fingerprints"])
     write_config(run, config)
     storage.replace_file(run.fingerprints_file, json.dumps(facts["fingerprints"]).encode())
@@ -98,14 +114,22 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
     torch.manual_seed(training.seed)
     source, target = len(data.tokenizer.source), len(data.tokenizer.target)
     model = build_model(config.model, source, target, data.tokenizer.shared)
+    if initial:
+        initial.initialize(model, data.tokenizer, training.init_parts)
     objective = TrainingObjective(model, training.label_smoothing).to(device)
     count = sum(parameter.numel() for parameter in model.parameters())
     progress.say(
         f"model: {counted(count, 'parameter')} | {device.type}, "
         f"{counted(torch.get_num_threads(), 'thread')}, {precision} | run folder {run.path}"
     )
+    if initial:
+        parts = ", ".join(training.init_parts or ["all weights"])
+        progress.say(f"starting from {initial.weights.parent} ({parts})")
+    if training.freeze:
+        progress.say(freeze(model, training.freeze))
     check_space(run, count, progress.warn)
-    batches = batches_of(data.train, training)
+    mixture = mixture_of(config.data, data.train.parts)
+    batches = batches_of(data.train, training, mixture=mixture)
     total = total_steps(batches, training)
     check_schedule(training, total, progress.warn)
     start.report(facts, progress)
@@ -129,6 +153,7 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
         device=device,
         precision=precision,
         facts=facts,
+        validations_at_end=_validations_at_end(config, data),
     )
     state = train(objective, setting, start.checkpoint)
     facts["step"] = state.step
@@ -141,11 +166,23 @@ def _train_run(run: Run, config: Config, progress: Progress, stop: StopSignal) -
     progress.suggest()
 
 
-def _prepare(run: Run, config: Config, progress: Progress, stop: StopSignal) -> PreparedData:
+def _validations_at_end(config: Config, data: PreparedData) -> float:
+    """Return the expected duration of averaging and test, in validations."""
+    mean = float(config.training.average_checkpoints > 1)
+    if data.test is None:
+        return mean
+    return mean + len(data.test) / len(data.valid) * math.sqrt(config.decoding.beam_size)
+
+
+def _prepare(
+    run: Run, config: Config, old: Tokenizer | None, progress: Progress, stop: StopSignal
+) -> PreparedData:
     from nmt.data.preparation import prepare_data
 
     try:
-        return prepare_data(config, run.data_folder, run.tokenizer_folder, progress.say, stop.check)
+        return prepare_data(
+            config, run.data_folder, run.tokenizer_folder, progress.say, stop.check, old
+        )
     except NmtError:
         stop.check()  # Ctrl-C also reaches the child process that trains the tokenizer.
         raise

@@ -12,16 +12,28 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from tqdm import tqdm
 
 from nmt import storage
+from nmt.bars import Bar, is_live
+from nmt.config.data import language_of
 from nmt.errors import NmtError, Stopped, StorageError
-from nmt.text import counted
+from nmt.evaluation.metrics import mean_scores
+from nmt.terminal import Look, fit
+from nmt.text import shell
+from nmt.training.lines import (
+    StepFigures,
+    step_bar,
+    step_line,
+    test_text,
+    validation_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torch.utils.tensorboard import SummaryWriter
@@ -30,10 +42,13 @@ if TYPE_CHECKING:
     from nmt.evaluation.metrics import Scores
     from nmt.runs import Run
     from nmt.training.state import TrainState
+    from nmt.training.time_left import TimeLeft
     from nmt.training.validation import Comparison, Figures
 
-_SHOWN = 100
-"""Characters shown of an example."""
+_KEPT = 500
+"""Characters of an example that metrics.jsonl keeps."""
+SECONDS_PER_LINE = 10.0
+"""Where standard error is not a terminal, lines of steps are at least this far apart."""
 
 
 class Progress:
@@ -45,8 +60,11 @@ class Progress:
         self._run = run
         self._bar: tqdm[Any] = tqdm(disable=True)
         self._board: SummaryWriter | None = None
+        self._step = 0
         self._total: int | None = None
-        self._started = (0, time.monotonic())
+        self._figures: StepFigures | None = None
+        self._time_left: TimeLeft | None = None
+        self._line_printed = -math.inf
         self._speed = (0, time.monotonic())
         self._warned: set[str] = set()
         self._hook_before = threading.excepthook
@@ -64,9 +82,12 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print lines above the progress bar, and write them to train.log."""
+        self._print(fit(text, Look.of(sys.stderr).columns))
+        self.log(text)
+
+    def _print(self, text: str) -> None:
         with suppress(OSError, ValueError):  # The terminal may be closed.
             tqdm.write(text, file=sys.stderr)
-        self.log(text)
 
     def log(self, text: str) -> None:
         """Write lines to train.log."""
@@ -77,24 +98,43 @@ class Progress:
     def warn(self, text: str) -> None:
         self.say(f"warning: {text}")
 
-    def start(self, step: int, total: int | None, records: Sequence[str]) -> None:
+    def start(
+        self, step: int, total: int | None, records: Sequence[str], time_left: TimeLeft
+    ) -> None:
         """Start the progress bar after `step` steps of `total`; metrics.jsonl becomes `records`."""
         self.records = list(records)
+        self._step = step
         self._total = total
-        self._started = (step, time.monotonic())
+        self._time_left = time_left
         self._guard("metrics.jsonl", self._rewrite_metrics)
         self._guard("tensorboard", lambda: self._open_board(step))
-        self._bar = tqdm(
-            initial=step, total=total, disable=None, unit="step", mininterval=0.5, file=sys.stderr
-        )
-        self.restart_speed()
+        self._bar = Bar(self._layout, total, step)
+        self.restart_clock((self._validations() or [{}])[-1].get("validation_seconds"))
+
+    def _layout(self, look: Look) -> str:
+        has_total = self._total is not None
+        return step_bar(self._position, self._figures, self._left, look, has_total)
+
+    @property
+    def _position(self) -> str:
+        return f"step {self._step}" + (f"/{self._total}" if self._total else "")
+
+    @property
+    def _left(self) -> str:
+        return self._time_left.text if self._time_left else ""
 
     def step(self, tokens: int) -> None:
+        self._step += 1
+        if self._time_left:
+            self._time_left.step()
         self._bar.update()
         before, since = self._speed
         self._speed = (before + tokens, since)
 
-    def restart_speed(self) -> None:
+    def restart_clock(self, validation_seconds: float | None = None) -> None:
+        """Measure speed and time from now on, after a validation if its duration is given."""
+        if self._time_left:
+            self._time_left.restart(validation_seconds)
         self._speed = (0, time.monotonic())
 
     def skipped(self, step: int, learning_rate: float, pairs: Sequence[int]) -> None:
@@ -109,52 +149,66 @@ class Progress:
         """Report the mean loss and the speed since the last report."""
         tokens, since = self._speed
         speed = tokens / max(time.monotonic() - since, 1e-9)
-        self.restart_speed()
-        loss, epoch = state.objective / state.tokens, state.epoch_of_last_update
+        self._speed = (0, time.monotonic())
+        epoch, nll = state.epoch_of_last_update, state.nll / state.tokens
         self.record(
             {
                 "event": "train",
                 "step": state.step,
                 "epoch": epoch,
-                "loss": loss,
-                "nll": state.nll / state.tokens,
+                "nll": nll,
+                "smoothed_loss": state.objective / state.tokens,
                 "learning_rate": learning_rate,
                 "grad_norm": grad_norm,
                 "skipped": state.skipped,
+                **({"drawn": state.drawn} if state.drawn else {}),
                 "tokens_per_second": round(speed, 1),
                 "seconds": round(state.seconds, 2),
             }
         )
-        parts = [f"epoch {epoch}", f"loss {loss:.2f}"]
-        parts += [f"{speed:,.0f} tok/s", f"lr {learning_rate:.1e}"]
-        if not self._bar.disable:
-            self._bar.set_postfix_str(", ".join(parts))
+        self._figures = StepFigures(epoch, nll, speed, learning_rate)
+        now = time.monotonic()
+        if is_live() or now - self._line_printed < SECONDS_PER_LINE:
             return
-        parts.insert(0, f"step {state.step}" + (f"/{self._total}" if self._total else ""))
-        first, started = self._started
-        if self._total and state.step > first:
-            per_step = (time.monotonic() - started) / (state.step - first)
-            parts.append(f"{duration(per_step * (self._total - state.step))} left")
-        with suppress(OSError, ValueError):
-            print(" | ".join(parts), file=sys.stderr, flush=True)
+        self._line_printed = now
+        self._print(step_line(self._position, self._figures, self._left))
 
-    def validation(self, state: TrainState, figures: Figures, best: bool) -> None:
+    def validation(
+        self, state: TrainState, figures: Figures, config: TrainingConfig, seconds: float
+    ) -> None:
+        earlier = self._validations()
+        before = earlier[-1].get("examples", []) if earlier else []
         position = {"step": state.step, "epoch": state.epoch_of_last_update}
-        seconds = round(state.seconds, 2)
-        self.record({"event": "valid", **position, **figures.as_dict(), "seconds": seconds})
-        self.say(validation_text(state, figures, best))
+        self.record(
+            {
+                "event": "valid",
+                **position,
+                **figures.as_dict(),
+                "examples": [translation[:_KEPT] for _, _, translation in figures.examples],
+                "validation_seconds": round(seconds, 2),
+                "seconds": round(state.seconds, 2),
+            }
+        )
+        history = [float(record["bleu"]) for record in self._validations()]
+        text = partial(validation_text, state, figures, config, history, before)
+        self._print(text(Look.of(sys.stderr)))
+        self.log(text(Look()))
+
+    def _validations(self) -> list[dict[str, Any]]:
+        return [record for record in map(json.loads, self.records) if record["event"] == "valid"]
 
     def check_loss(self, which: str, loss: float, untrained_loss: float) -> None:
         """Warn if a loss (`after step 30`) is not below `untrained_loss`, if that is finite."""
         if math.isfinite(untrained_loss) and not loss < untrained_loss:  # The loss may be NaN.
             self.warn(
-                f"the validation loss {which} is {loss:.3f}, but the untrained model had "
+                f"the validation loss {which} is {loss:.3f}, but before training it was "
                 f"{untrained_loss:.3f} (hint: lower training.learning_rate or raise "
                 "training.warmup_steps)"
             )
 
     def end(self, state: TrainState, config: TrainingConfig) -> None:
-        """Explain the end of training if `patience` ended it."""
+        """Remove the progress bar, and explain the end of training if `patience` ended it."""
+        self._bar.close()
         if state.out_of_patience(config):
             count = state.stale_validations
             self.say(
@@ -166,37 +220,30 @@ class Progress:
         self.record({"event": "average", **comparison.as_dict(), "seconds": round(seconds, 2)})
         self.say(comparison.text())
 
-    def test(self, step: int, scores: Scores, sentences: int, beam: int, seconds: float) -> None:
-        ter = {"ter": scores.ter.value} if scores.ter else {}
-        self.record(
-            {
-                "event": "test",
-                "step": step,
-                "bleu": scores.bleu.value,
-                "bleu_lowercase": scores.bleu_lowercase.value,
-                "chrf": scores.chrf.value,
-                **ter,
-                "signature": scores.bleu.signature,
-                "tokenizer": scores.bleu.tokenizer,
-                "seconds": round(seconds, 2),
-            }
-        )
-        self.say(
-            f"test | {counted(sentences, 'sentence')} | beam {beam} | "
-            f"{scores.bleu.title} {scores.bleu.value:.2f} "
-            f"(lower-case {scores.bleu_lowercase.value:.2f}) | chrF++ {scores.chrf.value:.2f} | "
-            f"{f'TER {scores.ter.value:.2f} | ' if scores.ter else ''}{duration(seconds)}"
-        )
+    def test(
+        self, step: int, sets: Mapping[str, tuple[Scores, int]], beam: int, seconds: float
+    ) -> None:
+        """Report the scores and the number of sentences of each test set, and their mean."""
+        values = mean_scores([scores for scores, _ in sets.values()])
+        if len(sets) > 1:
+            values["sets"] = {name: scores.as_dict() for name, (scores, _) in sets.items()}
+        self.record({"event": "test", "step": step, **values, "seconds": round(seconds, 2)})
+        self.say(test_text(sets, values, beam, seconds))
 
     def suggest(self) -> None:
         """Name commands for a finished run."""
         path = os.path.relpath(self._run.path)
-        shown = str(self._run.path) if path.startswith("..") else path
-        self.say(
-            f'next: nmt translate --model {shown} "..."\n'
-            f"      nmt evaluate --model {shown}\n"
-            f"      nmt info {shown}"
+        shown = shell(str(self._run.path) if path.startswith("..") else path)
+        part = self._run.config.data.parts("train")[0]
+        to = f" --to {part.target_language}" if any(map(language_of, part.tags)) else ""
+        commands = (
+            "next:\n"
+            f'  nmt translate --model {shown}{to} "..."\n'
+            f"  nmt evaluate --model {shown}\n"
+            f"  nmt info {shown}"
         )
+        self._print(commands)  # A command is not broken into lines.
+        self.log(commands)
 
     def record(self, record: dict[str, Any]) -> None:
         """Append a record to metrics.jsonl and its numbers to TensorBoard."""
@@ -226,6 +273,8 @@ class Progress:
         for name, value in record.items():
             if name not in ("event", "step", "epoch") and isinstance(value, int | float):
                 self._board.add_scalar(f"{record['event']}/{name}", value, record["step"])
+        for name, scores in record.get("sets", {}).items():
+            self._draw({**scores, "event": f"{record['event']}/{name}", "step": record["step"]})
 
     def _ignore_board(self, failure: threading.ExceptHookArgs) -> None:
         if not type(failure.thread).__module__.startswith("tensorboard."):
@@ -241,31 +290,6 @@ class Progress:
                 self._warned.add(what)
                 with suppress(OSError, ValueError):
                     print(f"warning: cannot write {what}: {error}", file=sys.stderr)
-
-
-def validation_text(state: TrainState, figures: Figures, best: bool) -> str:
-    """Return scores and translations as lines for the user."""
-    loss, perplexity = figures.loss, figures.perplexity
-    lines = [
-        f"valid | step {state.step} | epoch {state.epoch_of_last_update} | loss {loss:.3f} | "
-        f"perplexity {format(perplexity, '.2f' if perplexity < 1e5 else '.1e')} | "
-        f"{figures.scores} | "
-        f"{duration(state.seconds)}{' | best so far' if best else ''}"
-    ]
-    for example in figures.examples:
-        for name, text in zip(("source", "reference", "now"), example, strict=True):
-            shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-            lines.append(f"  {name:9}  {shown}")
-    return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as 1h02m03s, 2m03s or 3s."""
-    whole = int(seconds + 0.5)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    if hours:
-        return f"{hours}h{minutes:02}m{rest:02}s"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
 def _append(path: Path, text: str) -> None:

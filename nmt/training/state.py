@@ -56,6 +56,8 @@ class TrainState:
     nll: float = 0.0
     tokens: int = 0
     """Target tokens since the last log record, including eos."""
+    drawn: list[int] = field(default_factory=list)
+    """With a mixture, the number of pairs drawn from each part so far."""
 
     @property
     def epoch_of_last_update(self) -> int:

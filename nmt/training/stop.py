@@ -58,7 +58,7 @@ class StopSignal:
             self.received = number
             with suppress(OSError):  # After SIGHUP there may be no terminal.
                 # print is not safe here: the handler may have interrupted a print.
-                os.write(2, b"\nStopping (press Ctrl-C again to exit immediately) ...\n")
+                os.write(2, b"\nStopping (Ctrl-C again exits at once)\n")
 
 
 def stopped_by(signal_number: int, message: str) -> Stopped:

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nmt.data.batching import PaddedBatches
 from nmt.data.packing import PackedBatches
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from nmt.config import TrainingConfig
     from nmt.data.batching import Batch, Batches
     from nmt.data.corpus import Corpus
+    from nmt.data.mixing import Mixture
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,25 @@ class Update:
         return sum(batch.target_tokens for batch in self.batches)
 
     @property
+    def indices(self) -> np.ndarray:
+        """Indices of the pairs in the corpus, (pairs,) int64."""
+        return np.concatenate([batch.indices for batch in self.batches])
+
+    @property
     def pairs(self) -> list[int]:
         """Numbers of the pairs in the corpus, from 1, ascending."""
-        return sorted(int(index) + 1 for batch in self.batches for index in batch.indices)
+        return sorted((self.indices + 1).tolist())
 
 
-def batches_of(corpus: Corpus, config: TrainingConfig, pairs: np.ndarray | None = None) -> Batches:
-    """Return padded or packed batches of a corpus, or of the pairs with these indices."""
+def batches_of(
+    corpus: Corpus,
+    config: TrainingConfig,
+    pairs: np.ndarray | None = None,
+    mixture: Mixture | None = None,
+) -> Batches:
+    """Return padded or packed batches of a corpus, of the pairs with these indices, or mixed."""
     kind = PackedBatches if config.packing == "on" else PaddedBatches
-    return kind(corpus, config.batch_tokens, pairs)
+    return kind(corpus, config.batch_tokens, pairs, mixture)
 
 
 def updates_from(
@@ -79,7 +91,7 @@ def updates_from(
 def total_steps(batches: Batches, config: TrainingConfig) -> int | None:
     """Return the step at which max_steps or max_epochs ends training, or None without both.
 
-    Packed epochs differ by a few batches, so the result for max_epochs is then approximate.
+    Packed or mixed epochs differ by a few batches, so the result for max_epochs is approximate.
     """
     totals = [] if config.max_steps is None else [config.max_steps]
     if config.max_epochs is not None:

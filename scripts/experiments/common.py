@@ -88,7 +88,7 @@ class Outcome:
     training: list[dict[str, float]] = field(repr=False)
     """Training records of metrics.jsonl, with step and nll (nats per token, with dropout)."""
     validation: list[dict[str, float]] = field(repr=False)
-    """Validation records, with step, loss (nats per token, without dropout) and bleu (greedy)."""
+    """Validation records, with step, nll (nats per token, without dropout) and bleu (greedy)."""
 
     @property
     def last_training_loss(self) -> float:
@@ -97,18 +97,18 @@ class Outcome:
 
     @property
     def lowest_validation_loss(self) -> float:
-        return min(record["loss"] for record in self.validation)
+        return min(record["nll"] for record in self.validation)
 
     @property
     def last_validation_loss(self) -> float:
-        return self.validation[-1]["loss"]
+        return self.validation[-1]["nll"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rounded values for the page and the plots as a JSON object."""
         keep = {
             "training": [(r["step"], round(r["nll"], 4)) for r in self.training],
             "validation": [
-                (r["step"], round(r["loss"], 4), round(r["bleu"], 2)) for r in self.validation
+                (r["step"], round(r["nll"], 4), round(r["bleu"], 2)) for r in self.validation
             ],
         }
         result: dict[str, Any] = rounded({**asdict(self), **keep})
@@ -235,8 +235,7 @@ def measure(variant: Variant, arguments: argparse.Namespace) -> Outcome:
             storage.replace_file(kept, json.dumps(translations, ensure_ascii=False).encode())
     translations = json.loads(kept.read_text(encoding="utf-8"))
     scores = corpus_scores(translations, [references], confidence=True)
-    records = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
-    training = [record for record in records if record["event"] == "train"]
+    training = run.records("train")
     shapes = tensor_shapes(run.weights())
     return Outcome(
         title=variant.title,
@@ -246,7 +245,7 @@ def measure(variant: Variant, arguments: argparse.Namespace) -> Outcome:
         chrf=scores.chrf.value,
         lengths=scores_by_length(sources, [translations], [references]),
         training=training,
-        validation=[record for record in records if record["event"] == "valid"],
+        validation=run.records("valid"),
     )
 
 
@@ -363,7 +362,7 @@ def draw_curves(axis: Axes, outcomes: Sequence[Outcome], value: str) -> None:
         records = outcome.training if value == "nll" else outcome.validation
         axis.plot(
             [record["step"] for record in records],
-            [record[value] for record in records],
+            [record["nll" if value == "loss" else value] for record in records],
             label=outcome.title,
             linewidth=1.4,
         )

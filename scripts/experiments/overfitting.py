@@ -70,7 +70,7 @@ def main(given: Sequence[str] | None = None) -> None:
             training, validation = outcome.training, outcome.validation
             axis.plot(
                 [r["step"] for r in validation],
-                [r["loss"] for r in validation],
+                [r["nll"] for r in validation],
                 color=color,
                 label=title,
             )

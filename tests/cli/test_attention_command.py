@@ -84,6 +84,8 @@ def test_terminal_map_shows_mean_of_most_concentrated_layer(nmt: Command) -> Non
     assert result.exit_code == 0, result.exception
     assert re.match(r"encoder-decoder attention, layer [12], mean of heads\n\n", result.stdout)
     assert "</s>" in result.stdout
+    meaning = "Each row shows how much the decoder reads from every source subword (columns)"
+    assert meaning in result.stdout.replace("\n", " ")
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "model:" in result.stderr
@@ -109,6 +111,19 @@ def test_json_output_has_every_head_and_rows_sum_to_one(nmt: Command, tmp_path: 
         assert len(one["weights"]) == len(data["queries"])
         for row in one["weights"]:
             assert len(row) == len(data["keys"])
+            assert sum(row) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_words_merge_subwords(nmt: Command, tmp_path: Path) -> None:
+    path = tmp_path / "map.json"
+    result = nmt("attention", "a housetree.", "-t", "the dog", "--words", "-o", path)
+    assert result.exit_code == 0, result.exception
+    assert "of a word are averaged, their columns are summed" in result.stderr
+    data = json.loads(path.read_text(encoding="utf-8"))
+    assert data["source"] == ["a", "housetree", ".", "</s>"]
+    assert data["unit"] == "word"
+    for one in data["maps"]:
+        for row in one["weights"]:
             assert sum(row) == pytest.approx(1.0, abs=1e-5)
 
 

@@ -14,6 +14,8 @@ from nmt.cli import common
 from nmt.cli.data import check
 from nmt.cli.tokenize import detokenize, tokenize
 from nmt.config import TokenizerConfig
+from nmt.config.loading import load_config
+from nmt.data.preparation import prepare_data
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.tokenizer.training import train_tokenizer
 
@@ -43,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_check_prints_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(folder.iterdir())
-    check(folder / "config.yaml", ["data.drop_duplicates=true"])
+    check([folder / "config.yaml"], overrides=["data.drop_duplicates=true"])
     shown = capsys.readouterr()
     rows = [line.split("  ") for line in shown.out.split("\n")]
     cells = {row[0]: [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
@@ -55,29 +57,120 @@ def test_check_prints_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert cells["noticed: in valid or test"] == ["2", "-"]
     assert cells["noticed: source in train"] == ["-", "1"]
     assert cells["source coverage"] == ["100.000%", "100.000%"]
-    assert "train, empty: train.en:2" in shown.out
+    assert "train: empty\n  train.en:2\n    (empty)\n    x\n" in shown.out
     assert "training SentencePiece" in shown.err
     assert sorted(folder.iterdir()) == before
 
 
 def test_check_prints_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check(folder / "config.yaml", json=True)
+    check(config=folder / "config.yaml", json=True)
     splits = json.loads(capsys.readouterr().out)["splits"]
     assert splits["train"]["lines"] == 5
     assert splits["train"]["noticed"]["duplicates"] == 1
     assert splits["valid"]["source"]["tokens"] > 0
 
 
+def test_check_of_two_files_needs_no_config(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (folder / "train.de").read_text().replace("hund", "hund \u202e")
+    (folder / "train.de").write_text(text)
+    check([Path("train.en"), Path("train.de")], overrides=["tokenizer.byte_fallback=false"])
+    shown = capsys.readouterr()
+    rows = [line.split() for line in shown.out.splitlines()]
+    assert ["train"] in rows
+    assert ["kept", "4"] in rows
+    assert "train: duplicates\n  train.en:3\n    a dog runs\n    ein hund \\u202e" in shown.out
+    assert shown.err.endswith("next: nmt init train.en train.de\n")
+
+
+def test_check_of_a_pair_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "en\tde\na dog\tein hund\nbad row\nthe cat\tdie katze\n"
+    (folder / "pairs.tsv").write_text(rows)
+    check([Path("pairs.tsv")], overrides=["data.bad_rows=skip", "tokenizer.byte_fallback=false"])
+    shown = capsys.readouterr()
+    assert "dropped: bad rows" in shown.out
+    assert "  pairs.tsv:3\n    1 column, but the first line has 2\n" in shown.out
+    assert shown.err.endswith("next: nmt init pairs.tsv\n")
+
+
+@pytest.mark.parametrize("case_copies", ["0", "1"])
+def test_written_pairs_are_those_that_training_keeps(
+    folder: Path, capsys: pytest.CaptureFixture[str], case_copies: str
+) -> None:
+    overrides = ["data.drop_duplicates=true", "tokenizer.byte_fallback=false"]
+    overrides += ["tokenizer.vocab_size=30"]
+    loaded = load_config(folder / "config.yaml", overrides)
+    trained = prepare_data(loaded, folder / "data", folder / "t", lambda _: None, lambda: None)
+    kept = trained.train.texts(range(len(trained.train)))
+    check(
+        [Path("config.yaml")],
+        overrides=[*overrides, f"data.case_copies={case_copies}"],
+        write="clean.",
+    )
+    sides = [(folder / f"clean.{side}").read_text().split("\n")[:-1] for side in ("en", "de")]
+    assert list(zip(*sides, strict=True)) == kept
+    told = capsys.readouterr().err.split("\n")
+    assert "wrote clean.en and clean.de: 3 pairs (dropped: empty (1), duplicates (1))" in told
+    assert told[-2].endswith("--set 'data.train={source: clean.en, target: clean.de}' --dry-run")
+
+
+def test_written_pairs_do_not_replace_an_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    overrides = ["data.train={source: ~/train.en, target: train.de}"]
+    with pytest.raises(UsageError, match=r"train.en is both input and output"):
+        check([Path("config.yaml")], overrides=overrides, write=str(folder / "train."))
+
+
+def test_written_pairs_have_one_direction(folder: Path) -> None:
+    languages = ["data.source_language=en", "data.target_language=de"]
+    overrides = [*languages, "data.both_directions=true"]
+    with pytest.raises(UsageError, match="would mix training sources of different languages"):
+        check([Path("config.yaml")], overrides=overrides, write="clean.")
+
+
+def test_check_prints_findings_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for side, text in (("en", "a dog runs and a cat"), ("de", "ein hund rennt und eine katze")):
+        other = "η γάτα και ο σκύλος"
+        lines = [f"{other if side == 'de' and i < 9 else text} {i}\n" for i in range(60)]
+        (folder / f"train.{side}").write_text("".join(lines), encoding="utf-8")
+    check([Path("train.en"), Path("train.de")], json=True)
+    report = json.loads(capsys.readouterr().out)
+    (finding,) = report["findings"]
+    assert finding["split"] == "train"
+    assert finding["kind"] == "wrong language"
+    assert finding["examples"][0] == ["train.en:1", "a dog runs and a cat 0", f"{other} 0"]
+
+
+@pytest.mark.parametrize("files", [[], ["a", "b", "c"], ["config.yaml", "train.en", "train.de"]])
+def test_check_of_another_number_of_files_raises_error(folder: Path, files: list[str]) -> None:
+    with pytest.raises(UsageError, match="give a config, two text files"):
+        check([Path(file) for file in files])
+    with pytest.raises(UsageError, match="give a config, two text files"):
+        check([Path("train.en"), Path("train.de")], config=Path("config.yaml"))
+
+
+def test_check_does_not_write_over_its_input(folder: Path) -> None:
+    before = (folder / "train.en").read_bytes()
+    with pytest.raises(UsageError, match=r"train\.en is both input and output"):
+        check([Path("train.en"), Path("train.de")], write="train.")
+    assert (folder / "train.en").read_bytes() == before
+
+
 def test_check_of_invalid_config_or_data_raises_error(folder: Path) -> None:
     with pytest.raises(ConfigError, match="largest possible size is"):
-        check(folder / "config.yaml", ["tokenizer.vocab_size=5000"])
+        check([folder / "config.yaml"], overrides=["tokenizer.vocab_size=5000"])
     (folder / "train.de").write_text("x\n")
     with pytest.raises(DataError, match=r"train\.en has 5 lines but train\.de has 1"):
-        check(folder / "config.yaml")
+        check(config=folder / "config.yaml")
 
 
 class Stream:
     """Standard input or output with a binary buffer."""
+
+    closed = True
 
     def __init__(self, buffer: Any) -> None:
         self.buffer = buffer

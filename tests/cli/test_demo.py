@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -71,19 +70,32 @@ def test_demo_ends_with_the_code_of_a_failed_command(
     assert len(commands.started) == 1
 
 
+TINY = """
+data:
+  train: {source: words, target: words}
+  valid: {source: words, target: words}
+tokenizer: {vocab_size: 280}
+model: {d_model: 8, heads: 1, encoder_layers: 1, decoder_layers: 1, feedforward: 8}
+training: {max_steps: 1000000, batch_tokens: 100, log_every: 1, device: cpu, threads: 1}
+"""
+
+
 def test_ctrl_c_reaches_the_training_run_which_saves_its_state(tmp_path: Path) -> None:
+    """The file `demo` in the working directory replaces the config of that name."""
+    (tmp_path / "words").write_text("the dog runs .\nthe cat sees the old house .\n" * 20)
+    (tmp_path / "demo").write_text(TINY)
     process = subprocess.Popen(
-        [sys.executable, "-m", "nmt", "demo", "--run-dir", str(tmp_path / "run")],
+        [sys.executable, "-m", "nmt", "demo", "--run-dir", "run"],
         stderr=subprocess.PIPE,
         text=True,
+        cwd=tmp_path,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr
     for line in process.stderr:
-        if line.startswith("model:"):
+        if line.startswith("step "):
             break
-    time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     rest = process.stderr.read()
     assert process.wait(timeout=60) == 130

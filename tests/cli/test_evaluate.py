@@ -76,10 +76,14 @@ class FakeTranslator:
             return ["Haus"] * len(sentences)
         return [GOOD[SOURCES.index(sentence)] for sentence in sentences]
 
+    def facts(self) -> dict[str, Any]:
+        return {"beam_size": self.settings["beam_size"] or 5, "engine": "a fake"}
+
 
 class Pair(NamedTuple):
     source: str
     target: str
+    part: int = 0
 
 
 @pytest.fixture
@@ -98,7 +102,9 @@ def runs(texts: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         path = Path("runs") / name
         return types.SimpleNamespace(path=path, config=config, weights_folder=path / "model")
 
-    def load_translator(model: str, device: str, threads: None, settings: dict[str, Any]) -> Any:
+    def load_translator(
+        model: str, device: str, threads: None, settings: dict[str, Any], *direction: None
+    ) -> Any:
         loaded[model] = settings
         return FakeTranslator(settings)
 
@@ -167,6 +173,27 @@ def test_lowercase_ignores_case(texts: Path) -> None:
     assert lower["scores"][1]["value"] == pytest.approx(100)
 
 
+def test_settings_of_the_search_are_reported(runs: dict[str, Any]) -> None:
+    text = run_command("--split", "valid", "--against", "runs/b", "--beam-size", "1").stdout
+    assert text.split("\n")[1] == "decoded with beam size 1, engine a fake"
+    assert "\nB was decoded with beam size 1, engine a fake\n" in text
+    report = json.loads(run_command("--json").stdout)
+    assert report["decoding"] == {"beam_size": 5, "engine": "a fake"}
+    scored = run_command("--hypothesis", "out.de", "--reference", "test.de").stdout
+    assert "decoded with" not in scored
+
+
+def test_bare_prints_only_bleu(runs: dict[str, Any]) -> None:
+    full = json.loads(run_command("--json").stdout)
+    bare = run_command("--bare").stdout
+    assert bare == f"{full['scores'][0]['value']:.2f}\n"
+    write(Path("upper.de"), [line.upper() for line in REFERENCES])
+    scored = ("--hypothesis", "upper.de", "--reference", "test.de", "--bare")
+    assert run_command(*scored, "--lowercase").stdout == "100.00\n"
+    assert run_command(*scored).stdout != "100.00\n"
+    assert "--bare prints one number" in error_of("--bare", "--json").message
+
+
 def test_test_set_is_translated_and_saved(texts: Path, runs: dict[str, Any]) -> None:
     result = run_command("--save", "saved.de", "--length-penalty", "0.6")
     assert result.stdout.startswith("runs/a on the test split of runs/a, 4 sentences\n")
@@ -175,7 +202,7 @@ def test_test_set_is_translated_and_saved(texts: Path, runs: dict[str, Any]) -> 
     assert (texts / "saved.de").read_bytes() == (texts / "out.de").read_bytes()
     assert runs["runs/a"] == {"beam_size": None, "length_penalty": 0.6, "batch_tokens": None}
     again = run_command("--hypothesis", "saved.de", "--reference", "test.de", "--source", "test.en")
-    assert again.stdout.partition("\n")[2] == result.stdout.partition("\n")[2]
+    assert again.stdout.partition("\n\n")[2] == result.stdout.partition("\n\n")[2]
 
 
 def test_default_split_is_the_test_set_or_the_validation_set(runs: dict[str, Any]) -> None:

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from nmt import cli, storage
-from nmt.cli.info import sparkline
 from nmt.config import Config
 from nmt.config.writing import dump_config
 
@@ -30,9 +29,9 @@ def run(tmp_path: Path) -> Path:
     records: list[dict[str, Any]] = []
     for step in range(10, 301, 10):
         place = {"step": step, "epoch": 1 + step // 100}
-        records.append({"event": "train", **place, "loss": 7 - step / 100})
+        records.append({"event": "train", **place, "nll": 7 - step / 100})
         scores = {"bleu": math.sin(step / 100) * 10, "chrf": 30.0, "perplexity": math.inf}
-        records.append({"event": "valid", **place, "loss": 5 - step / 100, **scores})
+        records.append({"event": "valid", **place, "nll": 5 - step / 100, **scores})
     records.append({"event": "test", "step": 150, "bleu": 12.34, "signature": "nrefs:1|\x1b"})
     lines = "".join(f"{json.dumps(record)}\n" for record in records)
     (tmp_path / "metrics.jsonl").write_text(lines + '{"event": "train", "st')
@@ -96,10 +95,3 @@ def test_info_describes_a_run_without_checkpoint(run: Path, monkeypatch: Any, ca
     text = info(run, monkeypatch=monkeypatch, capsys=capsys)
     assert "no checkpoint yet" in text
     assert "damaged" not in text
-
-
-def test_sparkline_scales_values_to_at_most_40_bars() -> None:
-    assert sparkline([]) == ""
-    assert sparkline([1.0, 1.0]) == "▁▁"
-    assert sparkline([0.0, math.nan, 7.0]) == "▁ █"
-    assert len(sparkline([float(i) for i in range(1000)])) == 40

@@ -94,7 +94,7 @@ def test_debug_shows_the_traceback(
     [
         (["trian"], "Did you mean 'train'"),
         (["train", "--confg", "x"], "--config"),
-        (["train"], "Missing option '--config'"),
+        (["train"], "give a config or parallel data"),
         (["translate", "--beam-size", "many"], "Invalid value for '--beam-size'"),
         (["translate", "--beam-size", "0"], "--beam-size"),
         (["info", "a", "b"], "unexpected extra argument"),

@@ -5,6 +5,7 @@ The tests find commands and options in the typer app, and output options by the 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -38,7 +39,7 @@ training: {max_steps: 1, precision: fp32, device: cpu, threads: 1}
 # Valid calls of each command: one for each way to use the command.
 CALLS = {
     "train": [{"config": "config.yaml", "run_dir": "new"}],
-    "average": [{"run": "run", "output": "mean"}],
+    "average": [{"runs": "run", "output": "mean"}],
     "translate": [{"model": "run", "input": "text.en", "beam_size": "1", "max_length": "2"}],
     "score": [{"model": "run", "source": "text.en", "target": "text.de"}],
     "tokenize": [{"model": "run", "files": "text.en"}],
@@ -55,6 +56,10 @@ CALLS = {
         | {"layer": "1", "head": "1", "state": "reads"}
     ],
     "data check": [{"config": "config.yaml"}],
+    "config show": [{"config": "config.yaml"}],
+    "config schema": [{}],
+    "doctor": [{}],
+    "init": [{"files": "pairs.tsv"}],
 }
 
 
@@ -116,6 +121,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for side in ("en", "de"):
         lines = [f"{line} {side}\n" for line in LINES if line.strip()] * 3
         (folder / f"text.{side}").write_text("".join(lines))
+    (folder / "pairs.tsv").write_text("".join(f"a {i} tree\tein {i} Baum\n" for i in range(200)))
     (folder / "config.yaml").write_text(CONFIG)
     for name in ("run", "files"):
         write_run(folder / name)
@@ -152,44 +158,57 @@ def contents(*folders: Path) -> dict[Path, str]:
 
 
 def test_calls_include_every_command() -> None:
-    assert {*CALLS, "demo"} == set(COMMANDS)  # The demo runs other commands.
+    # The demo and finetune run other commands. Tests of `nmt runs rm` check what it deletes.
+    assert {*CALLS, "demo", "finetune", "runs rm"} == set(COMMANDS)
     assert {name: paths_of(name) for name in ("translate", "evaluate", "average")} == {
         "translate": ["model", "input", "output"],
         "evaluate": ["model", "source", "reference", "hypothesis", "against", "save"],
-        "average": ["run", "output"],
+        "average": ["runs", "output"],
     }
 
 
-def outputs(name: str, values: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the options of a command that create the file or the folder in their value."""
-    found = []
-    for option in paths_of(name):
-        path = Path(f"made-by-{option}.json")
-        call(name, {**values, option: str(path)}, monkeypatch)
-        if path.exists():
-            found.append(option)
-        if path.is_dir():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
-    return found
+Outputs = Callable[[str, int], list[str]]
+
+
+@pytest.fixture(scope="module")
+def outputs(world: Path) -> Outputs:
+    """Return a function that finds the options of a call that create the path in their value."""
+
+    @functools.cache
+    def find(name: str, number: int) -> list[str]:
+        found = []
+        for option in paths_of(name):
+            path = Path(f"made-by-{option}.json")
+            with pytest.MonkeyPatch.context() as patches:
+                call(name, {**CALLS[name][number], option: str(path)}, patches)
+            if path.exists():
+                found.append(option)
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+        return found
+
+    return find
 
 
 @pytest.mark.usefixtures("_here")
-def test_commands_that_write_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    writing = {name: outputs(name, calls[0], monkeypatch) for name, calls in CALLS.items()}
+def test_commands_that_write_are_found(outputs: Outputs) -> None:
+    writing = {name: outputs(name, 0) for name in CALLS}
     assert {name: options for name, options in writing.items() if options} == {
         "train": ["run_dir"],
         "average": ["output"],
         "translate": ["output"],
         "evaluate": ["save"],
         "attention": ["output"],
+        "config schema": ["output"],
+        "init": ["output"],
     }
 
 
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("name", CALLS)
 def test_no_command_writes_over_a_trained_model(
-    name: str, world: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, world: Path, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Give each part of a run to each option that writes, also through a link."""
     run = Run(world / "run")
@@ -199,8 +218,8 @@ def test_no_command_writes_over_a_trained_model(
     protected += [*run.model_folder.iterdir(), *checkpoint.iterdir()]
     before = contents(run.path)
     link = world / "link.json"
-    for values in CALLS[name]:
-        for option in outputs(name, values, monkeypatch):
+    for number, values in enumerate(CALLS[name]):
+        for option in outputs(name, number):
             for path in protected:
                 link.symlink_to(path)
                 for given in (path, link):
@@ -213,15 +232,15 @@ def test_no_command_writes_over_a_trained_model(
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("name", CALLS)
 def test_no_command_writes_over_its_input(
-    name: str, world: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, world: Path, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Give the file of each option to each option that writes, also through links."""
     before = contents(world / "text.en", world / "text.de", world / "config.yaml")
-    for values in CALLS[name]:
+    for number, values in enumerate(CALLS[name]):
         inputs = [Path(value) for value in values.values() if Path(value).is_file()]
         if "files" in values.values():
             inputs += [Path("text.en"), Path("text.de")]
-        for option in outputs(name, values, monkeypatch):
+        for option in outputs(name, number):
             for given in inputs:
                 link, hard = Path("link"), Path("hard")
                 link.symlink_to(given)
@@ -284,6 +303,6 @@ def test_average_through_a_link_is_written_to_its_target(
 ) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "target")
-    assert call("average", {"run": "run", "output": str(link)}, monkeypatch) == 0
+    assert call("average", {"runs": "run", "output": str(link)}, monkeypatch) == 0
     assert link.is_symlink()
     assert Run(tmp_path / "target").finished

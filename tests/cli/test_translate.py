@@ -368,6 +368,23 @@ def test_prompt_handles_commands(nmt: Command, monkeypatch: pytest.MonkeyPatch) 
     assert next(answers) == "never"
 
 
+def test_prompt_shows_the_attention_of_the_last_translation(
+    nmt: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["/attention", "a tree", "/attention", "/attention words", "/help", "/bye"])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    monkeypatch.setattr(sys.modules["nmt.cli.translate"], "_is_terminal", lambda _: True)
+    result = nmt("translate")
+    assert result.code == 0
+    assert "error: there is no translation yet\n" in result.err
+    assert "/attention" in result.err
+    maps = "\n".join(result.lines[1:]).split("encoder-decoder attention, layer ")
+    assert [("source word" in text, "source subword" in text) for text in maps[1:]] == [
+        (False, True),
+        (True, False),
+    ]
+
+
 def test_every_command_reads_compressed_files_and_standard_input(
     nmt: Command, tmp_path: Path
 ) -> None:

@@ -18,8 +18,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from nmt.config import Config
+from nmt.config.data import SOURCE_KINDS
 from nmt.config.loading import load_config
-from nmt.config.schema import SOURCE_KINDS
 from nmt.config.writing import dump_scalar
 from nmt.errors import ConfigError
 

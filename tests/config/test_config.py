@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import Config, DataConfig, Section
+from nmt.config.data import SOURCE_KINDS
 from nmt.config.loading import load_config, load_run_config, replaced
-from nmt.config.schema import SOURCE_KINDS
 from nmt.config.writing import dump_config
 from nmt.errors import ConfigError, StorageError
 from nmt.text import shorten

@@ -32,8 +32,9 @@ def collect(
 ) -> tuple[Texts, SplitReport]:
     report = SplitReport()
     pairs = (Pair(s, t, ("f", "g"), i) for i, (s, t) in enumerate(texts, 1))
+    parts = data_config(**options).parts("train")
     collected = collect_training(
-        pairs, path / "t", data_config(**options), held_out or HeldOut(), report, lambda: None
+        pairs, path / "t", parts, held_out or HeldOut(), report, lambda: None
     )
     assert report.lines == len(texts)
     return list(collected.texts()), report
@@ -117,8 +118,8 @@ def case_copies(path: Path, texts: Texts, share: float, **options: Any) -> list[
     """Return the texts without copies, and the copies of all chunks."""
     report = SplitReport()
     pairs = (Pair(s, t, ("f", "g"), i) for i, (s, t) in enumerate(texts, 1))
-    settings = data_config(case_copies=share, **options)
-    collected = collect_training(pairs, path / "t", settings, HeldOut(), report, lambda: None)
+    parts = data_config(case_copies=share, **options).parts("train")
+    collected = collect_training(pairs, path / "t", parts, HeldOut(), report, lambda: None)
     first: Texts = []
     copies: Texts = []
     for chunk in collected.chunks():
@@ -193,7 +194,7 @@ def test_repeated_finds_values_that_occurred_before(share: int, values: list[int
 
 def test_report_is_restored_from_json() -> None:
     train = SplitReport(lines=9, kept=7, source=SideReport(100, 1, 4, [3, 4, 5, 6], 8))
-    train.drop("empty", "a:1")
+    train.drop("empty", "a:1", ["", "x" * 1000])
     train.notice("duplicates", "a:2")
     train.repaired["tabs"] += 3
     report = DataReport({"train": train, "valid": SplitReport(lines=2, kept=2)}, 16, 16)
@@ -208,7 +209,10 @@ def test_report_is_restored_from_json() -> None:
     table = report.table()
     assert "dropped: empty" in table
     assert "95.000%" in table
-    assert "train, empty: a:1" in table
+    assert list(report.affected()) == [
+        ("train: empty", [["a:1", "", "x" * 500]]),
+        ("train: duplicates", [["a:2"]]),
+    ]
     assert "case copies" not in table
     train.case_copies = 5
     assert DataReport.from_dict(report.to_dict()) == report

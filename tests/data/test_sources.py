@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from nmt import phrasebook
 from nmt.config import BuiltinCorpus, DataSource, HubDataset, PairFile, TextFiles
+from nmt.config.data import Cleaning, Part
 from nmt.data.sources import Counts, Pair, content_key, read_pairs
 from nmt.errors import DataError
 from nmt.phrasebook import Example
@@ -41,14 +42,18 @@ def make(tmp_path: Path) -> Make:
     return write
 
 
+def parts(*sources: DataSource, **options: Any) -> list[Part]:
+    return [Part(source, Cleaning(**options), None, None) for source in sources]
+
+
 class Reading:
     """The result of reading a source: pairs, counts of repairs, locations of dropped lines."""
 
     def __init__(self, source: DataSource, split: Any = "train", **options: Any) -> None:
         self.repaired: Counter[str] = Counter()
         self.dropped: list[str] = []
-        counts = Counts(self.repaired, lambda reason, place: self.dropped.append(place))
-        self.pairs = list(read_pairs([source], split, counts=counts, **options))
+        counts = Counts(self.repaired, lambda reason, place, texts: self.dropped.append(place))
+        self.pairs = list(read_pairs(parts(source, **options), split, counts))
 
     @property
     def texts(self) -> list[tuple[str, str]]:
@@ -111,7 +116,7 @@ def test_every_kind_of_source_gives_the_same_pairs(make: Make, tmp_path: Path) -
     ]  # fmt: skip
     for source in sources:
         assert Reading(source).texts == PAIRS, source
-    together = list(read_pairs(sources[:2], "train"))
+    together = list(read_pairs(parts(*sources[:2]), "train"))
     assert [(p.source, p.target) for p in together] == PAIRS * 2
     assert [pair.line for pair in together] == [1, 2, 3, 4] * 2
 
@@ -122,15 +127,15 @@ def test_builtin_corpus_is_generated_for_the_split(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("nmt.phrasebook.generate", generate)
     source = BuiltinCorpus(builtin="phrasebook")
-    assert list(read_pairs([source], "test")) == [
+    assert list(read_pairs(parts(source), "test")) == [
         Pair("test a.", "b.", ("phrasebook", "phrasebook"), 1)
     ]
     named = BuiltinCorpus(builtin="phrasebook", split="valid")
-    assert [pair.source for pair in read_pairs([named], "test")] == ["valid a."]
-    assert content_key([source], "test") != content_key([named], "test")
+    assert [pair.source for pair in read_pairs(parts(named), "test")] == ["valid a."]
+    assert content_key(parts(source), "test") != content_key(parts(named), "test")
     # The key includes the code of the generator, because other code generates other pairs.
     code = list(Path(phrasebook.__file__).parent.rglob("*.py"))
-    assert len(content_key([source], "test")[0]["sha256"]) == len(code) > 10
+    assert len(content_key(parts(source), "test")[0]["sha256"]) == len(code) > 10
 
 
 # --- Bytes and lines ------------------------------------------------------------------------
@@ -445,7 +450,7 @@ def test_hub_dataset_is_read_offline_or_raises_data_error(
         return HubDataset(hub=hub, source_column="translation.en", target_column=target, **how)
 
     assert Reading(source()).texts == [*PAIRS, ("x", "")]
-    assert content_key([source()], "train") == content_key([source()], "train")
+    assert content_key(parts(source()), "train") == content_key(parts(source()), "train")
     assert "translation" in error_of(source("de")).message
     assert "split nowhere" in error_of(source(split="nowhere")).message
     error = error_of(source(hub="nobody/nothing"), split="valid")
@@ -467,7 +472,7 @@ def test_hub_split_is_that_of_the_section(tmp_path: Path, monkeypatch: pytest.Mo
     whole = dataset("train", "validation", "test")
     for section, split in (("train", "train"), ("valid", "validation"), ("test", "test")):
         assert Reading(whole, section).texts == [(split, split)]
-    keys = [content_key([whole], section)[0]["split"] for section in ("train", "valid")]
+    keys = [content_key(parts(whole), section)[0]["split"] for section in ("train", "valid")]
     assert keys == ["train", "validation"]
     error = error_of(dataset("train"), split="valid")
     assert "contains the split train, not validation (data.valid)" in error.message
@@ -497,7 +502,9 @@ def test_folder_of_save_to_disk_is_loaded(tmp_path: Path, monkeypatch: pytest.Mo
     assert Reading(source("split", "validation")).texts == PAIRS
     assert Reading(source("dict")).texts == PAIRS[:1]
     assert Reading(source("dict", "validation")).texts == PAIRS
-    assert content_key([source("plain")], "train") == content_key([source("plain")], "train")
+    assert content_key(parts(source("plain")), "train") == content_key(
+        parts(source("plain")), "train"
+    )
     error = error_of(source("split"))
     assert "contains the split validation, not train" in error.message
     assert error.hint == "set split: validation"

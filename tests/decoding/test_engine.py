@@ -280,7 +280,7 @@ def test_sentence_alone_equals_sentence_in_a_batch(
     """
     needs(number_format)
     chosen = reverser if model == "reverser" else any_model(model)
-    source = digits(100)[0] if model == "reverser" else random_sources(40)
+    source = digits(50)[0] if model == "reverser" else random_sources(40)
     program = build_program(chosen, number_format, CPU)
     together = best(program, source)
     reversed_order = best(program, source.flip(0))[::-1]

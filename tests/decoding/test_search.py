@@ -16,6 +16,7 @@ from nmt.decoding.engine import DecoderProgram, build_program
 from nmt.decoding.search import (
     Hypothesis,
     IntArray,
+    _draw,
     _top,
     beam_search,
     normalized_score,
@@ -371,6 +372,31 @@ def test_samples_depend_only_on_their_seed() -> None:
     [alone] = sample(model, source[:1], OPTIONS, [(1,)], count=5)
     assert found[0] == found[2] == alone
     assert found[0] != found[3]
+
+
+def test_more_samples_contain_the_fewer() -> None:
+    model = TreeModel(seed=13, sharpness=1.0)
+    source = torch.ones(1, 6, dtype=torch.int64)
+    [few], [many] = (sample(model, source, OPTIONS, [(1,)], count=count) for count in (4, 40))
+    assert all(hypothesis in many for hypothesis in few)
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize(("top_k", "top_p"), [(0, 0.95), (0, 0.3), (7, 1.0), (200, 0.9), (0, 0.0)])
+def test_draws_reach_the_most_likely_tokens_only(
+    sharpness: float, top_k: int, top_p: float
+) -> None:
+    generator = torch.Generator().manual_seed(14)
+    log_probs = torch.log_softmax(sharpness * torch.randn(3, 1, 2000, generator=generator), dim=-1)
+    draws = torch.linspace(0, 1 - 2**-24, 20_000).expand(3, -1)
+    drawn = _draw(log_probs, draws, 1.0, top_k, top_p)
+    for row, words in zip(log_probs[:, 0].exp(), drawn, strict=True):
+        ranked, order = row.sort(descending=True)
+        ranked = ranked[: top_k or None] / ranked[: top_k or None].sum()
+        before = ranked.cumsum(dim=0) - ranked
+        kept = int(((before < top_p) | (before == 0)).sum())
+        likely = order[:kept][ranked[:kept] > 2e-4 * ranked[:kept].sum()]
+        assert set(likely.tolist()) <= set(words.tolist()) <= set(order[:kept].tolist())
 
 
 @pytest.mark.parametrize("vocabulary", [8000, 600, 8009, 9, 20])

@@ -119,11 +119,30 @@ def test_each_sentence_has_one_translation_in_order(copier: Translator) -> None:
     sentences[30] = " \t\u00a0\u3000 "
     expected = [*sentences]
     expected[30] = ""
-    copier.decoding = DecodingConfig(batch_tokens=128)
+    copier = Translator(copier.program, copier.tokenizer, DecodingConfig(batch_tokens=128), 256)
     assert copier.translate(sentences) == expected
     assert sum(batch for batch, _ in batches_of(copier)) == 97
     assert all(batch * length <= 128 for batch, length in batches_of(copier))
     assert copier.translate([]) == []
+
+
+def test_batches_are_halved_until_they_fit_the_memory(
+    copier: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = copier.program.start
+
+    def limited(source: Tensor, max_length: int, width: int) -> object:
+        if source.numel() > 100:
+            raise torch.OutOfMemoryError
+        return start(source, max_length, width)
+
+    monkeypatch.setattr(copier.program, "start", limited)
+    rng = np.random.default_rng(5)
+    sentences = [sentence(rng, int(n)) for n in rng.integers(1, 30, 100)]
+    assert copier.translate(sentences) == sentences
+    assert 50 < max(batch * length for batch, length in batches_of(copier)) <= 100
+    with pytest.raises(torch.OutOfMemoryError):
+        copier.translate([sentence(rng, 200)])
 
 
 def test_bf16_scores_are_close_to_fp32_scores(tokenizer: Tokenizer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,7 +85,10 @@ def test_scores_and_intervals_equal_the_sacrebleu_command(files: Path) -> None:
         assert f"{ours.interval:.6f}" == f"{theirs['confidence_var']:.6f}"
         assert ours.signature == theirs["signature"]
     assert "case:lc" in scores.bleu_lowercase.signature
-    assert f"ratio = {scores.brevity_ratio:.3f}" in found[0]["verbose_score"]
+    shown = "/".join(f"{precision:.1f}" for precision in scores.precisions)
+    shown += f" (BP = {scores.brevity_penalty:.3f} ratio = {scores.brevity_ratio:.3f} "
+    shown += f"hyp_len = {scores.hypothesis_length:d} ref_len = {scores.reference_length:d})"
+    assert shown in re.sub(" +", " ", found[0]["verbose_score"])
     assert scores.bleu_lowercase == lowercase.bleu == lowercase.bleu_lowercase
     assert len(scores.distinct()) == 4
     assert len(lowercase.distinct()) == 3

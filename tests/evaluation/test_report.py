@@ -9,6 +9,7 @@ import pytest
 from nmt.evaluation.metrics import PairedScore, Score, corpus_bleu
 from nmt.evaluation.report import (
     Comparison,
+    System,
     make_report,
     scores_by_length,
     verdict,
@@ -41,7 +42,7 @@ def test_lengths_of_chinese_count_characters() -> None:
 
 
 def test_report_without_ter_says_why() -> None:
-    report = make_report("s", "d", ["wort " * 300], [["wort " * 299]])
+    report = make_report(System("s", ["wort " * 300]), "d", [["wort " * 299]])
     assert report.scores.ter is None
     assert "TER is left out, because it would take too long" in report.text()
     assert report.to_dict()["left_out"] == report.left_out
@@ -90,31 +91,37 @@ def test_verdict_lists_significant_differences(pairs: list[PairedScore], expecte
 
 
 def test_system_does_not_differ_from_itself() -> None:
-    report = make_report("a", "data", HYPOTHESES, [REFERENCES], baseline=("b", HYPOTHESES))
+    report = make_report(
+        System("a", HYPOTHESES), "data", [REFERENCES], baseline=System("b", HYPOTHESES)
+    )
     assert report.comparison is not None
     assert verdict(report.comparison, "a").startswith("No significant difference")
 
 
 def test_text_and_json_contain_all_parts() -> None:
     report = make_report(
-        "runs/a",
+        System("runs/a", HYPOTHESES, {"beam_size": 5, "precision": "fp32"}),
         "ref.de",
-        HYPOTHESES,
         [REFERENCES],
         sources=SOURCES,
-        baseline=("runs/b", REFERENCES),
+        baseline=System("runs/b", REFERENCES),
         worst=1,
     )
     text = report.text()
     for part in ("runs/a on ref.de, 4 sentences", "BLEU lower-case", "chrF++: nrefs:1|"):
         assert part in text
     assert "B: runs/b" in text
+    assert "\ndecoded with beam size 5, precision fp32\n" in text
+    assert f"brevity penalty {report.scores.brevity_penalty:.3f}" in text
     assert "source words" in text
     assert "BLEU B" in text
     assert "worst 1 sentence by chrF++" in text
     found = json.loads(json.dumps(report.to_dict()))
     assert [s["name"] for s in found["scores"]] == ["BLEU", "BLEU lower-case", "chrF++", "TER"]
     assert found["scores"][0]["value"] == report.scores.bleu.value
+    assert found["decoding"] == {"beam_size": 5, "precision": "fp32"}
+    assert found["brevity_penalty"] == report.scores.brevity_penalty
+    assert (len(found["precisions"]), found["comparison"]["decoding"]) == (4, None)
     assert found["comparison"]["verdict"] in text
     assert found["comparison"]["metrics"][0]["p_value"] <= 1
     assert found["worst"][0]["line"] == 3
@@ -123,6 +130,6 @@ def test_text_and_json_contain_all_parts() -> None:
 
 def test_control_characters_in_the_report_are_escaped() -> None:
     assert escape_controls("a\x1b[31mb\tc\x9b[bold]ü") == "a\\x1b[31mb\\x09c\\x9b[bold]ü"
-    report = make_report("s", "d", ["\x1b[2J [red]"], [["[bold]x"]], worst=1)
+    report = make_report(System("s", ["\x1b[2J [red]"]), "d", [["[bold]x"]], worst=1)
     assert "\x1b" not in report.text()
     assert "[bold]x" in report.text()

@@ -49,7 +49,7 @@ for name in (  # imports of a training run; some take a second
 ):  # fmt: skip
     importlib.import_module(name)
 
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "validation_seconds")
 KILLS_PER_RUN = 4
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 LONGEST_STOP, LONGEST_EXIT, LONGEST_ORPHAN = 10.0, 3.0, 5.0  # seconds, enough for a busy machine
@@ -62,7 +62,7 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 PHASES = {
     "starting": None,
-    "tokenizer": (nmt.data.preparation, "train_tokenizer"),
+    "tokenizer": (nmt.data.preparation, "make_tokenizer"),
     "encoding": (nmt.data.preparation, "write_corpus"),
     "steps": (pipeline, "train"),
     "validation": (Validation, "__call__"),

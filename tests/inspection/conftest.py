@@ -25,9 +25,13 @@ class Chunks:
         letters = [chr(c) for c in range(33, 127)] + list("äöüß₿<")
         self.names = ["<pad>", "<unk>", "<s>", "</s>", "▁", *letters]
         self.ids: dict[str, int] = {}
+        self.tags: dict[str, int] = {}
 
     def __len__(self) -> int:
         return 400
+
+    def tag_ids(self, tags: Iterable[str]) -> list[int]:
+        return [self.tags[tag] for tag in tags]
 
     def encode(self, text: str) -> list[int]:
         ids = []

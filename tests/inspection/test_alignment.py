@@ -17,39 +17,9 @@ from nmt.inspection.alignment import (
     alignment_errors,
     choose,
     word_attention,
-    words,
 )
 from nmt.inspection.attention import AttentionMaps
 from nmt.model.transformer import Transformer
-
-
-def test_words_separates_punctuation() -> None:
-    assert words("Don't stop, well-known “Ä” 3.5!") == (
-        ["Don't", "stop", ",", "well-known", "“", "Ä", "”", "3", ".", "5", "!"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("我买了3本“NMT”书。", ["我", "买", "了", "3", "本", "“", "NMT", "”", "书", "。"]),
-        ("น้ำดี", ["น้ำ", "ดี"]),
-        ("हिन्दी किताब।", ["हिन्दी", "किताब", "।"]),
-        ("می\u200cخواهم؟", ["می\u200cخواهم", "؟"]),
-        ("고양이가 있다.", ["고양이가", "있다", "."]),
-    ],
-)
-def test_words_of_other_scripts(text: str, expected: list[str]) -> None:
-    assert words(text) == expected
-
-
-def test_words_equals_the_function_of_the_phrasebook() -> None:
-    phrasebook = pytest.importorskip("nmt.phrasebook")
-    for number, example in enumerate(phrasebook.generate("valid")):
-        for text in (example.source, example.target):
-            assert words(text) == phrasebook.words(text)
-        if number == 200:
-            break
 
 
 def cross_maps(weights: Tensor) -> AttentionMaps:
@@ -88,35 +58,6 @@ def test_word_without_pieces_has_no_link() -> None:
     weights = torch.tensor([[1.0, 0, 0, 0], [1.0, 0, 0, 0]])
     attention = WordAttention(cross_maps(weights), SOURCE, target)
     assert attention.links(Choice(1, 1, "predicts")) == [(0, 1)]
-
-
-def test_membership_maps_pieces_to_words(tokenizer: Any) -> None:
-    def belonging(text: str) -> list[list[int]]:
-        ids = tokenizer.source.encode(text)
-        return alignment._membership(tokenizer.source, text, ids).int().tolist()
-
-    # The pieces are ▁do n't , ▁we ll and ▁hm ... ▁no: "…" becomes three dots.
-    assert belonging("don't, well") == [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 1]]
-    assert belonging("hm… no") == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert belonging("x.") == [[1], [1]]  # one piece belongs to two words
-
-
-class Bytes:
-    """Vocabulary of "▁", the three bytes of a euro sign and a digit; parts decode to U+FFFD."""
-
-    def encode(self, text: str) -> list[int]:
-        return [0, 1, 2, 3] if text == "€" else [0, 1, 2, 3, 4]
-
-    def decode(self, ids: list[int]) -> str:
-        return {1: "", 2: "\ufffd", 3: "\ufffd\ufffd", 4: "€", 5: "€5"}[len(ids)]
-
-
-def test_first_byte_piece_belongs_to_the_character() -> None:
-    membership = alignment._membership(Bytes(), "€5", [0, 1, 2, 3, 4])  # type: ignore[arg-type]
-    # "€" is not a letter, so the text has two words: the sign and the digit.
-    assert words("€5") == ["€", "5"]
-    assert membership[0].tolist() == [0, 1, 0, 0, 0]
-    assert membership[1].tolist() == [0, 0, 0, 0, 1]
 
 
 PAIRS = [("a man", "ein Mann"), ("", "nichts"), ("zu " * 30, "lang"), ("two", "zwei Hunde")]

@@ -17,7 +17,8 @@ from nmt.errors import UsageError
 from nmt.inspection.attention import AttentionMaps
 from nmt.inspection.drawing import heat_maps, require_matplotlib
 from nmt.inspection.page import attention_page
-from nmt.inspection.terminal import Style, display_width, text_map
+from nmt.inspection.terminal import Style, text_map
+from nmt.terminal import display_width
 
 HOSTILE = ["</script>", "<b>&\"'", "$x_1$", "@DATA@", "\x1b[31m", "日本", "</s>"]
 

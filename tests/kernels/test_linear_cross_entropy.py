@@ -60,6 +60,18 @@ def test_r_drop_equals_its_formula(smoothing: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("loss", [linear_cross_entropy, linear_r_drop])
+def test_frozen_weight_changes_no_other_gradient(loss: Loss) -> None:
+    torch.manual_seed(0)
+    passes = 1 if loss is linear_cross_entropy else 2
+    hidden = [torch.randn(600, 8, requires_grad=True) for _ in range(passes)]
+    weight = torch.randn(20, 8)
+    rest = (torch.randint(0, 20, (600,)), 0.1, 2.0)[: passes + 1]
+    frozen = torch.autograd.grad(loss(*hidden, weight, *rest)[0], hidden)
+    trained = torch.autograd.grad(loss(*hidden, weight.requires_grad_(), *rest)[0], hidden)
+    torch.testing.assert_close(frozen, trained, rtol=0, atol=0)
+
+
 def confident_inputs(passes: int) -> tuple[list[Tensor], Tensor]:
     """Return inputs and targets: 1 - p(target) is below the resolution of 16-bit numbers at 1."""
     torch.manual_seed(0)

@@ -207,10 +207,10 @@ def test_noun_phrases_are_declined(
         ("essen isst aß gegessen", "isst", "isst", "aß", "gegessen", "iss"),
         ("lesen liest las gelesen", "liest", "liest", "las", "gelesen", "lies"),
         ("geben gibt gab gegeben", "gibst", "gibt", "gab", "gegeben", "gib"),
-        ("fahren fährt fuhr gefahren ist", "fährst", "fährt", "fuhr", "gefahren", "fahr"),
+        ("fahren fährt fuhr gefahren ist", "fährst", "fährt", "fuhr", "gefahren", "fahre"),
         ("ein|laden lädt lud geladen", "lädst", "lädt", "lud", "eingeladen", "lade"),
         ("halten hält hielt gehalten", "hältst", "hält", "hielt", "gehalten", "halte"),
-        ("waschen wäscht wusch gewaschen", "wäschst", "wäscht", "wusch", "gewaschen", "wasch"),
+        ("waschen wäscht wusch gewaschen", "wäschst", "wäscht", "wusch", "gewaschen", "wasche"),
         ("arbeiten", "arbeitest", "arbeitet", "arbeitete", "gearbeitet", "arbeite"),
         ("öffnen", "öffnest", "öffnet", "öffnete", "geöffnet", "öffne"),
         ("zeichnen", "zeichnest", "zeichnet", "zeichnete", "gezeichnet", "zeichne"),
@@ -319,7 +319,7 @@ def question_texts(made: Clause) -> tuple[str, str]:
         (clause("Sie", "thank", "past", "", "Mr Weber"),
          "You thanked Mr Weber.", "Sie haben Herrn Weber gedankt."),
         (clause("Anna", "swim", "past"), "Anna swam.", "Anna ist geschwommen."),
-        (clause("du", "hurry", "past"), "You hurried.", "Du hast dich beeilt."),
+        (clause("du", "sit", "past", german="setzen"), "You sat down.", "Du hast dich gesetzt."),
         (clause("I", "know", "past", "the teacher"),
          "I knew the teacher.", "Ich kannte den Lehrer."),
     ],
@@ -376,12 +376,13 @@ def test_questions_have_the_expected_texts(made: Clause, en: str, de: str) -> No
 def test_subordinate_clauses_end_with_the_verb() -> None:
     made = clause("the bus", "arrive", "past")
     assert [word for word, _ in german_last(made)] == ["der", "Bus", "angekommen", "ist"]
-    made = clause("he", "take", "perfect", about="the course", german="teilnehmen")
-    assert [word for word, _ in german_last(made)] == ["er", "am", "Kurs", "teilgenommen", "hat"]
-    made = clause("I", "try", accusative="the shoe+", german="anprobieren")
+    made = clause("he", "look", "perfect", about="the course", german="freuen")
+    expected = ["er", "sich", "auf", "den", "Kurs", "gefreut", "hat"]
+    assert [word for word, _ in german_last(made)] == expected
+    made = clause("I", "put", accusative="the shoe+", german="anziehen")
     both = infinitive(made)
-    assert [word for word, _ in both.en] == ["to", "try", "on", "the", "shoes"]
-    assert [word for word, _ in both.de] == ["die", "Schuhe", "anzuprobieren"]
+    assert [word for word, _ in both.en] == ["to", "put", "on", "the", "shoes"]
+    assert [word for word, _ in both.de] == ["die", "Schuhe", "anzuziehen"]
 
 
 @pytest.mark.parametrize(

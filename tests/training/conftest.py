@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import text_config, write_digits
+from tiny import both_directions_config, text_config, write_digits
 
 from nmt.runs import Run
 from nmt.training.pipeline import run_training
@@ -34,6 +34,13 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("digits")
     write_digits(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def multilingual(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Run:
+    """Return a finished run of `both_directions_config`. A test that changes it must copy it."""
+    folder = tmp_path_factory.mktemp("multilingual")
+    return run_training(both_directions_config(digits), folder / "run")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from tiny import NoBoard, text_config
+from untrained import write_run
 
 from nmt import storage
 from nmt.cli.average import average
@@ -99,9 +100,9 @@ def test_better_of_mean_and_best_checkpoint_is_kept(
     assert (record["averaged_steps"], record["best_step"], record["kept"]) == ([1, 2, 3], 2, kept)
     assert record["best_score"] == 50.0
     said = capfd.readouterr().err.splitlines()
-    assert said[0].startswith("mean of steps 1, 2, 3 | loss ")
+    assert said[0].startswith("mean of steps 1, 2, 3 | nll ")
     assert f"BLEU {mean.bleu:.2f}" in said[0]
-    assert said[1] == "best checkpoint: step 2 | loss 1.000 | BLEU 50.00"
+    assert said[1] == "best checkpoint: step 2 | nll 1.000 | BLEU 50.00"
     what = "mean of the checkpoints at steps 1, 2, 3" if kept == "mean" else "checkpoint at step 2"
     assert said[2].startswith(f"final model: {what}, because its validation score is")
 
@@ -156,7 +157,7 @@ def test_training_run_keeps_the_better_model(trained: Run) -> None:
     """In so short a run the weights change a lot, and the mean is worse than the last ones."""
     record = comparison_of(trained)
     assert record["averaged_steps"] == [8, 10]
-    assert record["loss"] > record["best_loss"]
+    assert record["nll"] > record["best_nll"]
     assert record["kept"] == "best"
     assert storage.read_manifest(trained.model_folder)["averaged_steps"] == [10]
     checkpoint = trained.checkpoints_folder / "step-00000010" / "model.safetensors"
@@ -171,18 +172,18 @@ def test_mean_of_equal_checkpoints_validates_like_them(digits: Path, tmp_path: P
     config = text_config(digits, learning_rate=1e-12, max_steps=4, valid_every=2)
     run = run_training(config, tmp_path / "run")
     record = comparison_of(run)
-    assert record["loss"] == pytest.approx(record["best_loss"], abs=1e-9)
+    assert record["nll"] == pytest.approx(record["best_nll"], abs=1e-9)
 
 
 def test_average_command_writes_the_mean_and_compares_it(
     trained: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    average(trained.path, tmp_path / "mean", last=2)
+    average([trained.path], tmp_path / "mean", last=2)
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == f"{tmp_path}/mean: mean of steps 8, 10"
     record = comparison_of(trained)
-    assert lines[1].startswith(f"mean of steps 8, 10 | loss {record['loss']:.3f} | BLEU ")
-    assert lines[2] == f"best checkpoint: step 10 | loss {record['best_loss']:.3f}"
+    assert lines[1].startswith(f"mean of steps 8, 10 | nll {record['nll']:.3f} | BLEU ")
+    assert lines[2] == f"best checkpoint: step 10 | nll {record['best_nll']:.3f}"
     manifest = storage.read_manifest(tmp_path / "mean" / "model")
     assert manifest["averaged_steps"] == [8, 10]
 
@@ -197,10 +198,10 @@ def test_too_few_checkpoints_raise_error_with_the_possible_number(
     trained: Run, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="has only 3 of the 5 checkpoints to average") as error:
-        average(trained.path, tmp_path / "mean", last=5)
+        average([trained.path], tmp_path / "mean", last=5)
     hint = "use --last 3, or train with a higher training.keep_checkpoints"
     assert (error.value.hint or "").startswith(hint)
-    average(trained.path, tmp_path / "mean", last=3)
+    average([trained.path], tmp_path / "mean", last=3)
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged", "other"])
@@ -218,7 +219,7 @@ def test_average_command_reports_missing_validation_set(
         data = config.data.model_copy(update={"valid": config.data.test})
         changed = config.model_copy(update={"data": data})
         prepare_data(changed, run.data_folder, run.tokenizer_folder, print, lambda: None)
-    average(run.path, tmp_path / "mean")
+    average([run.path], tmp_path / "mean")
     said = capfd.readouterr().err
     assert "warning: the mean was not validated: " in said
     assert str(run.data_folder) in said
@@ -238,3 +239,32 @@ def test_state_of_an_earlier_version_has_scores_without_losses(
     assert [entry.step for entry in state.scores] == [4, 8, 10]
     assert all(entry.loss == math.inf for entry in state.scores)
     assert state.untrained_loss == math.inf
+
+
+def test_mean_of_runs_is_weighted(trained: Run, tmp_path: Path) -> None:
+    average([trained.path], tmp_path / "other", last=1)
+    other = Run(tmp_path / "other")
+    old = storage.read_tensors(other.model_folder / "model.safetensors")
+    facts = {k: v for k, v in storage.read_manifest(other.model_folder).items() if k != "files"}
+    del facts["name"]
+    moved = {name: tensor + 1 for name, tensor in old.items()}
+    storage.write_folder(other.model_folder, {"model.safetensors": moved}, facts)
+    average([trained.path, other.path], tmp_path / "mean", weights="0.25,0.75")
+    mean = storage.read_tensors(tmp_path / "mean" / "model" / "model.safetensors")
+    first = storage.read_tensors(trained.weights())
+    for name, tensor in mean.items():
+        torch.testing.assert_close(tensor, 0.25 * first[name] + 0.75 * moved[name])
+    Translator.load(Run(tmp_path / "mean"), "cpu")
+
+
+@pytest.mark.parametrize("weights", ["1", "1,2,3", "1,-1", "nan,1", "a,b"])
+def test_unsuitable_weights_are_an_error(trained: Run, tmp_path: Path, weights: str) -> None:
+    with pytest.raises(UsageError, match="weight"):
+        average([trained.path, trained.path], tmp_path / "mean", weights=weights)
+    assert not (tmp_path / "mean").exists()
+
+
+def test_runs_of_other_models_are_one_error(trained: Run, tmp_path: Path) -> None:
+    write_run(tmp_path / "other", heads=4)
+    with pytest.raises(UsageError, match=r"differ in model\.heads \(2 and 4\), the vocabulary"):
+        average([trained.path, tmp_path / "other"], tmp_path / "mean")

@@ -18,6 +18,7 @@ from tiny import text_config
 from nmt import storage
 from nmt.cli import main
 from nmt.config import Config
+from nmt.config.json_schema import HEAD_LINE
 from nmt.config.writing import dump_config
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError, DataError, StorageError
@@ -392,4 +393,4 @@ def test_config_in_a_manifest_that_is_no_config_raises_error(copy: Run, digits: 
 def test_config_of_every_manifest_loads_to_the_config_of_the_run(trained: Run) -> None:
     for folder in (trained.model_folder, *trained.checkpoints()):
         recorded = Config.model_validate(storage.read_manifest(folder)["config"])
-        assert dump_config(recorded) == trained.config_file.read_text()
+        assert trained.config_file.read_text() == f"{HEAD_LINE}\n{dump_config(recorded)}"

@@ -37,15 +37,15 @@ def run(path: Path, **training: Any) -> Any:
     return train(objective, tiny_setting(path, objective, config), None)
 
 
-def damage(monkeypatch: pytest.MonkeyPatch, bad_calls: set[int], value: float) -> None:
-    """Multiply the objective of the calls with these numbers (from 1) by a non-finite value."""
-    calls, forward = 0, TrainingObjective.forward
+def damage(monkeypatch: pytest.MonkeyPatch, bad_steps: set[int], value: float) -> None:
+    """Multiply the objective of the steps with these numbers by a non-finite value."""
+    calls, forward = -1, TrainingObjective.forward  # The first batch is only a trial.
 
     def damaged(objective: TrainingObjective, batch: Any) -> LossSums:
         nonlocal calls
         calls += 1
         loss = forward(objective, batch)
-        factor = value if calls in bad_calls else 1.0
+        factor = value if calls in bad_steps else 1.0
         return LossSums(loss.objective * factor, loss.nll)
 
     monkeypatch.setattr(TrainingObjective, "forward", damaged)
@@ -75,7 +75,7 @@ def test_nan_gradient_changes_nothing(tmp_path: Path) -> None:
     def damaged(gradient: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += 1
-        return gradient * (math.nan if calls == 3 else 1.0)
+        return gradient * (math.nan if calls == 4 else 1.0)
 
     next(p for p in objective.parameters() if p.ndim == 1).register_hook(damaged)
     (tmp_path / "run").mkdir()
@@ -166,7 +166,7 @@ def test_fp16_learns_as_fp32(tmp_path: Path) -> None:
         state = run(tmp_path / precision, precision=precision, max_steps=40, log_every=40)
         lines = (tmp_path / precision / "metrics.jsonl").read_text().splitlines()
         records = [json.loads(line) for line in lines]
-        losses[precision] = next(r["loss"] for r in records if r["event"] == "train")
+        losses[precision] = next(r["smoothed_loss"] for r in records if r["event"] == "train")
         assert state.skipped == 0
     assert losses["fp16"] == pytest.approx(losses["fp32"], rel=0.01)
 
@@ -208,7 +208,7 @@ def test_out_of_memory_with_one_pair_raises_usage_error(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(TrainingObjective, "forward", no_memory)
-    with pytest.raises(UsageError, match="out of memory at step 1 with a batch of a single row"):
+    with pytest.raises(UsageError, match="out of memory at step 0 with a batch of a single row"):
         run(tmp_path / "run")
 
 
@@ -328,7 +328,7 @@ def test_end_by_max_steps_does_not_mention_patience(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run_scripted(tmp_path / "run", (1.0, 4.0), (1.0, 4.0), patience=2, max_steps=2)
-    assert "patience" not in capfd.readouterr().err
+    assert "training ends" not in capfd.readouterr().err
 
 
 def test_loss_above_that_of_the_untrained_model_prints_warning(
@@ -345,7 +345,7 @@ def test_loss_above_that_of_the_untrained_model_prints_warning(
     ]
     assert all("lower training.learning_rate" in line for line in warnings)
     run_scripted(tmp_path / "run", (0.0, 9.2), untrained_loss=99.0, max_steps=5)
-    assert "but the untrained model had 9.000" in capfd.readouterr().err
+    assert "but before training it was 9.000" in capfd.readouterr().err
 
 
 def test_derived_seeds_are_distinct_and_fixed() -> None:

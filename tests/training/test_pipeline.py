@@ -27,6 +27,7 @@ from nmt.decoding import translator
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError, DataError, DivergedError, StorageError, UsageError
 from nmt.loading import load_model
+from nmt.manage.overview import overview
 from nmt.runs import Run, find_run, locked
 from nmt.training import loop, progress
 from nmt.training.averaging import average_run
@@ -57,8 +58,8 @@ def records(run: Run) -> list[dict[str, Any]]:
     lines = run.metrics_file.read_text().splitlines()
     timeless = [json.loads(line) for line in lines]
     for record in timeless:
-        record.pop("seconds")
-        record.pop("tokens_per_second", None)
+        for name in ("seconds", "validation_seconds", "tokens_per_second"):
+            record.pop(name, None)
     return timeless
 
 
@@ -310,6 +311,7 @@ def test_non_finite_weights_are_not_saved(
         run_training(text_config(digits), run.path)
     assert error.value.exit_code == 3
     assert "the last good checkpoint is step 4" in error.value.message
+    assert overview(run).state == "diverged"
     assert "learning_rate" in (error.value.hint or "")
     assert [path.name for path in run.checkpoints()] == ["step-00000004"]
     for tensor in storage.read_tensors(run.checkpoints()[0] / "model.safetensors").values():
@@ -635,7 +637,7 @@ def test_rdrop_run_of_an_earlier_version_translates_but_does_not_resume(
     write_old_manifests(run)
     run_training(config, run.path)  # The run is finished, so nothing is resumed.
     longer = text_config(digits, rdrop=1.5, max_steps=6)
-    before = dump_config(run.config)
+    before = run.config_file.read_text()
     with pytest.raises(ConfigError, match=r"rdrop: 1\.5 meant what 3 means now") as error:
         run_training(longer, run.path)
     assert "training.rdrop: 3" in (error.value.hint or "")
@@ -705,7 +707,7 @@ def test_long_validation_lines_and_sampling_stay_within_learned_positions(tmp_pa
     values["model"] |= {"positions": "learned", "max_positions": 13}
     values["data"]["max_tokens"] = 12
     run = run_training(Config.model_validate(values), tmp_path / "run")
-    losses = [record["loss"] for record in records(run) if record["event"] == "valid"]
+    losses = [record["nll"] for record in records(run) if record["event"] == "valid"]
     assert len(losses) > 2
     assert all(map(math.isfinite, losses))
     report = json.loads((run.data_folder / "cache.json").read_text())["cache"]["report"]

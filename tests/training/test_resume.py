@@ -12,6 +12,7 @@ import torch
 from tiny import DigitCorpus, NoBoard, tiny_config, tiny_objective, tiny_setting
 
 from nmt import storage
+from nmt.data.mixing import Mixture
 from nmt.errors import Stopped
 from nmt.runs import Run
 from nmt.training.checkpoint import newest_valid
@@ -19,7 +20,7 @@ from nmt.training.loop import train
 from nmt.training.objective import TrainingObjective
 from nmt.training.stop import StopSignal
 
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "validation_seconds")
 
 
 class StoppingProgress(NoBoard):
@@ -36,7 +37,11 @@ class StoppingProgress(NoBoard):
 
 
 def start_or_resume(
-    path: Path, stop_after: int = 0, sampling: bool = False, **training: Any
+    path: Path,
+    stop_after: int = 0,
+    sampling: bool = False,
+    mixture: Mixture | None = None,
+    **training: Any,
 ) -> None:
     """Start or resume a tiny training run; stop it after `stop_after` steps unless 0."""
     config = tiny_config(**training)
@@ -51,6 +56,7 @@ def start_or_resume(
         progress=StoppingProgress(run, stop, stop_after),
         stop=stop,
         sampling=sampling,
+        mixture=mixture,
     )
     if stop_after:
         with pytest.raises(Stopped):
@@ -121,6 +127,8 @@ def test_moved_run_resumes_exactly(tmp_path: Path, reference: tuple[Any, ...]) -
         {"accumulate": 2},
         {"rdrop": 1.0, "rdrop_after": 1},
         {"sampling": True},
+        {"mixture": Mixture((40, 20), (25, 30))},
+        {"mixture": Mixture((10, 50), (25, 30)), "packing": "on", "sampling": True},
         {"patience": 2, "valid_every": 1},
         {"optimizer": "adamw", "weight_decay": 0.1, "max_epochs": 2},
         {"optimizer": "muon", "weight_decay": 0.1, "ema": 0.9},

@@ -138,7 +138,7 @@ class NoBoard(progress_module.Progress):
 def tiny_setting(path: Path, objective: Any, config: Config, **changes: Any) -> Setting:
     run = Run(path)
     corpus: Any = changes.pop("corpus", None) or DigitCorpus(60, seed=1)
-    batches = batches_of(corpus, config.training)
+    batches = batches_of(corpus, config.training, mixture=changes.pop("mixture", None))
 
     def validate(check_stop: Any) -> Figures:
         """Return a loss that depends on every weight."""
@@ -197,3 +197,14 @@ def text_config(folder: Path, *, sampling: float = 0.0, **training: Any) -> Conf
             "decoding": {"beam_size": 2, "max_length": 12},
         }
     )
+
+
+def both_directions_config(folder: Path, **data: Any) -> Config:
+    """Return `text_config` in both directions, with a second, tagged source of a higher weight."""
+    values = text_config(folder).model_dump()
+    source = values["data"]["train"][0]
+    languages = {"source_language": "en", "target_language": "de", "both_directions": True}
+    values["data"] |= {"train": [source, {**source, "weight": 1.5, "tag": "<x>"}], **languages}
+    values["data"] |= data
+    values["tokenizer"] |= {"vocab_size": 45, "sampling": 0.5}
+    return Config.model_validate(values)

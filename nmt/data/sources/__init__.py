@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt.config import BuiltinCorpus, HubDataset, PairFile, TextFiles
+from nmt.config.data import Part, Source, Split
 from nmt.data.sources.arrow import hub_records, load_hub, parquet_records
-from nmt.data.sources.lines import BAD_ROW, BAD_UTF8, Faults, sha256
+from nmt.data.sources.lines import BAD_ROW, BAD_UTF8, Dropped, Faults, sha256
 from nmt.data.sources.records import Record, csv_records, jsonl_records, text_records, tsv_records
 from nmt.errors import DataError
 from nmt.reading import COMPRESSED
@@ -30,8 +31,6 @@ __all__ = [
     "read_split",
 ]
 
-Split = Literal["train", "valid", "test"]
-
 
 class Pair(NamedTuple):
     """A cleaned sentence and its translation, with their files and line or record from 1."""
@@ -40,6 +39,8 @@ class Pair(NamedTuple):
     target: str
     paths: tuple[str, str]
     line: int
+    part: int = 0
+    """Number of its part in the split."""
 
     def location(self, side: int = 0) -> str:
         """Return the file:line of the source (0) or of the target (1)."""
@@ -50,34 +51,31 @@ class Counts(NamedTuple):
     """The changes that reading makes."""
 
     repaired: Counter[str]
-    dropped: Callable[[str, str], None]
-    """Called with the reason and the location (file:line) of each dropped pair."""
+    dropped: Dropped
+    """Called for each dropped pair."""
 
 
-def read_pairs(
-    sources: Sequence[DataSource],
-    split: Split,
-    *,
-    bad_utf8: Literal["error", "skip"] = "error",
-    bad_rows: Literal["error", "skip"] = "error",
-    counts: Counts | None = None,
-) -> Iterator[Pair]:
-    """Yield all pairs of the sources in order, cleaned by `clean_source` and `clean_line`.
+def read_pairs(parts: Sequence[Part], split: Split, counts: Counts | None = None) -> Iterator[Pair]:
+    """Yield all pairs of the parts in order, cleaned by `clean_source` and `clean_line`.
 
     With bad_utf8="skip", a training pair that is not UTF-8 is dropped; in other pairs, which keep
     their line numbers, wrong bytes become U+FFFD. Raises DataError with file and line.
     """
-    counts = counts or Counts(Counter(), lambda reason, place: None)
-    on_bad_utf8: Literal["error", "drop", "replace"] = "error"
-    if bad_utf8 == "skip":
-        on_bad_utf8 = "drop" if split == "train" else "replace"
-    for source in sources:
-        faults = Faults(on_bad_utf8, bad_rows, *counts)
-        paths, records = _records(source, split, faults)
+    counts = counts or Counts(Counter(), lambda reason, place, texts: None)
+    for part_number, part in enumerate(parts):
+        on_bad_utf8: Literal["error", "drop", "replace"] = "error"
+        if part.rules.bad_utf8 == "skip":
+            on_bad_utf8 = "drop" if split == "train" else "replace"
+        faults = Faults(on_bad_utf8, part.rules.bad_rows, *counts)
+        names, records = _records(part.source, split, faults)
+        paths = names[::-1] if part.reverse else names
         good = 0
         for number, source_text, target_text in records:
+            if part.reverse:
+                source_text, target_text = target_text, source_text
             if source_text is None or target_text is None:
-                counts.dropped(BAD_UTF8, f"{paths[source_text is not None]}:{number}")
+                location = f"{paths[source_text is not None]}:{number}"
+                counts.dropped(BAD_UTF8, location, (source_text or "", target_text or ""))
                 continue
             good += 1
             yield Pair(
@@ -85,21 +83,25 @@ def read_pairs(
                 clean_line(target_text, counts.repaired),
                 paths,
                 number,
+                part_number,
             )
         faults.check(good)
 
 
 def read_split(data: DataConfig, split: Split, counts: Counts | None = None) -> Iterator[Pair]:
-    """Yield the pairs of a split with the settings of its config; see `read_pairs`."""
-    sources = getattr(data, split)
-    return read_pairs(sources, split, bad_utf8=data.bad_utf8, bad_rows=data.bad_rows, counts=counts)
+    """Yield the pairs of a split of a config; see `read_pairs`."""
+    return read_pairs(data.parts(split), split, counts)
 
 
-def content_key(sources: Sequence[DataSource], split: Split) -> list[Any]:
-    """Return JSON values that change with the content of the sources. Raises DataError."""
+def content_key(parts: Sequence[Part], split: Split) -> list[Any]:
+    """Return JSON values that change with the content of the parts. Raises DataError."""
     key: list[Any] = []
-    for source in sources:
-        values = source.model_dump()
+    for part in parts:
+        source = part.source
+        values = source.model_dump(exclude={*Source.model_fields} - {"filters"})
+        # Newer keys count only if they are set, so that the data of earlier runs stays valid.
+        values |= {"tags": part.tags} if part.tags else {}
+        values |= {"reverse": True} if part.reverse else {}
         if isinstance(source, TextFiles):
             values["sha256"] = [sha256(source.source), sha256(source.target)]
         elif isinstance(source, PairFile):

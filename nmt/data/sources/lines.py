@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -17,6 +17,10 @@ BAD_UTF8 = "invalid UTF-8"
 BAD_ROW = "bad rows"
 
 
+Dropped = Callable[[str, str, Sequence[str]], None]
+"""Receives the reason, the location (file:line) and the texts of a dropped pair."""
+
+
 class Faults:
     """Handler of the lines and rows of a source that cannot be read."""
 
@@ -25,7 +29,7 @@ class Faults:
         bad_utf8: Literal["error", "drop", "replace"],
         bad_rows: Literal["error", "skip"],
         repaired: Counter[str],
-        dropped: Callable[[str, str], None],
+        dropped: Dropped,
     ) -> None:
         self.repaired = repaired
         self.dropped = dropped
@@ -52,7 +56,7 @@ class Faults:
             raise error
         self._first = self._first or error
         self._count += 1
-        self.dropped(BAD_ROW, location)
+        self.dropped(BAD_ROW, location, [error.message.removeprefix(f"{location}: ")])
 
     def check(self, good: int) -> None:
         """Raise the error of the first bad row if fewer than half of the rows are good."""

@@ -18,7 +18,7 @@ from nmt.text import clean_line, counted
 
 NULL = "null values"
 _QUOTED_LINES = 100  # at the start of a TSV file after which the file is rejected
-_HEADER_NAMES = {
+HEADER_NAMES = {
     *("source", "target", "src", "tgt", "trg", "input", "output", "sentence", "translation", "id"),
     *("source_text", "target_text", "english", "german", "french", "spanish", "chinese"),
     *("ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi"),
@@ -153,7 +153,7 @@ def _table_records(
 
 def _check_no_header(cells: list[str], where: str) -> None:
     names = [clean_line(cell) for cell in cells]
-    if names[0] != names[1] and all(name.lower() in _HEADER_NAMES for name in names):
+    if names[0] != names[1] and all(name.lower() in HEADER_NAMES for name in names):
         raise DataError(
             f"{where}: the first line is a header ({names[0]}, {names[1]}), not a pair",
             f"set source_column: {names[0]} and target_column: {names[1]}",

@@ -15,13 +15,11 @@ tall taller tallest | groß größer größt | person
 good better best | gut besser best | worker print tale food meal drink show idea event device game song
 bad worse worst | schlecht schlechter schlechtest | print tale meal dish drink show idea device game way
 beautiful more | schön schöner schönst | plant town building home nature picture song trip show clothing thing ground
-ugly uglier ugliest | hässlich | building clothing furniture picture
 expensive more | teuer teurer teuerst | vehicle device clothing furniture pair dish home trip luggage print brew thing
 cheap cheaper cheapest | billig | vehicle device clothing furniture pair dish luggage print ticket thing
 long longer longest | lang länger längst | long trip show menu length blank
 short shorter shortest | kurz kürzer kürzest | long trip show length blank
 heavy heavier heaviest | schwer | heavy furniture
-light lighter lightest | leicht | luggage cosy
 difficult more | schwierig | task test answerable learnable
 easy easier easiest | einfach | task test answerable learnable
 important more | wichtig | post document work test answerable learnable task
@@ -31,14 +29,9 @@ exciting more | spannend | tale show game trip
 funny funnier funniest | lustig | tale show song person related
 clever cleverer cleverest | klug klüger klügst | person animal idea answer related
 friendly friendlier friendliest | freundlich | person related
-polite more | höflich | person
 rich richer richest | reich | person
 poor poorer poorest | arm ärmer ärmst | person
-famous more | berühmt berühmter berühmtest | worker sight song show town
-strong stronger strongest | stark stärker stärkst | person brew
 nervous more | nervös | person related
-lazy lazier laziest | faul | person pet
-hard-working more | fleißig | person
 happy happier happiest | glücklich | person related
 sad sadder saddest | traurig | person tale song
 tired more | müde müder müdest | person animal related
@@ -47,12 +40,10 @@ healthy healthier healthiest | gesund gesünder gesündest | meal food person an
 fast faster fastest | schnell | quick
 slow slower slowest | langsam | quick public
 modern more | modern | building home device furniture town
-quiet quieter quietest | ruhig | home town way
 loud louder loudest | laut lauter lautest | noise way festive
 clean cleaner cleanest | sauber sauberer sauberst | room clothing dishes cutlery cloth pair
 dirty dirtier dirtiest | schmutzig | room clothing dishes cutlery cloth pair vehicle
 broken - | kaputt | vehicle device toy opening upright
-bright brighter brightest | hell | room home
 dark darker darkest | dunkel dunkler dunkelst | room way wild
 warm warmer warmest | warm wärmer wärmst | warm cosy room
 cold colder coldest | kalt kälter kältest | cold room water
@@ -67,24 +58,8 @@ yellow - | gelb | colour colour3 cloth
 white - | weiß | colour cloth colour4 plant wall
 black - | schwarz | colour animal
 brown - | braun | colour furniture
-grey - | grau | colour animal colour4
-soft softer softest | weich weicher weichst | cloth soft baked
-comfortable more | bequem | seat soft pair home
-round - | rund | round
-open - | offen | opening
-narrow narrower narrowest | eng | way room
-wide wider widest | breit breiter breitest | way wide
 high higher highest | hoch höher höchst | high wall
-deep deeper deepest | tief | water
-thick thicker thickest | dick | thick cloth cosy
-thin thinner thinnest | dünn | thick cloth cosy
-elegant more | elegant eleganter elegantest | elegant
+thick thicker thickest | dick | print thick cloth clothing
 wonderful - | wunderbar | festive trip song show nature ground
-strange stranger strangest | seltsam | person idea tale picture point
-dangerous more | gefährlich | risky wild
-practical more | praktisch | device luggage
 empty - | leer | container room dishes
-full - | voll | container dishes
-correct - | richtig | answer ticket bill
-wrong - | falsch | answer ticket bill
 """

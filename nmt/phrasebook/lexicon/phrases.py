@@ -13,21 +13,16 @@ now | jetzt; today | heute; this morning | heute Morgen; at:a the:a moment:b | i
 """,
     "past": """
 yesterday | gestern; yesterday evening | gestern Abend; yesterday morning | gestern Morgen;
-last week | letzte Woche; last year | letztes Jahr; last month | letzten Monat;
-last summer | letzten Sommer; last winter | letzten Winter; last Sunday | letzten Sonntag;
-last Friday | letzten Freitag; the day before yesterday | vorgestern;
+last week | letzte Woche; last year | letztes Jahr; last summer | letzten Sommer;
+last Sunday | letzten Sonntag;
 two:t days:d ago:a | vor:a zwei:t Tagen:d; three:t weeks:d ago:a | vor:a drei:t Wochen:d;
-a:t year:d ago:a | vor:a einem:t Jahr:d; an:t hour:d ago:a | vor:a einer:t Stunde:d;
-ten:t minutes:d ago:a | vor:a zehn:t Minuten:d
+an:t hour:d ago:a | vor:a einer:t Stunde:d
 """,
     "future": """
 tomorrow | morgen; tomorrow morning | morgen früh; tomorrow evening | morgen Abend;
-this evening | heute Abend; this afternoon | heute Nachmittag; next week | nächste Woche;
-next year | nächstes Jahr; next month | nächsten Monat; next Monday | nächsten Montag;
-next Saturday | nächsten Samstag; next summer | nächsten Sommer;
-the day after tomorrow | übermorgen; soon | bald; later | später;
-in:i an:t hour:h | in:i einer:t Stunde:h; in:i two:t days:h | in:i zwei:t Tagen:h;
-in:i three:t months:h | in:i drei:t Monaten:h
+this evening | heute Abend; next week | nächste Woche; next year | nächstes Jahr;
+next Monday | nächsten Montag; next summer | nächsten Sommer; soon | bald; later | später;
+in:i an:t hour:h | in:i einer:t Stunde:h; in:i two:t days:h | in:i zwei:t Tagen:h
 """,
     "modal": """
 today | heute; now | jetzt; tomorrow | morgen; this evening | heute Abend;
@@ -165,19 +160,21 @@ I hope you like it. | ich hoffe, es gefällt dir. | ich hoffe, es gefällt Ihnen
 
 # The sections of the phrasebook, with their shares of the corpus.
 SECTIONS: dict[str, tuple[int, str]] = {
-    "that is": (45, """
+    "that is": (75, """
+that was {1 adj thing building animal clothing vehicle fruit furniture}. | das war {1 nom}.
+was that {1 adj thing building animal vehicle}? | war das {1 nom}?
 that is {1 adj thing building animal clothing vehicle fruit furniture}. | das ist {1 nom}.
 that is {1 a thing building animal clothing vehicle fruit furniture}. | das ist {1 nom}.
 that is {1 most building vehicle print town show nature home way picture}. | das ist {1 nom}.
 that is {1 most building home} in {2 city}. | das ist {1 nom} in {2 n}.
 that is {1 whose own clothing small print pet home luggage}. | das ist {1 nom}.
-those are {1 plural thing animal fruit furniture}. | das sind {1 nom}.
+those are {1 plural many}. | das sind {1 nom}.
 is that {1 adj thing building animal vehicle}? | ist das {1 nom}?
 is that {1 whose own clothing small print pet home luggage}? | ist das {1 nom}?
 is that {1 your own clothing small print pet home luggage}? | ist das {1 nom}?
-are those {1 plural thing animal fruit furniture}? | sind das {1 nom}?
+are those {1 plural many}? | sind das {1 nom}?
 """),
-    "order": (25, """
+    "order": (28, """
 I would:w like:w {1 a dish}, please. | ich hätte:w gern:w {1 acc}, bitte.
 I would:w like:w {1 a fruit}, please. | ich hätte:w gern:w {1 acc}, bitte.
 I would:w like:w {1 a dish} and:a {2 some drink}, please. | ich hätte:w gern:w {1 acc} und:a {2 acc}, bitte.
@@ -190,11 +187,11 @@ a:b bottle:c of:c {1 bare cold}, please. | eine:b Flasche:c {1 acc}, bitte.
 a:b glass:c of:c {1 bare cold}, please. | ein:b Glas:c {1 acc}, bitte.
 a:b cup:c of:c {1 bare hot}, please. | eine:b Tasse:c {1 acc}, bitte.
 a:b kilo:c of:c {1 pl fruit}, please. | ein:b Kilo:c {1 acc}, bitte.
-{1 few} kilos:c of:c {2 pl fruit}, please. | {1 n} Kilo:c {2 acc}, bitte.
+I would:w like:w {1 few} kilos:c of:c {2 pl fruit}. | ich hätte:w gern:w {1 n} Kilo:c {2 acc}.
 a:b piece:c of:c {1 bare solid}, please. | ein:b Stück:c {1 acc}, bitte.
 {1 the dish} costs:c {2 small} euros:e. | {1 nom} kostet:c {2 n} Euro:e.
 a:a ticket:b to:c {1 city}, please. | eine:a Fahrkarte:b nach:c {1 n}, bitte.
-{2 few} tickets:b to:c {1 city}, please. | {2 n} Fahrkarten:b nach:c {1 n}, bitte.
+I would:w like:w {2 few} tickets:b to:c {1 city}, please. | ich hätte:w gern:w {2 n} Fahrkarten:b nach:c {1 n}, bitte.
 a:a table:b for:c {1 few} people:p, please. | einen:a Tisch:b für:c {1 n} Personen:p, bitte.
 we:w would:g like:g {1 few} bottles:c of:c {2 bare cold}. | wir:w hätten:g gern:g {1 n} Flaschen:c {2 acc}.
 """),
@@ -240,7 +237,7 @@ we:w are:g going:g to:t {1 city} by:b bicycle:v. | wir:w fahren:g mit:b dem:b Fa
 I:i take:t {1 the bus} to:b {2 city}. | ich:i fahre:t mit:t {1 dat} nach:b {2 n}.
 {1 person} was:b born:c in:d {2 city}. | {1 nom} wurde:b in:d {2 n} geboren:c.
 """),
-    "number": (45, """
+    "number": (50, """
 {1 the clothing} costs:c {2 number} euros:e. | {1 nom} kostet:c {2 n} Euro:e.
 {1 the thing} costs:c {2 number} euros:e. | {1 nom} kostet:c {2 n} Euro:e.
 it costs:c {1 number} euros:e. | es kostet:c {1 n} Euro:e.
@@ -281,7 +278,7 @@ my birthday is {1 date dat}. | mein Geburtstag ist {1 n}.
 I play {1 game} on:o {2 weekday}. | ich spiele am:o {2 n} {1 n}.
 {1 person} was:b born:c {2 date dat}. | {1 nom} wurde:b {2 n} geboren:c.
 """),
-    "skill": (62, """
+    "skill": (66, """
 do:s you:y speak:s {1 language}? | sprichst:s du:y {1 n}? | sprechen:s Sie:y {1 n}?
 I speak {1 language}. | ich spreche {1 n}.
 I am:a learning:a {1 language}. | ich lerne:a {1 n}.
@@ -324,10 +321,13 @@ we:w are:s staying:s for:s {1 few} nights:n. | wir:w bleiben:s {1 n} Nächte:n.
 {1 the machine} in:b my:c room:d does:e not:n work:e. | {1 nom} in:b meinem:c Zimmer:d funktioniert:e nicht:n.
 when:w does:b {1 the event} begin:b? | wann:w beginnt:b {1 nom}?
 when:w does:b {1 the event} end:b? | wann:w endet:b {1 nom}?
+I:i am:l looking:l forward:l to:f {1 the event show trip}. | ich:i freue:l mich:l auf:f {1 acc}.
+he:i is:l looking:l forward:l to:f {1 the event show trip}. | er:i freut:l sich:l auf:f {1 acc}.
+{1 my related} is:l looking:l forward:l to:f {2 the event show trip}. | {1 nom} freut:l sich:l auf:f {2 acc}.
 {1 the event} takes:t {2 few} hours:h. | {1 nom} dauert:t {2 n} Stunden:h.
 there:t is:i {1 a flat} {2 on top}. | {2 in} liegt:it {1 nom}.
 there:t is:i {1 a upright} {2 on top}. | {2 in} steht:it {1 nom}.
-there:t are:i {1 few} {2 pl furniture} {3 in room}. | {3 in} stehen:it {1 n} {2 nom}.
+there:t are:i {1 few} {2 pl seat} {3 in room}. | {3 in} stehen:it {1 n} {2 nom}.
 there:t is:i {1 no solid} in:f the:f fridge:g. | im:f Kühlschrank:g ist:it {1 nom}.
 I have never:n been:b to:t {1 city}. | ich war:b noch:n nie:n in:t {1 n}.
 have:b you:y been:b to:t {1 city}? | warst:b du:y schon:b einmal:b in:t {1 n}? | waren:b Sie:y schon:b einmal:b in:t {1 n}? | wart:b ihr:y schon:b einmal:b in:t {1 n}?

@@ -21,28 +21,19 @@ VERBS = """
 work | arbeiten | - | hours city
 sleep/slept/slept | schlafen schläft schlief geschlafen | - | room home
 laugh | lachen | - |
-cry | weinen | - | room
 dance | tanzen | - | leisure room
 sing/sang/sung | singen singt sang gesungen | - | room city
 swim/swam/swum | schwimmen schwimmt schwamm geschwommen ist | - | water
 wait | warten | - | place
 cook | kochen | - |
-smoke | rauchen | - | room
 hike | wandern ist | - | wild
 study | lernen | - | room city
 rest | sich aus|ruhen | - | leisure
 get/got/got up | auf|stehen steht stand gestanden ist | - |
-+fall/fell/fallen asleep | ein|schlafen schläft schlief geschlafen ist | - |
 +wake/woke/woken up | auf|wachen ist | - |
 +arrive | an|kommen kommt kam gekommen ist | - | city
-come/came/come back | zurück|kommen kommt kam gekommen ist | - |
-go/went/gone out | aus|gehen geht ging gegangen ist | - |
-go/went/gone shopping | ein|kaufen | - | city
-get/got/got dressed | sich an|ziehen zieht zog gezogen | - |
 sit/sat/sat down | sich setzen | - |
-hurry | sich beeilen | - |
 have/had/had breakfast | frühstücken | - | room
-watch television | fern|sehen sieht sah gesehen | - |
 eat/ate/eaten | essen isst aß gegessen | acc | food meal
 drink/drank/drunk | trinken trinkt trank getrunken | acc | drink
 buy/bought/bought | kaufen | acc | food meal drink clothing own device furniture print thing pair home
@@ -50,19 +41,11 @@ sell/sold/sold | verkaufen | acc | own furniture home picture device
 pay/paid/paid | bezahlen | acc | bill one
 read/read/read | lesen liest las gelesen | acc | reading
 write/wrote/written | schreiben schreibt schrieb geschrieben | acc | writing
-translate | übersetzen übersetzt übersetzte übersetzt | acc | writing
 order | bestellen | acc | dish drink print clothing
-bake | backen backt backte gebacken | acc | baked
-taste | probieren | acc | dish meal
-cut/cut/cut | schneiden schneidet schnitt geschnitten | acc | solid fruit
-peel | schälen | acc | fruit
-fry | braten brät briet gebraten | acc | grocery
 go/went/gone | gehen geht ging gegangen ist | to | place
 walk | laufen läuft lief gelaufen ist | to | foot
 drive/drove/driven | fahren fährt fuhr gefahren ist | to | city
 fly/flew/flown | fliegen fliegt flog geflogen ist | to | city
-travel/travelled/travelled | reisen ist | to | city
-move | ziehen zieht zog gezogen ist | to | city
 *see/saw/seen | sehen sieht sah gesehen | acc | person animal vehicle building nature related show way high
 *hear/heard/heard | hören | acc | song noise
 *love | lieben | acc | related pet town song
@@ -70,7 +53,6 @@ move | ziehen zieht zog gezogen ist | to | city
 *know/knew/known | kennen kennt kannte gekannt | acc | person related town way song show
 *need | brauchen | acc | abstract clothing device thing luggage cutlery document
 *have/had/had | haben | acc | abstract pet own device thing home idea answerable task
-*own | besitzen besitzt besaß besessen | acc | own home animal picture
 *understand/understood/understood | verstehen versteht verstand verstanden | acc | point reading idea task
 +forget/forgot/forgotten | vergessen vergisst vergaß vergessen | acc | small point task luggage one
 visit | besuchen | acc | related sight town
@@ -84,9 +66,7 @@ wash | waschen wäscht wusch gewaschen | acc | clothing own fruit pair cloth
 clean | putzen | acc | room opening pair cutlery
 open | öffnen | acc | opening container luggage post
 close | schließen schließt schloss geschlossen | acc | opening container luggage
-paint | malen | acc | picture animal plant building
 draw/drew/drawn | zeichnen | acc | animal plant building person
-build/built/built | bauen | acc | building furniture home
 carry | tragen trägt trug getragen | acc | luggage furniture
 wear/wore/worn | tragen trägt trug getragen | acc | clothing one
 ask | fragen | acc | person related
@@ -94,43 +74,23 @@ call | an|rufen ruft rief gerufen | acc | related
 invite | ein|laden lädt lud geladen | acc | person related
 pick/picked/picked up | ab|holen | acc | related person luggage
 bring/brought/brought | bringen bringt brachte gebracht | acc | food drink menu reading thing
-try/tried/tried on | an|probieren | acc | clothing pair one
-take/took/taken off | aus|ziehen zieht zog gezogen | acc | clothing pair one
 put/put/put on | an|ziehen zieht zog gezogen | acc | clothing pair one
 turn/turned/turned on | ein|schalten | acc | machine one
 turn/turned/turned off | aus|schalten | acc | machine one
 tidy/tidied/tidied up | auf|räumen | acc | room home one
 pack | packen | acc | luggage
-photograph | fotografieren | acc | animal building nature person
 drive/drove/driven | fahren fährt fuhr gefahren | acc | drivable one
 ride/rode/ridden | fahren fährt fuhr gefahren | acc | ride one
 rent | mieten | acc | own home one
-book | buchen | acc | trip course one
-sign | unterschreiben unterschreibt unterschrieb unterschrieben | acc | document post
-fill/filled/filled in | aus|füllen | acc | blank
 play | spielen | acc | game song
 watch | sehen sieht sah gesehen | acc | show
-prepare | vor|bereiten bereitet bereitete bereitet | acc | event dish one
-plan/planned/planned | planen | acc | event trip
-feed/fed/fed | füttern | acc | animal
-plant | pflanzen | acc | plant
-water | gießen gießt goss gegossen | acc | plant ground
 learn | lernen | acc | learnable song
 explain | erklären | acc | point idea task
-repeat | wiederholen | acc | point
 answer | beantworten | acc | answerable reply
-solve | lösen | acc | task
-+miss | verpassen | acc | public event show one
-+win/won/won | gewinnen gewinnt gewann gewonnen | acc | game one
 help | helfen hilft half geholfen | dat | person related
 thank | danken | dat | person related
-believe | glauben | dat | person related
-follow | folgen ist | dat | person animal vehicle
-congratulate | gratulieren | dat | person related
-listen | zu|hören | to - dat | person related
 give/gave/given | geben gibt gab gegeben | give | thing fruit print small
 show | zeigen | give | picture reading sight home small
-lend/lent/lent | leihen leiht lieh geliehen | give | own thing print
 send/sent/sent | schicken | give | writing picture
 tell/told/told | erzählen | give | tale
 wait | warten | for auf acc | person related public
@@ -138,18 +98,11 @@ talk | sprechen spricht sprach gesprochen | to mit dat | person related
 talk | sprechen spricht sprach gesprochen | about über acc | idea show trip task related
 *think/thought/thought | denken denkt dachte gedacht | of an acc | related trip task event
 laugh | lachen | about über acc | show person idea mistake
-dream | träumen | of von dat | trip home nature animal
-ask | bitten bittet bat gebeten | for um acc | abstract bill menu drink one
-look forward | sich freuen | to auf acc | event trip show
+look forward | sich freuen | to auf acc | event
+look forward | sich freuen | to auf acc | trip show
 *remember | sich erinnern | - an acc | trip event person song show
 take/took/taken care | sich kümmern | of um acc | animal related plant
-complain | sich beschweren | about über acc | dish bill room
-play | spielen | with mit dat | toy pet related
-travel/travelled/travelled | reisen ist | with mit dat | related
-dance | tanzen | with mit dat | related person
-apologise | sich entschuldigen | to bei dat | person related
 write/wrote/written | schreiben schreibt schrieb geschrieben | to - dat | person related
-take/took/taken part | teil|nehmen nimmt nahm genommen | in an dat | work game one
 """
 
 # Verbs of placement (accusative) and of position (dative): English | German | classes of the thing
@@ -161,7 +114,6 @@ put/put/put | legen | flat | surface | under unter
 put/put/put | legen | flat | container | in in
 put/put/put | stellen | upright | top | on auf
 put/put/put | stellen | upright | top | next_to neben
-put/put/put | stellen | dishes | container | in in
 put/put/put | stellen | seat | top opening | next_to neben
 put/put/put | stellen | seat | opening | in_front_of vor
 hang/hung/hung | hängen | hanging | wall | on an
@@ -187,23 +139,22 @@ sit/sat/sat | sitzen sitzt saß gesessen | pet | nest | in in
 # English auxiliary, or verb with "to" | German ("-": the adverb "gern") | its uses, in statements,
 # negations, questions and questions about "I" or "we", as often as named; "past" if its tense is past.
 MODALS = """
-can | können | stated stated denied denied asked asked ours ours
+can | können | stated stated denied denied asked asked asked ours ours
 should | sollten | stated denied ours
 must | müssen | stated
 must | dürfen | denied
 may | dürfen | stated denied ours
-could | konnten | past denied
 would like to | möchten | stated asked
-want to | wollen | stated stated denied asked
+want to | wollen | stated stated denied
 have/had/had to | müssen | stated denied asked ours
-like to | - | stated stated denied asked
+like to | - | stated stated denied
 want to | wollten | past stated denied
 have/had/had to | mussten | past stated
 """
 
 # Infinitives with "to" and "zu": English | German of the governing verb.
 TRYING = """
-try/tried/tried | versuchen; *hope | hoffen; begin/began/begun | an|fangen fängt fing gefangen;
+try/tried/tried | versuchen; *hope | hoffen;
 +forget/forgot/forgotten | vergessen vergisst vergaß vergessen;
 +decide | beschließen beschließt beschloss beschlossen
 """
@@ -219,14 +170,13 @@ wash | waschen wäscht wusch gewaschen | foot/feet; brush | putzen | tooth/teeth
 # Feelings and their reasons: adjective | verb | classes of its object or place.
 REASONS = """
 happy | find | small toy pet one; happy | visit | related; happy | meet | related;
-happy | buy | own device one; happy | travel | city; happy | solve | task;
-happy | repair | vehicle device one; happy | win | game one;
-sad | lose | small toy one; sad | miss | show one; sad | miss | event one; sad | sell | own pet one;
+happy | buy | own device one; happy | fly | city; happy | repair | vehicle device one; happy | answer | reply;
+sad | lose | small toy one; sad | sell | own pet one;
 tired | work | hours; tired | hike | wild; tired | dance |; tired | clean | room;
 tired | wash | own; tired | carry | luggage furniture; tired | swim | water; tired | study | city;
 tired | tidy | room; tired | walk | foot;
 nervous | lose | small document one; nervous | forget | document ticket one;
-nervous | miss | public one; nervous | wait | related public one; nervous | drink | brew
+nervous | wait | related public one; nervous | drink | brew
 """
 
 # Errands: place | verb | classes of its object.

@@ -1,0 +1,1 @@
+"""Listing, deleting and checking run folders, and a report on the installation."""
