@@ -19,7 +19,7 @@ from nmt.phrasebook.sampler import Sampler
 
 Split = Literal["train", "valid", "test"]
 
-TRAIN_SIZE, HELD_OUT_SIZE = 27_000, 500
+TRAIN_SIZE, HELD_OUT_SIZE = 60_000, 500
 # One in _SHARE pairs of content words does not occur in the training set.
 _SHARE = 22
 # Each word of a held-out sentence occurs at least this often in the training set.

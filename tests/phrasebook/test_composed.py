@@ -68,7 +68,6 @@ def test_demo_translates_its_sentences(translator: Translator) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="about 90 of 100: 27,000 training pairs are too few")
 def test_demo_translates_95_of_100_new_sentences(translator: Translator) -> None:
     pairs = compose(100, seed=7)
     translations = translator.translate([pair.source for pair in pairs])
