@@ -137,8 +137,13 @@ def test_stopped_dry_run_leaves_no_files(
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr(module._Observer, "train", stop)
-    with pytest.raises(Stopped, match="the dry run left no files") as caught:
-        dry_run(text_config(digits), tmp_path / "new")
+    # Processes of a background shell ignore SIGINT.
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(Stopped, match="the dry run left no files") as caught:
+            dry_run(text_config(digits), tmp_path / "new")
+    finally:
+        signal.signal(number, before)
     assert caught.value.exit_code == 128 + number
     assert list(temporary.glob("nmt-*")) == []
     assert not (tmp_path / "new").exists()
