@@ -1,4 +1,4 @@
-"""What a terminal shows: its width and colors, texts that fit, and small charts."""
+"""Width and colors of a terminal, texts that fit, and small charts."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Directions(NamedTuple):
-    """What training has seen."""
+    """Tags and languages of the training data."""
 
     tags: Sequence[str]
     """All tags of the training sources, languages included."""

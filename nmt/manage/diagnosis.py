@@ -28,7 +28,7 @@ _FREE = 2e9  # bytes
 class Check(NamedTuple):
     good: bool
     text: str
-    """What was found and, if it is not good, what to do."""
+    """The finding and, if it is not good, the fix."""
 
 
 def facts() -> dict[str, str]:

@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
     name: str
     use: str
-    """What needs the part, or what happens without it."""
+    """The use of the part, or the effect of its loss."""
     needed: bool
     """Whether the next `nmt translate` or, before the run is done, `nmt train` needs the part."""
     problem: str | None

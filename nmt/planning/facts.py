@@ -51,7 +51,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules know about the data and the machine."""
+    """The input of the rules: the data and the machine."""
 
     read: int
     """Number of pairs in the files."""

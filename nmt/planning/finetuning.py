@@ -46,7 +46,7 @@ _MOST_STEPS = 50_000
 
 
 class Facts(NamedTuple):
-    """What the rules know: the new pairs, and the run to start from."""
+    """The input of the rules: the new pairs, and the run to start from."""
 
     pairs: int
     words: float
@@ -175,7 +175,7 @@ def plan(
     old = base.training
     batch = min(old.batch_tokens, max(500, rounded(tokens / 20)))
     steps = min(_MOST_STEPS, max(100, rounded(scale.epochs * tokens / batch)))
-    put("training.init_from", start, "weights and vocabulary; the optimizer starts anew")
+    put("training.init_from", start, "weights and vocabulary, but not the optimizer")
     put("training.optimizer", old.optimizer, "as in the starting run")
     put("training.batch_tokens", batch, "at least 20 steps per epoch, at most the batches before")
     put(

@@ -33,7 +33,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """What the user gives: two text files or one file of pairs per part, and some options."""
+    """The input of the user: two text files or one file of pairs per part, and some options."""
 
     train: Sequence[str]
     held_out: Mapping[str, Sequence[str]] = field(default_factory=dict)

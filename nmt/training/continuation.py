@@ -52,14 +52,14 @@ _CHOICES = {
 """Keys that nmt chooses if the config does not. A run that has trained keeps these choices."""
 
 _CHOICES_OF_START = {**_CHOICES, "model": tuple(ModelConfig.model_fields), "tokenizer": KEPT}
-"""The same with training.init_from."""
+"""Keys that nmt chooses in a run with training.init_from."""
 
 _CHECKED = {
     "tokenizer": "the tokenizer",
     "mixture": "how data.train is mixed",
     "start": "the model in training.init_from",
 }
-"""Checksums of a run besides those of its data."""
+"""Checksums of a run, except those of its data."""
 
 Changes = Mapping[str, tuple[Any, Any]]
 """(old, new) value of each key that differs from the config of the run, by dotted key."""

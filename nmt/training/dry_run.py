@@ -46,7 +46,7 @@ class DryRun:
 
     machine: str
     start: str
-    """What a training run would start from."""
+    """The run folder, and the step that a training run would start from."""
     losses: list[float]
     """Training loss of each update, in nats per target token."""
     memory: int
