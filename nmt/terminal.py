@@ -31,7 +31,7 @@ class Color(IntEnum):
 
 
 def width(stream: TextIO) -> int:
-    """Return the columns of a stream: $COLUMNS, or those of its terminal, or 80."""
+    """Return the columns of a stream: $COLUMNS, the width of its terminal, or 80."""
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given):
         return int(given)

@@ -28,7 +28,7 @@ def show(
 ) -> None:
     """List config keys with their meaning, allowed values and default. The output is YAML.
 
-    With --config, the values are those of a config, and the default follows where it differs.
+    With --config, the values come from a config, and the default follows where it differs.
 
     Example: nmt config show training.warmup_steps
     """

@@ -62,7 +62,7 @@ def check(
     Examples: nmt data check train.en train.de; nmt data check my.yaml --write clean.
     """
     from nmt.data.mismatches import find_mismatches
-    from nmt.data.preparation import prepare_corpora
+    from nmt.data.preparation import prepare_data
     from nmt.data.report import listed
 
     loaded, command = _config(files or [], config, overrides or [])
@@ -79,9 +79,8 @@ def check(
 
             initial = StartingModel(loaded.training.init_from, Run(Path(folder)))
             loaded, old = initial.complete(loaded), initial.tokenizer
-        corpora, _, report = prepare_corpora(
-            loaded, Path(folder), tokenizer, say, lambda: None, old
-        )
+        prepared = prepare_data(loaded, Path(folder), tokenizer, say, lambda: None, old)
+        corpora, report = prepared.corpora, prepared.report
         found = {split: [*find_mismatches(loaded.data, split, lambda: None)] for split in corpora}
         if outputs:
             _write(corpora["train"], outputs)

@@ -68,7 +68,7 @@ class Cleaning(Section):
 
 
 class Source(Section):
-    """Keys of every kind of source. Languages are those of `data` by default."""
+    """Keys of every kind of source. By default, languages are taken from `data`."""
 
     source_language: Language | None = None
     """Language of the sources. Default: data.source_language."""

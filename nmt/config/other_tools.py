@@ -147,7 +147,7 @@ TABLE = (
     Row("", "--scores", "return_prob", "with_score", "", "", "return-score", ""),
     Row("evaluation", "", "eval_metrics sacrebleu_cfg", "", "scoring", "", "metrics", ""),
 )
-"""Names that equal those of nmt, such as `dropout`, are left out."""
+"""The table leaves out names that nmt shares, such as `dropout`."""
 # fmt: on
 
 

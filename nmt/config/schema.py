@@ -239,7 +239,7 @@ class TrainingConfig(Section):
     init_from: str | None = None
     """Start from the trained weights of a run (RUN), or of one of its checkpoints
     (RUN/checkpoints/step-N), with a fresh optimizer and schedule. Keys of `model` that the config
-    does not set are those of that run."""
+    does not set are copied from that run."""
     init_parts: Annotated[list[ModelPart], Field(min_length=1)] | None = None
     """Parts to take from init_from; null: all. `embeddings` includes the output projection."""
     freeze: list[PartOrLayer] | None = None

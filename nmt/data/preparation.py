@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from nmt import storage
 from nmt.data.cache import Cached, cache_key, corpus_file, read_cache, splits_of, write_cache
@@ -29,23 +29,25 @@ if TYPE_CHECKING:
 _LEAKED_SHARE = 0.9  # A held-out split with this share in the training set causes a warning.
 
 
-class Prepared(NamedTuple):
-    """The corpora of all splits, the tokenizer and the report."""
-
-    corpora: dict[Split, Corpus]
-    tokenizer: Tokenizer
-    report: DataReport
-
-
 @dataclass(frozen=True)
 class PreparedData:
-    """The corpora, the tokenizer and the report that training needs."""
+    """The corpora of all splits, the tokenizer and the report."""
 
-    train: Corpus
-    valid: Corpus
-    test: Corpus | None
+    corpora: Mapping[Split, Corpus]
     tokenizer: Tokenizer
     report: DataReport
+
+    @property
+    def train(self) -> Corpus:
+        return self.corpora["train"]
+
+    @property
+    def valid(self) -> Corpus:
+        return self.corpora["valid"]
+
+    @property
+    def test(self) -> Corpus | None:
+        return self.corpora.get("test")
 
 
 def prepare_data(
@@ -56,21 +58,6 @@ def prepare_data(
     check_stop: Callable[[], None],
     old: Tokenizer | None = None,
 ) -> PreparedData:
-    """Return the data of a training run; see `prepare_corpora`."""
-    corpora, tokenizer, report = prepare_corpora(
-        config, folder, tokenizer_folder, say, check_stop, old
-    )
-    return PreparedData(corpora["train"], corpora["valid"], corpora.get("test"), tokenizer, report)
-
-
-def prepare_corpora(
-    config: Config,
-    folder: Path,
-    tokenizer_folder: Path,
-    say: Callable[[str], None],
-    check_stop: Callable[[], None],
-    old: Tokenizer | None = None,
-) -> Prepared:
     """Read, clean and encode the data, after making a tokenizer if there is none.
 
     A split without sources is left out. The corpora are kept in `folder`. `say` receives lines for
@@ -103,7 +90,7 @@ def prepare_corpora(
     }
     for split in corpora.keys() - {"train"}:
         check_sets(config.data, split, corpora[split])
-    return Prepared(corpora, tokenizer, cached.report)
+    return PreparedData(corpora, tokenizer, cached.report)
 
 
 def read_corpus(

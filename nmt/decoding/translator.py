@@ -8,7 +8,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor
@@ -17,11 +17,10 @@ from nmt.data.batching import pad
 from nmt.data.statistics import load_statistics
 from nmt.decoding.directions import Directions
 from nmt.decoding.engine import build_program
+from nmt.decoding.engine.formats import resolve_decoding_precision
 from nmt.decoding.search import Hypothesis, beam_search, normalized_score, sample
 from nmt.decoding.splitting import Piece, Splitter, halve
-from nmt.devices import gpu_has_native_bf16, keep_freed_memory, made_current, resolve_device
-from nmt.errors import ConfigError
-from nmt.kernels.linear import NumberFormat, can_pack
+from nmt.devices import keep_freed_memory, made_current, resolve_device
 from nmt.text import clean_line, clean_source
 from nmt.tokenizer.ids import BOS, EOS
 
@@ -436,24 +435,6 @@ def load_alone(
     translator = Translator.load(run, device, decoding).into(target_language, tag)
     gc.freeze()  # garbage collection then skips the loaded objects
     return translator
-
-
-def resolve_decoding_precision(
-    name: Literal["auto", "fp32", "fp16", "bf16", "int8"], device: torch.device
-) -> NumberFormat:
-    """Return the number format, or raise ConfigError if the device cannot compute in it."""
-    if name == "int8" or (name == "fp16" and device.type == "cpu"):
-        if not can_pack(device, name):
-            raise ConfigError(
-                f"decoding.precision {name} does not run on {device.type} with this build of torch",
-                f"use fp32 or bf16; {name} needs FBGEMM on an x86 CPU",
-            )
-        return name
-    if name == "auto":
-        if device.type == "cuda":
-            return "bf16" if gpu_has_native_bf16() else "fp32"
-        return "fp16" if can_pack(device, "fp16") else "fp32"
-    return name
 
 
 def _longest_first(lengths: Sequence[int]) -> list[int]:

@@ -173,7 +173,7 @@ def reports_text(reports: Mapping[str, Report]) -> str:
 
 
 def reports_to_dict(reports: Mapping[str, Report]) -> dict[str, Any]:
-    """Return JSON values: those of one report, or `sets` and their `mean`."""
+    """Return JSON values: one report, or `sets` and their `mean`."""
     if len(reports) == 1:
         return next(iter(reports.values())).to_dict()
     mean = metrics.mean_scores([report.scores for report in reports.values()])

@@ -59,7 +59,7 @@ _CHECKED = {
     "mixture": "how data.train is mixed",
     "start": "the model in training.init_from",
 }
-"""Checksums of a run, except those of its data."""
+"""Checksums of a run other than data checksums."""
 
 Changes = Mapping[str, tuple[Any, Any]]
 """(old, new) value of each key that differs from the config of the run, by dotted key."""

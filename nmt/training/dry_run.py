@@ -18,7 +18,7 @@ import torch
 from nmt.data.cache import splits_of
 from nmt.data.excerpt import excerpt
 from nmt.data.mismatches import find_mismatches
-from nmt.decoding.translator import resolve_decoding_precision
+from nmt.decoding.engine.formats import resolve_decoding_precision
 from nmt.devices import resolve_device
 from nmt.errors import Stopped
 from nmt.runs import Run

@@ -129,7 +129,7 @@ class StartingModel:
     def initialize(
         self, model: EncoderDecoder, tokenizer: Tokenizer, parts: Sequence[str] | None
     ) -> None:
-        """Copy the weights into `model`, whose vocabularies are those of `tokenizer`.
+        """Copy the weights into `model`, which has the vocabularies of `tokenizer`.
 
         `parts`: None for all. An embedding of a piece that this model lacks becomes the mean of the
         pieces that write its text. Raises StorageError.

@@ -13,7 +13,7 @@ import torch
 from nmt import storage
 from nmt.data.mixing import mixture_of
 from nmt.data.statistics import keep_statistics
-from nmt.decoding.translator import resolve_decoding_precision
+from nmt.decoding.engine.formats import resolve_decoding_precision
 from nmt.devices import keep_compiled_kernels, keep_freed_memory, resolve_device
 from nmt.errors import NmtError
 from nmt.languages import check_tokenizer

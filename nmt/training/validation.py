@@ -59,7 +59,7 @@ class Figures:
 
     @classmethod
     def mean(cls, sets: Mapping[str, Figures]) -> Figures:
-        """Return the unweighted mean of the sets' results; those of a single set are unchanged."""
+        """Return the unweighted mean of the sets' results; a single set's results are unchanged."""
         if len(sets) == 1:
             return next(iter(sets.values()))
 

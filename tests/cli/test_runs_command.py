@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from run_folders import flip_last_byte, write_run_folder
 
-from nmt import cli
 from nmt.terminal import display_width
 
 
@@ -25,20 +24,6 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_run_folder(tmp_path / "half", (10, 20), finished=False)
     write_run_folder(tmp_path / "bad").config_file.unlink()
     return tmp_path
-
-
-@pytest.fixture
-def nmt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Return a function that runs `nmt` and returns its exit code, output and messages."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nmt", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, *capsys.readouterr()
-
-    return run
 
 
 def on_terminal(columns: int, *arguments: str, answer: str = "") -> str:

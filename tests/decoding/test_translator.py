@@ -21,11 +21,11 @@ from nmt.config import DecodingConfig, ModelConfig, TokenizerConfig
 from nmt.data.batching import collate
 from nmt.data.statistics import keep_statistics
 from nmt.decoding.engine import DecoderProgram, build_program
+from nmt.decoding.engine.formats import resolve_decoding_precision
 from nmt.decoding.search import IntArray, beam_search, normalized_score
 from nmt.decoding.translator import (
     Translation,
     Translator,
-    resolve_decoding_precision,
 )
 from nmt.errors import ConfigError
 from nmt.kernels.linear import NumberFormat, can_pack
@@ -503,7 +503,7 @@ def test_decoding_precision_must_run_on_the_device(monkeypatch: pytest.MonkeyPat
             assert resolve_decoding_precision(precision, cpu) == precision
     expected = "fp16" if can_pack(cpu, "fp16") else "fp32"
     assert resolve_decoding_precision("auto", cpu) == expected
-    monkeypatch.setattr("nmt.decoding.translator.can_pack", lambda device, name: False)
+    monkeypatch.setattr("nmt.decoding.engine.formats.can_pack", lambda device, name: False)
     assert resolve_decoding_precision("auto", cpu) == "fp32"
     for name in ("fp16", "int8"):
         with pytest.raises(ConfigError, match=f"{name} does not run on cpu") as error:

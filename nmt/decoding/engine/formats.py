@@ -1,13 +1,15 @@
-"""A copy of a model for inference, with its weights in a number format."""
+"""The number format of decoding, and copies of models with their weights in it."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import nn
 
+from nmt.devices import gpu_has_native_bf16
+from nmt.errors import ConfigError
 from nmt.kernels.linear import Float32Product, NumberFormat, can_pack, make_linear
 
 if TYPE_CHECKING:
@@ -20,6 +22,24 @@ _DTYPES: dict[NumberFormat, torch.dtype] = {
     "fp16": torch.float16,
     "bf16": torch.bfloat16,
 }
+
+
+def resolve_decoding_precision(
+    name: Literal["auto", "fp32", "fp16", "bf16", "int8"], device: torch.device
+) -> NumberFormat:
+    """Return the number format, or raise ConfigError if the device cannot compute in it."""
+    if name == "int8" or (name == "fp16" and device.type == "cpu"):
+        if not can_pack(device, name):
+            raise ConfigError(
+                f"decoding.precision {name} does not run on {device.type} with this build of torch",
+                f"use fp32 or bf16; {name} needs FBGEMM on an x86 CPU",
+            )
+        return name
+    if name == "auto":
+        if device.type == "cuda":
+            return "bf16" if gpu_has_native_bf16() else "fp32"
+        return "fp16" if can_pack(device, "fp16") else "fp32"
+    return name
 
 
 def in_number_format(
