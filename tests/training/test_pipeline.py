@@ -23,7 +23,7 @@ from nmt.config import Config
 from nmt.config.loading import load_config
 from nmt.config.writing import dump_config
 from nmt.data.statistics import Statistics
-from nmt.decoding import translator
+from nmt.decoding.engine import formats
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError, DataError, DivergedError, StorageError, UsageError
 from nmt.loading import load_model
@@ -321,7 +321,7 @@ def test_non_finite_weights_are_not_saved(
 def test_decoding_precision_without_device_support_raises_error_before_training(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(translator, "can_pack", lambda device, number_format: False)
+    monkeypatch.setattr(formats, "can_pack", lambda device, number_format: False)
     config = text_config(digits)
     decoding = config.decoding.model_copy(update={"precision": "int8"})
     with pytest.raises(ConfigError, match=r"decoding\.precision int8 does not run on cpu"):
