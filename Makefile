@@ -2,6 +2,7 @@
 # make test       lint, types, tests
 # make test-cpus  run the numeric tests with the kernels of older processors (x86 only)
 # make lint       ruff and mypy only
+# make docs       the documentation as a site: build/docs/index.html
 # make faults     long fault-injection and fuzzing campaigns
 # make bench      speed of training and decoding
 
@@ -10,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-cpus test-cpu-oldest test-cpu-avx2 test-cpu-native lint faults bench
+.PHONY: demo test test-cpus test-cpu-oldest test-cpu-avx2 test-cpu-native lint docs faults bench
 
 demo: $(INSTALLED)
 	$(BIN)/nmt demo
@@ -36,6 +37,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "The site is build/docs/index.html"
 
 faults: $(INSTALLED)
 	NMT_FUZZ=5000 $(BIN)/python -m pytest -m faults -vv

@@ -8,11 +8,16 @@ import os
 import re
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -101,6 +106,24 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def start_reading(value: Tensor) -> Callable[[], float]:
+    """Return a function that waits for a scalar, but not for work that a GPU gets after this call.
+
+    `value.item()` also waits for that work.
+    """
+    copy = value.to("cpu", non_blocking=True)
+    if value.device.type != "cuda":
+        return copy.item
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record(torch.cuda.current_stream(value.device))
+
+    def read() -> float:
+        copied.synchronize()
+        return copy.item()
+
+    return read
 
 
 def keep_freed_memory() -> bool:

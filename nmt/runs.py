@@ -17,13 +17,13 @@ The folder can be moved. Translating needs only config.yaml, tokenizer/ and mode
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import json
 import math
 import os
 import re
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +32,9 @@ from typing import TYPE_CHECKING, Any
 from nmt import storage
 from nmt.errors import StorageError, UsageError, VersionError
 from nmt.version import version_error
+
+if sys.platform != "win32":  # `nmt.cli.main` reports that Windows is not supported.
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,6 +1,7 @@
 """Measure time and memory of data preparation for corpora of different sizes.
 
-    python scripts/bench_data.py --pairs 1000000 2000000 5000000 --output docs/images
+    python scripts/bench_data.py --pairs 1000000 2000000 5000000 \\
+        --json > docs/results/growth-data.json
 
 For each size, random pairs are written (--folder needs about 800 bytes per pair). One process
 prepares them as `nmt train` does, and a second one starts from the cache of the first. A line is a
@@ -132,39 +133,6 @@ def run(pairs: int, arguments: argparse.Namespace) -> dict[str, float]:
     }
 
 
-def plot(rows: list[dict[str, float]], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "data"
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    millions = [row["pairs"] / 1e6 for row in rows]
-    lines = {
-        "with tokenizer training": [row["lines/s"] / 1e3 for row in rows],
-        "without": [row["lines/s without tokenizer"] / 1e3 for row in rows],
-    }
-    memory = {
-        "data preparation": [row["peak MiB"] for row in rows],
-        "tokenizer training (child process)": [row["tokenizer's peak MiB"] for row in rows],
-    }
-    for panel, title, curves in (
-        (panels[0], "thousand lines per second", lines),
-        (panels[1], "peak resident memory, MiB", memory),
-    ):
-        for (label, values), color in zip(curves.items(), ("#1f5fa8", "#c2571a"), strict=True):
-            panel.plot(millions, values, marker="o", color=color, label=label)
-        panel.set_title(title, fontsize=9)
-        panel.set_xlabel("million pairs")
-        panel.set_xlim(left=0)
-        panel.set_ylim(0, 1.1 * max(max(values) for values in curves.values()))
-        panel.grid(visible=True, alpha=0.3)
-        panel.legend(fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
@@ -172,7 +140,6 @@ def main() -> None:
     add("--type", choices=["bpe", "unigram"], default="bpe", help="tokenizer type [bpe]")
     add("--training-lines", type=int, default=200_000, help="lines to train the tokenizer [200000]")
     add("--folder", type=Path, help="parent of the working folder [system default]")
-    add("--output", type=Path, help="write growth-data.svg to this folder")
     add("--json", action="store_true", help="print JSON instead of a table")
     add("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -180,8 +147,6 @@ def main() -> None:
         print(json.dumps(measure(arguments.measure, arguments.type, arguments.training_lines)))
         return
     rows = [run(pairs, arguments) for pairs in arguments.pairs]
-    if arguments.output:
-        plot(rows, arguments.output / "growth-data.svg")
     if arguments.json:
         print(json.dumps(rows))
         return

@@ -1,6 +1,6 @@
 """Measure how the cost of decoding grows with beam size, batch and length.
 
-    python scripts/bench_growth.py --output docs/images
+    python scripts/bench_growth.py --json > docs/results/growth-decoding.json
 
 Weights and sources are random. Every output is exactly as long as its source (min_length =
 max_length), so the work of a point is known: batch * beam hypotheses for length + 1 decoding steps.
@@ -60,30 +60,6 @@ def seconds(program: DecoderProgram, point: Point, vocabulary: int) -> float:
     return spent
 
 
-def plot(times: dict[Point, float], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "growth"
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, len(AXES), figsize=(11, 3.4), layout="constrained")
-    for panel, (axis, points) in zip(panels, AXES.items(), strict=True):
-        xs = [getattr(point, axis) for point in points]
-        per_sentence = [1000 * times[point] / point.batch for point in points]
-        panel.loglog(xs, per_sentence, marker="o", color="#1f5fa8")
-        fixed = {"beam": BEAM, "batch": BATCH, "length": LENGTH}
-        del fixed[axis]
-        panel.set_title(", ".join(f"{name} {value}" for name, value in fixed.items()), fontsize=9)
-        panel.set_xlabel(f"{axis} (tokens)" if axis == "length" else axis)
-        panel.set_xticks(xs, [str(x) for x in xs])
-        panel.minorticks_off()
-        panel.grid(visible=True, alpha=0.3)
-    panels[0].set_ylabel("ms per sentence")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
@@ -92,7 +68,6 @@ def main() -> None:
     add("--precision", choices=["fp32", "bf16"], default="fp32", help="number format [fp32]")
     add("--threads", type=int, default=2, help="number of CPU threads [2]")
     add("--repetitions", type=int, default=5, help="runs per point; the fastest counts [5]")
-    add("--output", type=Path, help="write growth-decoding.svg to this folder")
     add("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
 
@@ -110,8 +85,6 @@ def main() -> None:
             spent = seconds(program, point, vocabulary)
             times[point] = min(spent, times.get(point, spent))
 
-    if arguments.output:
-        plot(times, arguments.output / "growth-decoding.svg")
     if arguments.json:
         rows = [point._asdict() | {"seconds": spent} for point, spent in times.items()]
         print(json.dumps(rows))

@@ -40,7 +40,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_marian import marian_loss, marian_model, padded_to_multiple_of_8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.config import ModelConfig, TrainingConfig
@@ -55,10 +55,15 @@ from nmt.devices import (
     keep_freed_memory,
     resolve_device,
     resolve_precision,
+    start_reading,
 )
+from nmt.kernels.recording import CudaRecorder
 from nmt.loading import build_model
+from nmt.training.gradients import Backward, RecordedBackward, compute_gradients
+from nmt.training.loss_scale import LossScale
 from nmt.training.objective import TrainingObjective
 from nmt.training.optimizer import build_optimizer, learning_rate
+from nmt.training.state import TrainState
 
 BENCH = Path(__file__).parents[1] / "configs" / "bench.yaml"
 PROFILED = 10
@@ -103,13 +108,13 @@ class MadeUpCorpus:
 
     def read(
         self, indices: np.ndarray, sampling_seed: int | None = None
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    ) -> list[tuple[list[int], list[int]]]:
         """Return the pairs (source, target) of ids without bos and eos. The seed has no effect."""
         pairs = []
         for i in indices:
             middle = self._ends[i] - self.target_lengths[i]
             source = self._ids[middle - self.source_lengths[i] : middle]
-            pairs.append((source, self._ids[middle : self._ends[i]]))
+            pairs.append((source.tolist(), self._ids[middle : self._ends[i]].tolist()))
         return pairs
 
 
@@ -165,32 +170,47 @@ def work_of_config(path: Path, overrides: list[str], folder: Path) -> Work:
     return Work(path.stem, config.model, config.training, data.train, vocabularies)
 
 
-@dataclass(frozen=True)
+@dataclass
 class System:
-    """A model in training. `loss` returns the mean loss per target token in nats, a scalar."""
+    """A model in training."""
 
     model: Any
     optimizer: torch.optim.Optimizer
-    loss: Callable[[Batch], Tensor]
-    waits: bool
-    """Whether each step waits for the norm of the gradient, as nmt's training loop does."""
+    gradients: Callable[[Batch, int], object]
+    """Computes the gradients of the mean loss per target token of a step, counted from 1."""
+    checked: bool
+    """Whether steps with non-finite gradients are skipped, as in nmt's training loop."""
+    read_norm: Callable[[], float] | None = None
+    """Waits for the norm of the last step's gradients."""
+
+    def check(self) -> None:
+        """Wait for the last step."""
+        if self.checked and self.read_norm and not math.isfinite(self.read_norm()):
+            raise SystemExit("error: a gradient is not finite")
 
 
 def nmt_system(work: Work, device: torch.device, compiled: bool, packed: bool) -> System:
     training = work.training
+    precision = resolve_precision(training.precision, device)
     model: Any = build_model(work.model, *work.vocabularies)
     objective = TrainingObjective(model, training.label_smoothing).to(device)
     objective.alpha = training.rdrop
-    called: Any = torch.compile(objective, dynamic=not packed) if compiled else objective
+    if compiled:
+        forward = torch.compile(objective.forward, dynamic=not packed)
+        objective.forward = forward  # type: ignore[method-assign]
+    parts = objective, device, precision, LossScale(device, precision, TrainState())
+    recorded = packed and device.type == "cuda"
+    backward = RecordedBackward(*parts, CudaRecorder(), print) if recorded else Backward(*parts)
 
-    def loss(batch: Batch) -> Tensor:
-        return called(batch).objective / batch.target_tokens
+    def gradients(batch: Batch, step: int) -> None:
+        compute_gradients(backward, [batch], step=step, seed=1, check_stop=lambda: None, warn=print)
 
-    return System(model, build_optimizer(model, training), loss, waits=True)
+    return System(model, build_optimizer(model, training), gradients, checked=True)
 
 
 def marianmt_system(work: Work, device: torch.device, compiled: bool) -> System:
     sizes = work.model
+    precision = resolve_precision(work.training.precision, device)
     model = marian_model(
         work.vocabularies[1],
         d_model=sizes.d_model,
@@ -201,15 +221,18 @@ def marianmt_system(work: Work, device: torch.device, compiled: bool) -> System:
         dropout=sizes.dropout,
     ).to(device)
     called: Any = torch.compile(marian_loss, dynamic=True) if compiled else marian_loss
+    optimizer = torch.optim.AdamW(model.parameters(), work.training.learning_rate, fused=True)
 
-    def loss(batch: Batch) -> Tensor:
+    def gradients(batch: Batch, step: int) -> None:
         targets = torch.zeros_like(batch.target.ids)
         targets.view(-1)[batch.predictions] = batch.references
         ids = (batch.source.ids, batch.target.ids, targets)
-        return called(model, *map(padded_to_multiple_of_8, ids))
+        optimizer.zero_grad(set_to_none=True)
+        with autocast(device, precision):
+            loss = called(model, *map(padded_to_multiple_of_8, ids))
+        loss.backward()
 
-    optimizer = torch.optim.AdamW(model.parameters(), work.training.learning_rate, fused=True)
-    return System(model, optimizer, loss, waits=False)
+    return System(model, optimizer, gradients, checked=False)
 
 
 def build(system: str, work: Work, device: torch.device) -> System:
@@ -244,6 +267,7 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
         yield
         seconds[part] += time.perf_counter() - begin
 
+    ahead = device.type == "cuda"
     numbers = itertools.count(1)
     kind = PackedBatches if "packed" in name else PaddedBatches
     of_corpus = kind(work.corpus, work.training.batch_tokens)
@@ -251,14 +275,17 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
     batches = of_corpus.read(plan, device)
 
     def step() -> tuple[Tensor, int, int]:
+        number = next(numbers)
         with timed("data"):
             batch = next(batches)
-        with timed("forward"), autocast(device, precision):
-            loss = system.loss(batch)
-        with timed("backward"):
-            loss.backward()  # type: ignore[no-untyped-call]
+        with timed("gradients"):
+            system.gradients(batch, number)
         with timed("optimizer"), autocast(device, precision):
-            update(system, work.training, next(numbers))
+            if ahead:
+                system.check()
+            update(system, work.training, number)
+            if not ahead:
+                system.check()
         positions = batch.source.ids.numel() + batch.target.ids.numel()
         return batch.source.segments.count_nonzero(), batch.target_tokens, positions
 
@@ -293,16 +320,16 @@ def measure(name: str, work: Work, device: torch.device, steps: int, warmup: int
 
 def update(system: System, training: TrainingConfig, number: int) -> None:
     """Clip the gradients and run step `number` (from 1) of the optimizer."""
-    model: nn.Module = system.model
-    norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    if system.waits and not math.isfinite(norm):
-        raise SystemExit(f"error: the gradient of step {number} is not finite")
+    parameters = list(system.model.parameters())
+    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if system.checked:
+        system.read_norm = start_reading(norm)
+        system.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
     if training.clip_norm:
-        clip_grads_with_norm_(model.parameters(), training.clip_norm, norm)
+        clip_grads_with_norm_(parameters, training.clip_norm, norm)
     for group in system.optimizer.param_groups:
         group["lr"] = learning_rate(number, training)
     system.optimizer.step()
-    system.optimizer.zero_grad(set_to_none=True)
 
 
 def matrix_rate(device: torch.device, precision: Precision) -> float:

@@ -1,10 +1,11 @@
-"""Settings and fixtures of all tests: one thread per process, and tiny random Transformers."""
+"""Settings and fixtures of all tests: one thread, tiny random Transformers, a browser."""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -57,3 +58,19 @@ def any_transformer(request: pytest.FixtureRequest, make_transformer: Callable[.
     """Return a Transformer of every combination of positions, norm and window."""
     positions, norm, window = request.param
     return make_transformer(positions=positions, norm=norm, attention_window=window)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return Chromium, driven by playwright; skip the test if one of the two is not installed."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip(f"{chromium} is not installed")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()

@@ -20,16 +20,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ARROWS = {
     "__main__": "cli",
     "bars": "terminal",
-    "cli": "bars config data decoding devices errors evaluation inspection languages loading "
-    "manage nmt phrasebook planning reading runs storage tables terminal text tokenizer training",
+    "charts": "errors",
+    "cli": "bars charts config data decoding devices errors evaluation inspection languages "
+    "loading manage nmt phrasebook planning reading report runs storage tables terminal text "
+    "tokenizer training",
     "config": "errors languages storage text version",
     "data": "bars config errors languages model phrasebook reading storage tables text tokenizer",
     "decoding": "config data devices errors kernels languages loading model runs text tokenizer",
     "devices": "errors",
     "errors": "",
-    "evaluation": "bars errors languages reading tables text",
-    "inspection": "bars config data decoding errors languages model phrasebook terminal text "
-    "tokenizer",
+    "evaluation": "bars data decoding errors languages reading runs storage tables text",
+    "inspection": "bars charts config data decoding errors languages model phrasebook terminal "
+    "text tokenizer",
     "kernels": "model tokenizer",
     "languages": "errors",
     "loading": "config errors kernels model runs storage",
@@ -40,6 +42,8 @@ ARROWS = {
     "phrasebook": "",
     "planning": "config data devices errors languages storage text tokenizer",
     "reading": "errors",
+    "report": "charts config data decoding errors evaluation inspection languages manage nmt runs "
+    "storage text training",
     "runs": "config errors storage tokenizer version",
     "storage": "errors version",
     "tables": "terminal",
@@ -62,6 +66,8 @@ HEAVY = (
     "rich",
     "regex",
     "wcwidth",
+    "jinja2",
+    "matplotlib",
 )
 
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "yaml", "joblib"}

@@ -30,6 +30,7 @@ from nmt.cli.evaluate import evaluate
 from nmt.cli.finetune import finetune
 from nmt.cli.info import info
 from nmt.cli.init import init
+from nmt.cli.report import report
 from nmt.cli.runs import rm, runs
 from nmt.cli.score import score
 from nmt.cli.tokenize import detokenize, tokenize
@@ -123,6 +124,7 @@ _add("Translate", "Convert text to subwords.", tokenize)
 _add("Translate", "Convert subwords to text.", detokenize)
 _add("Look inside", "Compute BLEU, chrF++ and TER; compare systems.", evaluate)
 _add("Look inside", "Show the config, size, training history and scores of a run.", info)
+_add("Look inside", "Write a report on a run, or on two, as one HTML file.", report)
 _add("Look inside", "Draw attention weights in the terminal or to a file.", attention)
 _add("Look inside", "Print word alignments of parallel text.", align)
 _runs = typer.Typer(rich_markup_mode=None)
@@ -150,6 +152,9 @@ class _Killed(BaseException):
 
 def main() -> None:
     """Run the command line and exit with a code of `nmt.errors`."""
+    if sys.platform == "win32":
+        hint = "use the Windows Subsystem for Linux (WSL)"
+        sys.exit(_report("nmt runs on Linux and macOS, not on Windows", hint, 2))
     _prepare_streams()
     with _unwinding_when_killed():
         code = _run()

@@ -12,7 +12,7 @@ import typer
 from nmt.cli import common
 
 if TYPE_CHECKING:
-    from nmt.inspection.attention import AttentionMaps, Head, Kind
+    from nmt.inspection.attention import AttentionMaps, Head, Kind, Unit
 
 _SUFFIXES = (".png", ".svg", ".html", ".json")
 
@@ -53,7 +53,7 @@ def attention(
 
     Without --layer and --head, images and .json files contain all heads of all layers. The terminal
     shows the mean over the heads of the layer with the most concentrated attention. An .html page
-    always contains all layers and heads.
+    always contains all layers and heads, of subwords and of words.
 
     Example: nmt attention "A man is riding a bicycle." --output map.html
     """
@@ -68,34 +68,41 @@ def attention(
                 f"use one of {', '.join(_SUFFIXES)}",
             )
         if output.suffix in (".png", ".svg"):
-            from nmt.inspection.drawing import require_matplotlib
+            from nmt.charts import require_matplotlib
 
-            require_matplotlib()
+            require_matplotlib(", or write an .html or .json file")
 
     from nmt.inspection.attention import translation_maps
 
     translator = common.load_translator(model, "auto", None, {}, to, tag)
     given = None if target is None else common.argument_text(target)
-    maps = translation_maps(translator, common.argument_text(sentence), given, words)
+    maps = translation_maps(translator, common.argument_text(sentence), given)
+    unit: Unit = "word" if words else "subword"
     if output is None:
         from nmt.inspection.terminal import Style, maps_text
 
-        print(maps_text(maps, kind, layer, chosen, Style.of(sys.stdout, ascii)))
+        print(maps_text(maps[unit], kind, layer, chosen, Style.of(sys.stdout, ascii)))
     else:
-        _write(maps, kind, layer, chosen, output)
+        _write(maps, unit, kind, layer, chosen, output)
 
 
 def _write(
-    maps: AttentionMaps, kind: Kind, layer: int | None, head: Head | None, output: Path
+    of_units: dict[Unit, AttentionMaps],
+    unit: Unit,
+    kind: Kind,
+    layer: int | None,
+    head: Head | None,
+    output: Path,
 ) -> None:
     from nmt.inspection.attention import TITLES
 
+    maps = of_units[unit]
     panels = maps.panels(kind, layer, head)
     if output.suffix == ".html":
         from nmt.inspection.page import attention_page
 
         first = layer or maps.sharpest(kind)
-        content = attention_page(maps, kind, first, head or "mean").encode()
+        content = attention_page(of_units, unit, kind, first, head or "mean").encode()
     elif output.suffix == ".json":
         import json
 

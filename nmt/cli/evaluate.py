@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,11 +16,9 @@ from nmt.reading import name_of
 from nmt.terminal import Look, fit
 
 if TYPE_CHECKING:
-    from nmt.data.corpus import Corpus
+    from nmt.evaluation.held_out import HeldOutSet
     from nmt.evaluation.report import System
     from nmt.runs import Run
-
-    Split = Literal["valid", "test"]
 
 
 def evaluate(
@@ -78,10 +75,10 @@ def evaluate(
     Example: nmt evaluate --hypothesis out.de --reference test.de --against other.de
     """
     from nmt.errors import UsageError
+    from nmt.evaluation.held_out import HeldOutSet, read_split, report_sets
     from nmt.evaluation.metrics import corpus_bleu
-    from nmt.evaluation.report import System, make_report, reports_text, reports_to_dict
+    from nmt.evaluation.report import System, reports_text, reports_to_dict
     from nmt.evaluation.texts import check_parallel, normalized
-    from nmt.languages import bleu_tokenizer
 
     if reference and split:
         raise UsageError("--split and --reference were both given", "give one of them")
@@ -121,13 +118,15 @@ def evaluate(
             name, sources = _read(source)
             check_parallel([(name, sources), *references])
         language = run.config.data.parts("train")[0].target_language if run else None
-        sets = [_Set(data, to or language, to, tag, range(len(references[0][1])))]
+        sets = [HeldOutSet(data, to or language, to, tag, range(len(references[0][1])))]
     else:
         assert run is not None
         split = split or ("test" if run.config.data.test else "valid")
         common.check_output(save, *run.config.data.files(split))
-        sources, targets, sets = _read_split(run, split)
-        references = [(f"the {split} split of {run.path}", targets)]
+        sources, targets, sets = read_split(run, split)
+        whole = f"the {split} split of {run.path}"
+        sets = [one._replace(name=f"{one.name} of {whole}" if one.name else whole) for one in sets]
+        references = [(whole, targets)]
     check_parallel(references)
 
     settings = {
@@ -159,64 +158,38 @@ def evaluate(
         assert sources is not None
         baseline = _translate(rival, sources, settings, sets)
 
-    reports, bleu = {}, []
-    for one in sets:
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
 
-        def chosen(lines: Sequence[str], one: _Set = one) -> list[str]:
-            return [lines[i] for i in one.pairs]
-
-        texts = [chosen(lines) for _, lines in references]
-        tokenizer = bleu_tokenizer(
-            tokenize or (run.config.evaluation.tokenize if run else "auto"),
-            one.language,
-            normalized(texts[0]),
-            lambda line: print(line, file=sys.stderr),
-        )
-        if bare:
-            hypotheses = normalized(chosen(system.lines))
-            bleu.append(corpus_bleu(hypotheses, [*map(normalized, texts)], tokenizer, lowercase))
-            continue
-        reports[one.name] = make_report(
-            system._replace(lines=chosen(system.lines)),
-            one.name,
-            texts,
-            sources=chosen(sources) if sources else None,
-            baseline=baseline._replace(lines=chosen(baseline.lines)) if baseline else None,
-            test=paired,
-            tokenize=tokenizer,
-            lowercase=lowercase,
-            worst=worst,
-        )
+    texts = [lines for _, lines in references]
+    setting = tokenize or (run.config.evaluation.tokenize if run else "auto")
     if bare:
+        bleu = []
+        for one in sets:
+            chosen = [normalized(one.chosen(lines)) for lines in texts]
+            tokenizer = one.tokenizer(setting, chosen[0], say)
+            hypotheses = normalized(one.chosen(system.lines))
+            bleu.append(corpus_bleu(hypotheses, chosen, tokenizer, lowercase))
         print(f"{fmean(bleu):.2f}")
         return
+    reports = report_sets(
+        sets,
+        system,
+        texts,
+        sources=sources,
+        baseline=baseline,
+        tokenize=setting,
+        say=say,
+        test=paired,
+        lowercase=lowercase,
+        worst=worst,
+    )
     if json:
         from json import dumps
 
         print(dumps(reports_to_dict(reports), ensure_ascii=False, indent=2))
     else:
         print(fit(reports_text(reports), Look.of(sys.stdout).columns))
-
-
-class _Set(NamedTuple):
-    """Lines that are translated in one direction and scored together."""
-
-    name: str
-    language: str | None
-    to: str | None
-    """The target language to choose, for a model with several."""
-    tag: str | None
-    pairs: Sequence[int]
-
-    def direction(self, run: Run) -> tuple[str | None, str | None]:
-        """Return the arguments of `Translator.into`, without choices that a run does not have."""
-        from nmt.decoding.directions import Directions
-
-        directions = Directions.of(run.config.data)
-        return (
-            self.to if directions.targets else None,
-            self.tag if self.tag in directions.tags else None,
-        )
 
 
 def _read(path: Path) -> tuple[str, list[str]]:
@@ -240,80 +213,16 @@ def _open_rival(name: str) -> Run:
         raise UsageError(f"--against {name} is neither a file nor a run", error.hint) from error
 
 
-def _read_split(run: Run, split: Split) -> tuple[list[str], list[str], list[_Set]]:
-    """Return sources, references and sets of a split, from the run folder if it has them."""
-    from nmt.data.sets import sets_of
-    from nmt.data.sources import read_split
-    from nmt.errors import UsageError
-
-    if getattr(run.config.data, split) is None:
-        raise UsageError(f"the config of {run.path} has no data.{split}", "use --split valid")
-    data = run.config.data
-    corpus = _stored_split(run, split)
-    if corpus is not None:
-        pairs, by_part = corpus.texts(range(len(corpus))), corpus.parts
-    else:
-        read = list(read_split(data, split))
-        pairs = [(pair.source, pair.target) for pair in read]
-        counts = Counter(pair.part for pair in read)
-        by_part = [counts[number] for number in range(len(data.parts(split)))]
-    whole = f"the {split} split of {run.path}"
-    several = len(found := sets_of(data, split, len(pairs), by_part)) > 1
-    sets = [
-        _Set(
-            f"{name} of {whole}" if several else whole,
-            part.target_language,
-            part.target_language,
-            part.source.tag,
-            indices.tolist(),
-        )
-        for name, part, indices in found
-    ]
-    return [source for source, _ in pairs], [target for _, target in pairs], sets
-
-
-def _stored_split(run: Run, split: Split) -> Corpus | None:
-    """Return a split that the run folder has stored, or None if config.yaml names other sources."""
-    from nmt.data.preparation import read_corpus
-    from nmt.errors import DataError, StorageError
-    from nmt.storage import read_manifest
-
-    sources = [source.model_dump() for source in getattr(run.config.data, split)]
-    try:
-        manifest = read_manifest(run.weights_folder)
-        if manifest.get("config", {}).get("data", {}).get(split) != sources:
-            return None
-        fingerprint = manifest.get("fingerprints", {}).get(split, {})
-        return read_corpus(run.data_folder, split, run.tokenizer, fingerprint)
-    except (DataError, StorageError):  # The folder may have been moved without its data.
-        return None
-
-
 def _translate(
-    run: Run, sources: list[str], settings: dict[str, Any], sets: Sequence[_Set]
+    run: Run, sources: list[str], settings: dict[str, Any], sets: Sequence[HeldOutSet]
 ) -> System:
     """Translate the sentences of all sets."""
-    from nmt.bars import track
-    from nmt.evaluation.report import System
+    from nmt.evaluation.held_out import translate_sets
 
-    first = sets[0]
-    direction = first.direction(run)
+    direction = sets[0].direction(run)
     translator = common.load_translator(str(run.path), "auto", None, settings, *direction)
-    translations = [""] * len(sources)
-    with (
-        track(f"translating with {run.path.name}", len(sources)) as translator.advance,
-        common.Warnings() as warnings,
-    ):
-        for one in sets:
-            directed = translator if one is first else translator.into(*one.direction(run))
-
-            def warn(index: int, message: str, pairs: Sequence[int] = one.pairs) -> None:
-                warnings(f"line {pairs[index] + 1}", message)
-
-            found = directed.translate([sources[i] for i in one.pairs], warn)
-            for i, translation in zip(one.pairs, found, strict=True):
-                translations[i] = translation
-    return System(str(run.path), translations, translator.facts())
+    with common.Warnings() as warnings:
+        return translate_sets(translator, run, sources, sets, warnings)
 
 
 def _warn_if_tokenized(system: System) -> None:

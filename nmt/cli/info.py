@@ -14,7 +14,7 @@ from nmt.evaluation.metrics import bleu_title
 from nmt.runs import number_in
 from nmt.tables import table_lines
 from nmt.terminal import Look, fit, sparkline
-from nmt.text import counted, duration, escape, file_size, shell, shorten
+from nmt.text import counted, escape, file_size, shell, shorten
 
 if TYPE_CHECKING:
     from nmt.runs import Run
@@ -40,6 +40,7 @@ def info(
     Example: nmt info runs/demo
     """
     from nmt.config.writing import dump_config
+    from nmt.manage.details import made_with, parameters_by_part
     from nmt.manage.overview import sizes
     from nmt.runs import find_run
 
@@ -49,8 +50,8 @@ def info(
         return
     config = found.config
     train, valid, test = map(found.records, ("train", "valid", "test"))
-    parameters, problem = _parameters(found)
-    made_with = _made_with(found, [*train, *valid])
+    parameters, problem = parameters_by_part(found)
+    making = made_with(found, [*train, *valid])
     space = sizes(found)
     space["total"] = sum(space.values())
     if json:
@@ -63,7 +64,7 @@ def info(
             "train": train,
             "valid": valid,
             "test": test,
-            "made_with": made_with,
+            "made_with": making,
             "bytes": space,
         }
         print(json_module.dumps(_finite(facts), indent=2))
@@ -79,7 +80,7 @@ def info(
         _drawn_lines(found, train),
         _history_lines(train, valid, config.training.valid_metric),
         [line for record in test[-1:] for line in _test_lines(record)],
-        _made_with_lines(made_with),
+        _made_with_lines(making),
         ["Size on disk", *table_lines([[f"  {k}", file_size(v)] for k, v in space.items()])],
     ]
     text = "\n\n".join("\n".join(lines) for lines in sections if lines)
@@ -113,52 +114,9 @@ def _verify(run: Run, json: bool) -> None:
     raise StorageError(f"{run.path} is damaged: {', '.join(damaged)}", hint)
 
 
-def _made_with(run: Run, records: Sequence[Record]) -> dict[str, str]:
-    """Return the machine, the versions and the time of training, as far as the run records them."""
-    from nmt.errors import StorageError
-    from nmt.storage import read_manifest
-
-    facts: dict[str, Any] = {}
-    for folder in (run.model_folder, *run.checkpoints()):
-        try:
-            facts = read_manifest(folder)
-            break
-        except StorageError:
-            continue
-    keys = ("machine", "device", "precision", "threads", "nmt", "torch", "sentencepiece", "python")
-    known = {key: shorten(str(facts[key])) for key in keys if facts.get(key) is not None}
-    seconds = [s for record in records if math.isfinite(s := number_in(record, "seconds"))]
-    return known | ({"training time": duration(max(seconds))} if seconds else {})
-
-
 def _made_with_lines(made_with: dict[str, str]) -> list[str]:
     rows = [[f"  {name}", value] for name, value in made_with.items()]
     return ["Made with", *table_lines(rows, left=range(2))] if rows else []
-
-
-def _parameters(run: Run) -> tuple[dict[str, int], str | None]:
-    """Return the number of weights by part of the model, and the error if there is one."""
-    from nmt.errors import StorageError
-    from nmt.storage import tensor_shapes
-
-    if not (run.finished or run.checkpoints()):
-        return {}, None
-    try:
-        shapes = tensor_shapes(run.weights())
-    except StorageError as error:
-        return {}, error.message
-    parts = dict.fromkeys(("embedding", "encoder", "decoder"), 0)
-    for name, shape in shapes.items():
-        part = name.split(".")[0]
-        # A tied output projection is the embedding and has no separate tensor.
-        if part.endswith(("embedding", "positions")):
-            part = "embedding"
-        elif part.startswith(("encoder", "decoder")):
-            part = part[:7]
-        elif part.startswith("output"):
-            part = "output"
-        parts[part] = parts.get(part, 0) + math.prod(shape)
-    return parts | {"total": sum(parts.values())}, None
 
 
 def _drawn_lines(run: Run, train: list[Record]) -> list[str]:

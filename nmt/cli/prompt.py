@@ -90,8 +90,10 @@ def _attention(translator: Translator, source: str, target: str, words: bool) ->
     from nmt.inspection.attention import translation_maps
     from nmt.inspection.terminal import Style, maps_text
 
-    maps = translation_maps(translator, source, target, words)
-    return maps_text(maps, "cross", None, None, Style.of(sys.stdout))
+    maps = translation_maps(translator, source, target)
+    return maps_text(
+        maps["word" if words else "subword"], "cross", None, None, Style.of(sys.stdout)
+    )
 
 
 def listed_words(unknown: list[str], statistics: Statistics) -> str:

@@ -10,7 +10,7 @@ import itertools
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ class Batch:
     @property
     def rows(self) -> int:
         return len(self.source.ids)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        sides = [[side.ids, side.segments, side.positions] for side in (self.source, self.target)]
+        return [*sides[0], *sides[1], self.predictions, self.references]
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> Batch:
         return replace(
@@ -232,11 +237,16 @@ def lengths_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([*map(len, source)]) + 1, np.array([*map(len, target)]) + 1
 
 
+def flat(sequences: Iterable[Sequence[int]]) -> np.ndarray:
+    """Return the ids of all sequences, (ids,) int64."""
+    return np.fromiter(itertools.chain.from_iterable(sequences), dtype=np.int64)
+
+
 def collate(pairs: Sequence[Pair], indices: np.ndarray) -> Batch:
     """Pad pairs into a batch of one pair per row."""
     source, source_mask = pad([[*s, EOS] for s, _ in pairs])
     target, target_mask = pad([[BOS, *t] for _, t in pairs])
-    references = np.concatenate([np.asarray([*t, EOS], dtype=np.int64) for _, t in pairs])
+    references = flat([[*t, EOS] for _, t in pairs])
     return Batch(
         Tokens.padded(source, source_mask),
         Tokens.padded(target, target_mask),
@@ -252,7 +262,7 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(ids) for ids in sequences])
     mask = np.arange(lengths.max()) < lengths[:, None]
     padded = np.full(mask.shape, PAD, dtype=np.int64)
-    padded[mask] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in sequences])
+    padded[mask] = flat(sequences)
     return torch.from_numpy(padded), torch.from_numpy(mask)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nmt.data.batching import Batch, Batches, Pair, lengths_of
+from nmt.data.batching import Batch, Batches, Pair, flat, lengths_of
 from nmt.model.base import Tokens
 from nmt.tokenizer.ids import BOS, EOS, PAD
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 _MULTIPLE = 64
 """Row lengths are multiples of this, which suits a GPU."""
-_MEAN_PAIRS = 16
-"""A row holds at least about this many pairs, so that little space at its end is lost."""
+_MEAN_PAIRS = 4
+"""A row holds at least about this many pairs. The cost of attention grows with its length."""
+_CANDIDATES = 8
+"""Pairs among which the next one of a row is chosen."""
+_LANES, _PAIRS_PER_LANE = 1024, 512
+"""Rows that are filled at the same time: at most, and pairs for each of them."""
 _GROWTH = (1.0, 1.25, 1.5, 2.0)
 """Rows of batches that sampled subwords make longer, relative to the plan's."""
 
@@ -50,6 +54,7 @@ class PackedBatches(Batches):
     def plan(self, seed: int, epoch: int) -> list[np.ndarray]:
         """Cut the shuffled pairs into rows, and the rows into batches; see `Batches.plan`."""
         order = self._shuffled(np.random.default_rng((seed, epoch)), seed, epoch)
+        order = order[_arranged(*self._lengths(order), self.row_length)]
         starts = _row_starts(*self._lengths(order), self.row_length)[:: self.rows]
         return np.split(order, starts[1:])
 
@@ -73,6 +78,38 @@ class PackedBatches(Batches):
         base = max(1, self.rows * self.row_length // length)
         sizes = (int(np.ceil(base * growth)) for growth in _GROWTH)
         return next((rows for rows in sizes if rows >= needed), needed), length
+
+
+def _arranged(source: np.ndarray, target: np.ndarray, row_length: int) -> np.ndarray:
+    """Return an order of pairs in which rows, filled one after the other, lose little space.
+
+    source, target: (pairs,) lengths with eos, at most row_length. In each of several lanes, a row
+    gets the longest of the lane's next pairs that fits, until none fits.
+    """
+    count = len(source)
+    lanes = min(_LANES, count // _PAIRS_PER_LANE + 1)
+    rounds = -(-count // lanes)
+    lengths = np.stack([np.append(side, row_length + 1) for side in (source, target)])
+    nothing = count  # the index of a pair that fits nowhere
+    waiting = np.full((rounds + _CANDIDATES) * lanes, nothing)
+    waiting[:count] = np.arange(count)
+    queue = waiting.reshape(-1, lanes).T
+    candidates, taken = queue[:, :_CANDIDATES].copy(), np.full(lanes, _CANDIDATES)
+    lane, space = np.arange(lanes), np.full((2, lanes), row_length)
+    order = []
+    while count:
+        sizes = lengths[:, candidates]
+        fits = np.all(sizes <= space[:, :, None], axis=0)
+        best = np.where(fits, sizes.sum(axis=0), 0).argmax(axis=1)
+        found = fits[lane, best]
+        pairs = np.where(found, candidates[lane, best], nothing)
+        space = np.where(found, space - lengths[:, pairs], row_length)
+        candidates[lane[found], best[found]] = queue[lane[found], taken[found]]
+        taken += found
+        count -= int(found.sum())
+        order.append(pairs)
+    by_lane = np.stack(order, axis=1)
+    return np.extract(by_lane != nothing, by_lane)
 
 
 def _row_length(tokens: float) -> int:
@@ -108,14 +145,14 @@ def collate_packed(pairs: Sequence[Pair], indices: np.ndarray, rows: int, row_le
         position = np.arange(lengths.sum()) - np.repeat(begins, lengths)
         slots = np.repeat(row * row_length + within_row, lengths) + position
         segment = np.repeat(np.arange(len(pairs)) - starts[row] + 1, lengths)
-        ids = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
+        ids = flat(sequences)
         return Tokens(
             *(_scattered(x, slots, rows, row_length) for x in (ids, segment, position))
         ), slots
 
     source_tokens, _ = packed(source, [[*s, EOS] for s, _ in pairs])
     target_tokens, slots = packed(target, [[BOS, *t] for _, t in pairs])
-    references = np.concatenate([np.asarray([*t, EOS], dtype=np.int64) for _, t in pairs])
+    references = flat([[*t, EOS] for _, t in pairs])
     return Batch(
         source_tokens,
         target_tokens,

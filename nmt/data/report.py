@@ -130,7 +130,11 @@ class DataReport:
 
     def table(self) -> str:
         """Return a table with one column per split."""
-        names, splits = list(self.splits), list(self.splits.values())
+        return "\n".join(table_lines(self.rows(), head=["", *self.splits]))
+
+    def rows(self) -> list[list[str]]:
+        """Return the rows of the table: a title, and a cell per split."""
+        splits = list(self.splits.values())
         rows = [["pairs read", *(f"{split.lines:,}" for split in splits)]]
         if any(split.case_copies for split in splits):
             rows.append(["added: case copies", *(f"{split.case_copies:,}" for split in splits)])
@@ -154,7 +158,7 @@ class DataReport:
             rows.append([f"{side} unknown", *(f"{s.unknown_rate:.3%}" for s in sides)])
             size = getattr(self, f"{side}_vocabulary")
             rows.append([f"{side} pieces used of {size:,}", *(f"{s.pieces_used:,}" for s in sides)])
-        return "\n".join(table_lines(rows, head=["", *names]))
+        return rows
 
     def affected(self) -> Iterator[tuple[str, list[list[str]]]]:
         """Yield (split and kind, the location and texts of the first pairs) of each problem."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["encoder", "decoder", "cross"]
 Head = int | Literal["mean"]
+Unit = Literal["subword", "word"]
 
 TITLES: dict[Kind, str] = {
     "encoder": "encoder self-attention",
@@ -33,11 +34,11 @@ TITLES: dict[Kind, str] = {
 }
 
 _ROWS_AND_COLUMNS: dict[Kind, str] = {
-    "encoder": "Each row shows how much a source {unit} reads from every source {unit} (columns).",
-    "decoder": "Each row shows how much a target {unit} that the decoder has read, from <s> on, "
-    "reads from itself and the {unit}s before it (columns).",
-    "cross": "Each row shows how much the decoder reads from every source {unit} (columns) when it "
-    "predicts the target {unit} of the row.",
+    "encoder": "Each row is a source {unit}; each column is a source {unit} that it looks at.",
+    "decoder": "Each row is a target {unit} that the decoder has read, from <s> on; each column is "
+    "a {unit} that it looks at. Later {unit}s are masked.",
+    "cross": "Each row is a target {unit} that the decoder writes; each column is a source {unit} "
+    "that it looks at.",
 }
 
 
@@ -72,11 +73,12 @@ class AttentionMaps:
     """Queries and keys are `<s>` and all target pieces except the last."""
     cross: list[Tensor]
     """Queries are the states that predict each target piece; keys are the source pieces."""
-    unit: Literal["subword", "word"] = "subword"
+    unit: Unit = "subword"
 
     def explanation(self, kind: Kind) -> str:
         """Return sentences that say what the rows and columns are."""
         text = _ROWS_AND_COLUMNS[kind].format(unit=self.unit)
+        text += " Each row adds up to 1."
         if not self.encoder:
             text += f" The state of a source {self.unit} has read the whole sentence, both ways."
         if self.unit == "word":
@@ -234,12 +236,12 @@ def attention_maps(
 
 
 def translation_maps(
-    translator: Translator, source: str, target: str | None = None, words: bool = False
-) -> AttentionMaps:
+    translator: Translator, source: str, target: str | None = None
+) -> dict[Unit, AttentionMaps]:
     """Return the maps of a sentence and its target, which is translated if it is None.
 
-    words: whether to merge the subwords of each word; see `AttentionMaps.by_words`. Raises
-    UsageError if a text is empty or too long for the translator.
+    The maps of words are those of `AttentionMaps.by_words`. Raises UsageError if a text is empty or
+    too long for the translator.
     """
     tokenizer, program = translator.tokenizer, translator.program
     source_ids = _checked(tokenizer.source.encode(clean_source(source)), "sentence", translator)
@@ -251,11 +253,11 @@ def translation_maps(
         [[best]] = beam_search(program, ids, translator.decoding)
         target_ids = best.tokens
     [maps] = attention_maps(program.model, tokenizer, [(source_ids, target_ids)])
-    if not words:
-        return maps
-    return maps.by_words(
-        word_groups(tokenizer.source, source_ids), word_groups(tokenizer.target, target_ids)
+    groups = (
+        word_groups(tokenizer.source, source_ids),
+        word_groups(tokenizer.target, target_ids),
     )
+    return {"subword": maps, "word": maps.by_words(*groups)}
 
 
 def _checked(ids: list[int], name: str, translator: Translator) -> list[int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from nmt.errors import UsageError
+from nmt.charts import require_matplotlib, svg
 from nmt.inspection.attention import Panel
 from nmt.text import replace_unprintable, shorten
 
@@ -17,15 +16,6 @@ if TYPE_CHECKING:
 
 _LARGEST = 40.0  # inches per side; larger images are scaled down to it
 _BOXES = "Last Resort High-Efficiency"  # draws every character as a box
-
-
-def require_matplotlib() -> None:
-    """Raise UsageError if matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            "drawing an image needs matplotlib, which is not installed",
-            "run python -m pip install 'nmt[plot]', or write an .html or .json file",
-        )
 
 
 def heat_maps(
@@ -41,7 +31,7 @@ def heat_maps(
     rows, columns: labels of queries and keys. `say` receives a line if no installed font has some
     of their characters. The bytes depend on the arguments and the fonts only.
     """
-    require_matplotlib()
+    require_matplotlib(", or write an .html or .json file")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -58,7 +48,6 @@ def heat_maps(
         {
             "font.family": _fonts("".join([*rows, *columns]), say),
             "font.size": (10.0 if len(panels) == 1 else 6.5) * shrink,
-            "svg.hashsalt": "nmt",
             "text.parse_math": False,  # subwords may contain dollar signs
         }
     )
@@ -77,11 +66,17 @@ def heat_maps(
             axis.tick_params(length=0)
         figure.suptitle(title, fontsize="large")
         figure.colorbar(image, ax=axes, shrink=0.6, label="attention weight")
-        # A date would make the file different at each call.
-        metadata = {"Date": None} if file_type == "svg" else {"Software": None}
+        if file_type == "svg":
+            return svg(figure, title).encode()
         file = io.BytesIO()
+        # The version of matplotlib would make the file different at each update.
         figure.savefig(
-            file, format=file_type, dpi=150, metadata=metadata, bbox_inches="tight", pad_inches=0.1
+            file,
+            format="png",
+            dpi=150,
+            metadata={"Software": None},
+            bbox_inches="tight",
+            pad_inches=0.1,
         )
     return file.getvalue()
 

@@ -148,8 +148,8 @@ def _add_best(about: Overview, records: list[dict[str, Any]], manifest: dict[str
     match manifest.get("config"):
         case {"training": {"valid_metric": "bleu" | "chrf" | "loss" as metric}}:
             about.metric = metric
-    sign = -1 if about.metric == "loss" else 1
-    values = [(sign * number_in(record, about.metric), record["step"]) for record in records]
+    sign, key = (-1, "nll") if about.metric == "loss" else (1, about.metric)
+    values = [(sign * number_in(record, key), record["step"]) for record in records]
     scored = [value for value in values if math.isfinite(value[0])]
     if scored:
         best, about.best_step = max(scored, key=lambda value: value[0])

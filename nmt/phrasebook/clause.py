@@ -19,8 +19,7 @@ Links = tuple[int, ...]
 
 # Participles of the verbs whose past is the preterite, even in spoken German.
 _PRETERITE = frozenset(
-    {"gewesen", "gehabt", "gewusst", "gemocht", "gekannt"}
-    | {"gestanden", "gelegen", "gesessen", "gehangen"}
+    {"gewesen", "gehabt", "gewusst", "gemocht", "gekannt"} | {"gestanden", "gelegen", "gesessen"}
 )
 _BE = {"present": ("am", "is", "are"), "past": ("was", "was", "were")}
 _WERDEN = german.parse_verb("werden")

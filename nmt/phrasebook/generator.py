@@ -42,12 +42,14 @@ _SHARES: tuple[tuple[Construction, int], ...] = (
     (s.statement, 280), (s.yes_no_question, 95), (s.where_question, 40), (s.what_question, 30),
     (s.whom_question, 15), (s.who_question, 15), (s.command, 60), (s.copula, 55),
     (s.people_copula, 25), (s.comparison, 35),
-    (s.profession, 25), (s.position, 35), (s.placement, 45), (s.attribute, 10), (s.body_care, 14),
+    (s.profession, 35), (s.position, 35), (s.placement, 45), (s.attribute, 10), (s.body_care, 14),
     (s.because, 30), (s.although, 15), (s.story, 30), (s.purpose, 25), (s.trying, 22),
-    (s.subject_relative, 25), (s.object_relative, 25), (s.antecedent, 40), (s.joined, 10),
+    (s.subject_relative, 25), (s.object_relative, 25), (s.antecedent, 40),
     (templates.spoken, 165),
     *((partial(templates.written, table=t), share) for share, t in phrases.SECTIONS.values()),
 )  # fmt: skip
+_CONSTRUCTIONS, _SHARE_OF_EACH = zip(*_SHARES, strict=True)
+_WEIGHTS = tuple(accumulate(_SHARE_OF_EACH))
 
 
 def content_words(text: str) -> set[str]:
@@ -106,7 +108,9 @@ def _addressed(sampler: Sampler, whole: Phrase) -> Phrase:
     return name + comma + whole
 
 
-def _write(sampler: Sampler, construction: Construction) -> Example:
+def draw(random: Random, sampler: Sampler) -> Example:
+    """Return a pair of a random construction."""
+    (construction,) = random.choices(_CONSTRUCTIONS, cum_weights=_WEIGHTS)
     sampler.begin()
     whole = _addressed(sampler, construction(sampler))
     write = english.contract if sampler.chance(0.35) else english.join_cannot
@@ -119,21 +123,14 @@ def _vocabulary(pair: Example) -> set[tuple[str, str]]:
     return {("en", word) for word in source} | {("de", word) for word in target}
 
 
-def stream(random: Random) -> Iterator[Example]:
-    """Yield random pairs without end, some of them repeatedly."""
-    sampler = Sampler(random)
-    functions, shares = zip(*_SHARES, strict=True)
-    weights = list(accumulate(shares))
-    while True:
-        (construction,) = random.choices(functions, cum_weights=weights)
-        yield _write(sampler, construction)
-
-
 @lru_cache(maxsize=2)
 def _corpus(seed: int) -> dict[Split, tuple[Example, ...]]:
     pools: dict[Split, list[Example]] = {"train": [], "valid": [], "test": []}
     seen: dict[str, str] = {}
-    for pair in stream(Random(seed)):
+    random = Random(seed)
+    sampler = Sampler(random)
+    while len(pools["train"]) < TRAIN_SIZE:
+        pair = draw(random, sampler)
         if pair.source in DEMO:
             continue
         known = seen.setdefault(pair.source, pair.target)
@@ -143,19 +140,11 @@ def _corpus(seed: int) -> dict[Split, tuple[Example, ...]]:
         split = _split(pair.source)
         if split:
             pools[split].append(pair)
-        if len(pools["train"]) == TRAIN_SIZE:
-            break
-    counts: Counter[tuple[str, str]] = Counter()
-    for pair in pools["train"]:
-        counts.update(_vocabulary(pair))
+    counts = Counter(word for pair in pools["train"] for word in _vocabulary(pair))
     result: dict[Split, tuple[Example, ...]] = {"train": tuple(pools["train"])}
     held_out: tuple[Split, ...] = ("valid", "test")
     for name in held_out:
-        familiar = [
-            pair
-            for pair in pools[name]
-            if all(counts[word] >= _KNOWN for word in _vocabulary(pair))
-        ]
+        familiar = [p for p in pools[name] if all(counts[w] >= _KNOWN for w in _vocabulary(p))]
         assert len(familiar) >= HELD_OUT_SIZE, (name, len(familiar), len(pools[name]))
         result[name] = tuple(familiar[:HELD_OUT_SIZE])
     return result

@@ -18,7 +18,6 @@ from nmt.phrasebook.nounphrase import (
     noun_phrase,
     possessed,
     pronoun,
-    you_two,
 )
 from nmt.phrasebook.phrase import Phrase, phrase
 
@@ -39,7 +38,7 @@ _SELDOM = ("way", "nature", "town", "water", "high", "answer", "sight", "song", 
 _OWN = frozenset({"own", "clothing", "pair", "small", "luggage", "pet", "home"})
 _NOBODYS = frozenset({"person", "animal", "building", "nature", "public", "festive", "show"})
 _SINGULAR = ("a",) * 8 + ("the",) * 6 + ("this", "this", "own", "own", "own")
-_PLURAL = ("the", "", "", "some", "many", "two", "three", "four", "five", "this", "own")
+_PLURAL = ("the", "", "", "many", "two", "three", "this", "own")
 _KNOWN = ("the",) * 14 + ("this", "this", "this", "own", "own", "own")
 
 
@@ -56,7 +55,6 @@ class NounSampler:
         self._used: set[object] = set()
         roll = self._random()
         self.address: Address = "du" if roll < 0.64 else "Sie" if roll < 0.87 else "ihr"
-        self.explicit = self.address == "ihr" and self.chance(0.5)
         self.addressed = False  # whether the sentence says "you" or "your"
         self.said_so = False  # whether the sentence shows the form of address
         self.name_last = False  # whether a name can only be at the end of the sentence
@@ -98,9 +96,6 @@ class NounSampler:
     def you(self) -> NP:
         """Return the pronoun "you" in the sentence's form of address."""
         self.addressed = True
-        if self.explicit and not self.said_so:
-            self.said_so = True
-            return you_two()
         return pronoun(self.address)
 
     def possessive(self, subject: NP | None = None) -> str:

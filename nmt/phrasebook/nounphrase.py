@@ -110,17 +110,6 @@ def pronoun(key: str) -> NP:
     )  # fmt: skip
 
 
-def you_two() -> NP:
-    """Return "you two", which shows that "you" is plural."""
-    base, link = pronoun("ihr"), new_link()
-    two: Tokens = [("two", link)]
-
-    def inflected(case: Case) -> Tokens:
-        return [*base.german(case), ("beide" if case == "acc" else "beiden", link)]
-
-    return NP(4, 2, "p", base.subject + two, base.object + two, inflected, pronoun=True)
-
-
 def name(text: str, gender: Gender, titled: bool = False, german_text: str = "") -> NP:
     """Return the name of a person or a city; ``titled`` adds "Mr" or "Mrs"."""
     link, before = new_link(), new_link()

@@ -91,10 +91,9 @@ def clock(hour: int, minutes: int) -> Phrase:
     return phrase(f"{english_number(rest)} to {next_hour}", f"{german_number(rest)} vor {d_next}")
 
 
-def date(day: int, month: tuple[str, str], dative: bool) -> Phrase:
-    """Return a date such as "the third of May"; ``dative`` is the German case after "am"."""
-    on, am, n = ("on:p ", "am", "n") if dative else ("", "der", "")
+def date(day: int, month: tuple[str, str]) -> Phrase:
+    """Return a date such as "on the third of May"."""
     return phrase(
-        f"{on}the:p {english_ordinal(day)}:d of:m {month[0]}:m",
-        f"{am}:p {german_ordinal(day)}{n}:d {month[1]}:m",
+        f"on:p the:p {english_ordinal(day)}:d of:m {month[0]}:m",
+        f"am:p {german_ordinal(day)}n:d {month[1]}:m",
     )

@@ -22,14 +22,16 @@ _TENSES: tuple[Choice, ...] = (
 _NO_COMMANDS = frozenset({"hike", "meet", "laugh", "work"})
 _LEISURE = (
     "swim", "hike", "cook", "dance", "sleep", "read", "watch", "go", "walk", "drive",
-    "visit", "play", "draw", "meet", "rest", "sing",
+    "visit", "play", "draw", "meet", "sing",
 )  # fmt: skip
 _LASTING = frozenset({"love", "like", "know", "own", "need", "have"})
+# Verbs of which the German preterite would be rare.
+_PRESENT = frozenset({"like", "know", "have"})
 _EVENTS = (
     "meet", "call", "find", "lose", "open", "close", "ask", "help", "thank", "eat", "drink", "read",
     "write", "visit", "see", "hear",
 )  # fmt: skip
-_GETTING = frozenset({"buy", "rent", "order"})
+_GETTING = frozenset({"buy", "order"})
 
 
 class Sampler(NounSampler):
@@ -186,7 +188,7 @@ class Sampler(NounSampler):
 
     def tense(self, verb: Verb, options: Sequence[Choice] = _TENSES) -> Choice:
         """Return a tense or "modal" that fits the verb."""
-        tense = self.pick(options)
+        tense = "present" if verb.en.base in _PRESENT else self.pick(options)
         if verb.aspect == "+" and tense in ("present", "modal"):
             return "past"
         if verb.aspect == "*" and tense in ("perfect", "modal"):

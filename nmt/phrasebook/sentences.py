@@ -196,8 +196,6 @@ def command(s: Sampler) -> Phrase:
     s.definite = s.chance(0.8)
     clause = s.clause(s.you(), 0.15, verb=s.command_verb(), tense="present")
     order = imperative(clause)
-    if s.address == "ihr":
-        s.explicit = s.said_so = False
     if s.chance(0.4):
         return word_group("please", "bitte") + order + STOP
     s.name_first = True
@@ -366,8 +364,8 @@ def although(s: Sampler) -> Phrase:
 
 
 _FIRST = {
-    "when": ("arrive", "wake", "get"),
-    "while": ("cook", "wait", "work", "study", "rest", "hike"),
+    "when": ("arrive", "get"),
+    "while": ("cook", "wait", "work", "study", "hike"),
     "before": ("eat", "go", "sleep", "cook", "work", "buy", "clean"),
 }
 
@@ -410,8 +408,8 @@ def trying(s: Sampler) -> Phrase:
 
 def subject_relative(s: Sampler) -> Phrase:
     """Write a sentence like "The man who is selling the car is my uncle"."""
-    plural, noun = s.chance(0.2), s.noun("person")
-    np = s.described(noun, "the", plural, 0.15)
+    noun = s.noun("person")
+    np = s.described(noun, "the", s.plural(noun), 0.15)
     link = new_link()
     who = NP(
         np.index, np.agreement, np.gender, [("who", link)], [("who", link)],
@@ -420,7 +418,6 @@ def subject_relative(s: Sampler) -> Phrase:
     inner = s.clause(who, 0.1, verb=s.verb(durative=True))
     if s.chance(0.4):
         main = Clause(s.subject(), s.named_verb(s.pick(("see", "know", "like")), "person"))
-        main.tense = s.pick(("past", "present"))
         main.complements.append(direct(np))
         return said(main) + Phrase([], COMMA) + last(inner) + STOP
     np = np.followed_by(english_statement(inner), COMMA + german_last(inner) + COMMA)
@@ -436,7 +433,7 @@ def subject_relative(s: Sampler) -> Phrase:
 
 def object_relative(s: Sampler) -> Phrase:
     """Write a sentence like "The book that I am reading is interesting"."""
-    few = {"person", "related", "abstract", "bill"}
+    few = {"person", "related", "abstract"}
     while few & set((verb := s.verb("acc")).classes):
         pass
     noun = s.noun(*verb.classes)
@@ -483,14 +480,3 @@ def antecedent(s: Sampler) -> Phrase:
     else:
         second = Clause(again, s.named_verb("need"), complements=[direct(it)])
     return said(first) + STOP + said(second) + STOP
-
-
-def joined(s: Sampler) -> Phrase:
-    """Join two clauses of the same tense by "and" or "but"."""
-    tense: Tense = s.pick(("past", "progressive", "past", "future"))
-    first, second = (
-        s.clause(negated=0.05, verb=s.verb(durative=True), tense=tense, place=0.1) for _ in range(2)
-    )
-    if s.chance(0.7):
-        return said(first) + word_group("and", "und") + said(second) + STOP
-    return said(first) + phrase(",", ",") + word_group("but", "aber") + said(second) + STOP

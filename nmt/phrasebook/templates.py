@@ -28,9 +28,9 @@ from nmt.phrasebook.sampler import Choice, Sampler
 
 _NEAREST = AdjectiveEntry((("nearest",),), ("nächst",), frozenset())
 _NUMBERS = {
-    "age": tuple(range(18, 31)),
-    "number": (*range(2, 31), 40, 50, 60, 70, 80, 90, 100),
-    "many": (*range(2, 31), 40, 50),
+    "age": tuple(range(12, 21)),
+    "number": (*range(2, 21), 30, 40, 50, 60, 70, 80, 90, 100),
+    "many": (*range(2, 21), 30, 40, 50),
     "small": tuple(range(2, 21)),
     "few": tuple(range(2, 10)),
 }
@@ -91,7 +91,7 @@ def _slot(s: Sampler, request: str) -> _Slot:
             months = lexicon.word_pairs(numbers.MONTHS)
             month = s.fresh(months)
             day = s.between(1, numbers.MONTH_DAYS[months.index(month)])
-            return _fixed(numbers.date(day, month, rest == ["dat"]))
+            return _fixed(numbers.date(day, month))
         case "time":
             adverbial = s.time(rest[0])
             return _fixed(Phrase(adverbial.en, adverbial.de))
@@ -120,7 +120,8 @@ def _clause(s: Sampler, options: list[str]) -> _Slot:
             clause.modal, clause.tense = None, "future"
     else:
         hope: Choice | None = s.pick(("future", "perfect")) if "hope" in options else None
-        clause = s.clause(s.subject(asked=bool(hope)), tense=hope)
+        verb = s.verb(durative=True) if hope else None
+        clause = s.clause(s.subject(asked=bool(hope)), verb=verb, tense=hope)
         s.timed(clause)
     return _ordered(clause, Phrase([], []))
 
@@ -198,7 +199,7 @@ def written(s: Sampler, table: str) -> Phrase:
     if len(german_rows) > 1:
         if s.address == "ihr" and len(german_rows) < 3:
             s.address = "du"
-        s.addressed, s.explicit = True, False
+        s.addressed = True
         german = german_rows[("du", "Sie", "ihr").index(s.address)]
     compiled, base = template(english_row, german), new_block()
     slots: dict[str, _Slot] = {}
@@ -216,7 +217,7 @@ def spoken(s: Sampler) -> Phrase:
         whole = Phrase(
             [*whole.en[:-1], (end, whole.en[-1][1])], [*whole.de[:-1], (end, whole.de[-1][1])]
         )
-    s.addressed, s.name_last = s.addressed or s.chance(0.4), True
+    s.addressed, s.name_last = s.addressed or s.chance(0.7), True
     if "," in texts or len(texts) < 4 or s.chance(0.5):
         return whole
     formal = not s.addressed or s.address == "Sie"

@@ -12,7 +12,7 @@ from nmt.text import duration
 
 if TYPE_CHECKING:
     from nmt.data.batching import Batch
-    from nmt.training.objective import TrainingObjective
+    from nmt.training.objective import LossSums, TrainingObjective
     from nmt.training.progress import Progress
 
 
@@ -28,7 +28,13 @@ def compile_objective(
     progress.say("compiling the model (torch caches the code for the next run) ...")
     begin = time.monotonic()
     objective.train()
-    forward = torch.compile(objective.forward, dynamic=not packed)
+    plain = objective.forward
+    compiled = torch.compile(plain, dynamic=not packed)
+
+    def forward(batch: Batch) -> LossSums:
+        # Batches of validation have other shapes.
+        return compiled(batch) if objective.training else plain(batch)
+
     objective.forward = forward  # type: ignore[method-assign]
     try:
         with autocast(batch.source.ids.device, precision):

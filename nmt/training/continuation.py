@@ -95,7 +95,7 @@ def settle(
     threads = training.threads or torch.get_num_threads()
     chosen = {"precision": precision, "threads": threads, "packing": packing}
     config = config.model_copy(update={"training": training.model_copy(update=chosen)})
-    changes = _differences(old, config) if old else {}
+    changes = differences(old, config) if old else {}
     if trained:
         _check_changes(run, changes, config)
     return Settled(config, precision, changes)
@@ -349,7 +349,8 @@ def _listed(changes: Changes) -> str:
     return "\n".join(f"  {key}: {old!r} -> {new!r}" for key, (old, new) in sorted(changes.items()))
 
 
-def _differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """Return the (old, new) value of each key that differs, by dotted key."""
     return _differing_values(old.model_dump(), new.model_dump())
 
 

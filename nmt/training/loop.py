@@ -12,18 +12,19 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from nmt.devices import Precision, autocast
+from nmt.devices import Precision, autocast, start_reading
 from nmt.errors import DivergedError, Stopped
+from nmt.kernels.recording import CudaRecorder
 from nmt.runs import LAST_GOOD
 from nmt.text import counted
 from nmt.training import checkpoint
 from nmt.training.ema import MovingAverage
-from nmt.training.gradients import compute_gradients
+from nmt.training.gradients import Backward, RecordedBackward, compute_gradients
 from nmt.training.loss_scale import LossScale
 from nmt.training.memory import largest_batch, peak_memory
 from nmt.training.optimizer import build_optimizer, learning_rate
@@ -98,21 +99,42 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
         config, state, setting.total_steps, first_validation, setting.validations_at_end
     )
     loss_scale = LossScale(device, setting.precision, state)
+    parts = objective, device, setting.precision, loss_scale
+    recorded = device.type == "cuda" and config.packing == "on"
+    backward = (
+        RecordedBackward(*parts, CudaRecorder(), progress.warn) if recorded else Backward(*parts)
+    )
     gradients = partial(
-        compute_gradients,
-        objective,
-        seed=config.seed,
-        device=device,
-        precision=setting.precision,
-        loss_scale=loss_scale,
-        check_stop=stop.check,
-        warn=progress.warn,
+        compute_gradients, backward, seed=config.seed, check_stop=stop.check, warn=progress.warn
     )
     sums = torch.tensor([state.objective, state.nll], dtype=torch.float64, device=device)
+    launched: list[_Launched] = []
     first_step, saved = state.step, (state.step, state.validated)
     started = time.monotonic() - state.seconds
 
+    def finish_steps() -> None:
+        """Wait for launched steps, and count them as finished or skipped."""
+        while launched:
+            step, rate, update, read_norm = launched.pop(0)
+            finite = math.isfinite(read_norm())
+            overflowed = loss_scale.update(finite)
+            if finite:
+                state.tokens += update.target_tokens
+                state.skipped_in_row = 0
+                continue
+            state.skipped += 1
+            if overflowed:
+                progress.say(f"step {step} overflowed in fp16; loss scale: {loss_scale.value:g}")
+            else:
+                state.skipped_in_row += 1
+                progress.skipped(step, rate, update.pairs)
+            if state.skipped_in_row >= config.max_skipped:
+                updates_in_row = counted(state.skipped_in_row, "update")
+                what = f"{updates_in_row} in a row had a non-finite loss or gradient"
+                raise _diverged(f"{what}, the last at step {step}", state)
+
     def update_state() -> None:
+        finish_steps()
         state.objective, state.nll = sums.tolist()
         state.seconds = time.monotonic() - started
         loss_scale.store(state)
@@ -129,6 +151,7 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
         saved = (state.step, state.validated)
 
     def validate() -> None:
+        finish_steps()
         begin = time.monotonic()
         try:
             with ema.applied() if ema else nullcontext():
@@ -147,6 +170,7 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
         step, tokens = state.step + 1, update.target_tokens
         objective.alpha = config.rdrop if step > config.rdrop_after else 0.0
         losses = gradients(update.batches, step=step)
+        finish_steps()
         state.step, state.epoch, state.batch = step, update.epoch, update.batch
         if batches.mixture:
             counts = batches.mixture.count(update.indices).tolist()
@@ -156,33 +180,24 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
             group["lr"] = rate
         loss_scale.unscale(optimizer)
         norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-        finite = math.isfinite(norm)
-        overflowed = loss_scale.update(finite)
-        if finite:
-            if config.clip_norm:
-                clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
-            with autocast(device, setting.precision):
-                optimizer.step()
-            if ema:
-                ema.update(step)
-            sums.add_(losses)
-            state.tokens += tokens
-            state.skipped_in_row = 0
-        else:
-            state.skipped += 1
-            if overflowed:
-                progress.say(f"step {step} overflowed in fp16; loss scale: {loss_scale.value:g}")
-            else:
-                state.skipped_in_row += 1
-                progress.skipped(step, rate, update.pairs)
-            if state.skipped_in_row >= config.max_skipped:
-                updates_in_row = counted(state.skipped_in_row, "update")
-                what = f"{updates_in_row} in a row had a non-finite loss or gradient"
-                raise _diverged(f"{what}, the last at step {step}", state)
+        launched.append(_Launched(step, rate, update, start_reading(norm)))
+        # An optimizer with this attribute changes nothing where it is 1, without waiting for it.
+        optimizer.found_inf = norm.isfinite().logical_not().float()  # type: ignore[attr-defined]
+        if config.clip_norm:
+            clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
+        with autocast(device, setting.precision):
+            optimizer.step()
+        if ema:
+            ema.update(step)
+        sums.add_(losses.where(norm.isfinite(), 0.0))
+        if not _is_ahead(device, setting.precision):
+            finish_steps()
         progress.step(tokens)
 
-        if step % config.log_every == 0 and state.tokens:
-            update_state()
+        if step % config.log_every:
+            return
+        update_state()
+        if state.tokens:
             progress.train(state, rate, float(norm))
             sums.zero_()
             state.tokens = 0
@@ -193,8 +208,9 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
     # If memory runs out, it does so now, not at a later step. The gradients are discarded.
     objective.alpha = config.rdrop
     largest = largest_batch(batches, config.seed, device)
-    with suppress(Stopped):  # A second batch finds the gradients of the first in memory.
-        gradients([largest] * min(config.accumulate, 2), step=state.step)
+    with suppress(Stopped):
+        # A second batch finds the gradients of the first in memory, or is recorded.
+        gradients([largest] * (2 if recorded else min(config.accumulate, 2)), step=state.step)
     progress.start(state.step, setting.total_steps, records, time_left)
     updates = updates_from(state.epoch, state.batch, batches, config, setting.sampling, device)
     while True:
@@ -214,6 +230,25 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
                 return state
             else:
                 run_step(next(updates))
+
+
+class _Launched(NamedTuple):
+    """A step whose outcome is not known yet."""
+
+    step: int
+    learning_rate: float
+    update: Update
+    read_norm: Callable[[], float]
+    """Waits for the norm of the gradients. If it is not finite, the step is skipped."""
+
+
+def _is_ahead(device: torch.device, precision: Precision) -> bool:
+    """Return whether to launch a step before the previous one has finished.
+
+    A GPU would otherwise be idle while Python launches the next kernels. Loss scaling in fp16 has
+    to wait.
+    """
+    return device.type == "cuda" and precision != "fp16"
 
 
 def _diverged(what: str, state: TrainState) -> DivergedError:

@@ -41,6 +41,9 @@ class Muon(torch.optim.Optimizer):
     `lr` applies to all parameters, `weight_decay` (decoupled) to those with two dimensions.
     """
 
+    found_inf: Tensor | None = None
+    """`step` changes nothing if this is 1, as in torch's fused optimizers."""
+
     def __init__(
         self,
         matrices: Sequence[Tensor],
@@ -60,6 +63,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        if self.found_inf is not None and self.found_inf:
+            return
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if not group["orthogonal"]:

@@ -14,7 +14,12 @@ from nmt import storage
 from nmt.data.mixing import mixture_of
 from nmt.data.statistics import keep_statistics
 from nmt.decoding.engine.formats import resolve_decoding_precision
-from nmt.devices import keep_compiled_kernels, keep_freed_memory, resolve_device
+from nmt.devices import (
+    keep_compiled_kernels,
+    keep_freed_memory,
+    made_current,
+    resolve_device,
+)
 from nmt.errors import NmtError
 from nmt.languages import check_tokenizer
 from nmt.loading import build_model
@@ -104,13 +109,13 @@ def _train_run(
     old = None if initial is None else initial.tokenizer
     data = _prepare(run, config, old, progress, stop)
     config = with_vocabulary_size(config, data.tokenizer)
+    check_memory(config, data, device, precision)
     facts = facts_of(run, config, data, device, start, initial)
     start.check_data(facts["fingerprints"])
     write_config(run, config)
     storage.replace_file(run.fingerprints_file, json.dumps(facts["fingerprints"]).encode())
     keep_statistics(data.train, run.statistics_folder, stop.check)
 
-    check_memory(config, data, device, precision)
     torch.manual_seed(training.seed)
     source, target = len(data.tokenizer.source), len(data.tokenizer.target)
     model = build_model(config.model, source, target, data.tokenizer.shared)
@@ -134,9 +139,6 @@ def _train_run(
     check_schedule(training, total, progress.warn)
     start.report(facts, progress)
 
-    if training.compile:
-        largest = largest_batch(batches, training.seed, device)
-        compile_objective(objective, largest, precision, progress)
     validation = Validation(
         objective, data.valid, data.tokenizer, config, device, precision, progress.say
     )
@@ -155,7 +157,11 @@ def _train_run(
         facts=facts,
         validations_at_end=_validations_at_end(config, data),
     )
-    state = train(objective, setting, start.checkpoint)
+    with made_current(device):
+        if training.compile:
+            largest = largest_batch(batches, training.seed, device)
+            compile_objective(objective, largest, precision, progress)
+        state = train(objective, setting, start.checkpoint)
     facts["step"] = state.step
 
     validate = partial(validation.of_weights, check_stop=stop.check)

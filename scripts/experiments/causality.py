@@ -35,11 +35,6 @@ def main(given: Sequence[str] | None = None) -> None:
         common.Variant("no-causal-mask", label="without", altered=no_causal_mask),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
-    made, (loss, bleu) = common.figure(2)
-    common.draw_curves(loss, outcomes, "nll")
-    common.draw_curves(bleu, outcomes, "bleu")
-    loss.legend(frameon=False)
-    common.save_figure(made, "causality", arguments)
     common.save("causality", arguments, [common.score_table(outcomes)], outcomes)
 
 

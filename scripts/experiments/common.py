@@ -1,4 +1,4 @@
-"""Shared code of the experiments: train variants through `nmt.training`, measure, write and plot.
+"""Shared code of the experiments: train variants through `nmt.training`, measure and write.
 
 A variant is trained once. Its run folder is named after the data and the variant, and every program
 that needs this variant uses the finished run.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -25,19 +24,15 @@ from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import corpus_scores
 from nmt.evaluation.report import LengthRow, scores_by_length
+from nmt.machine import cpu_model
 from nmt.runs import Run
 from nmt.storage import tensor_shapes
 from nmt.text import clean_line
 from nmt.training.pipeline import run_training
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 ROOT = Path(__file__).resolve().parents[2]
 VALIDATION_PAIRS = 300
 BASE = Path(__file__).with_name("base.yaml")
-COLORS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#5c5c5c")
 
 
 @dataclass(frozen=True)
@@ -261,7 +256,7 @@ def save(
     threads = f"{arguments.threads} thread{'s' if arguments.threads > 1 else ''}"
     document = {
         "command": arguments.command,
-        "machine": f"{_processor()}, {threads}, torch {torch.__version__}",
+        "machine": f"{cpu_model()}, {threads}, torch {torch.__version__}",
         "tables": list(tables),
         **more,
         "variants": [outcome.to_dict() for outcome in outcomes],
@@ -271,7 +266,7 @@ def save(
     text = json.dumps(rounded(document), ensure_ascii=False, separators=(",", ":"))
     # One line per variant keeps diffs readable.
     path.write_text(text.replace('{"title"', '\n{"title"') + "\n", encoding="utf-8")
-    print(f"wrote {path}", file=sys.stderr)
+    print(f"wrote {path}; plot: scripts/draw_plots.py {experiment}", file=sys.stderr)
     _fill_in(arguments.docs / "why-attention.md", experiment, document)
 
 
@@ -296,13 +291,6 @@ def _fill_in(page: Path, experiment: str, document: dict[str, Any]) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table. All columns except the first are aligned to the right."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
@@ -325,61 +313,3 @@ def score_table(outcomes: Sequence[Outcome]) -> str:
             for o in outcomes
         ],
     )
-
-
-def figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure and its axes: `columns` plots side by side, without a frame."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    # Text as text keeps the file small. A fixed salt makes the file reproducible.
-    matplotlib.rcParams.update(
-        {"svg.fonttype": "none", "svg.hashsalt": "nmt", "font.family": "sans-serif"}
-    )
-    import matplotlib.pyplot as plt
-
-    made, axes = plt.subplots(1, columns, figsize=(1.2 + 4.4 * columns, 3.6), squeeze=False)
-    made.patch.set_facecolor("white")
-    for axis in axes[0]:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-        axis.set_prop_cycle(color=COLORS)
-    return made, list(axes[0])
-
-
-def save_figure(made: Figure, experiment: str, arguments: argparse.Namespace) -> None:
-    """Write docs/images/EXPERIMENT.svg."""
-    path = arguments.docs / "images" / f"{experiment}.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made.tight_layout()
-    made.savefig(path, metadata={"Date": None})
-    print(f"wrote {path} ({path.stat().st_size / 1000:.0f} KB)", file=sys.stderr)
-
-
-def draw_curves(axis: Axes, outcomes: Sequence[Outcome], value: str) -> None:
-    """Plot a value by step: `nll` of training, or `loss` or `bleu` of validation."""
-    for outcome in outcomes:
-        records = outcome.training if value == "nll" else outcome.validation
-        axis.plot(
-            [record["step"] for record in records],
-            [record["nll" if value == "loss" else value] for record in records],
-            label=outcome.title,
-            linewidth=1.4,
-        )
-    names = {"nll": "training loss (nats)", "loss": "validation loss (nats)"}
-    axis.set(xlabel="steps", ylabel=names.get(value, "validation BLEU (greedy)"))
-
-
-def draw_scores(axis: Axes, outcomes: Sequence[Outcome]) -> None:
-    """Plot test BLEU as bars with 95 % intervals."""
-    places = range(len(outcomes))
-    axis.barh(
-        places,
-        [o.bleu for o in outcomes],
-        xerr=[o.bleu_interval for o in outcomes],
-        color=[COLORS[i % len(COLORS)] for i in places],
-        height=0.6,
-    )
-    axis.set_yticks(places, [o.title for o in outcomes])
-    axis.invert_yaxis()
-    axis.set(xlabel="test BLEU")

@@ -90,18 +90,6 @@ def main() -> None:
         ("length", "formula, ms", "fused, ms", "formula, MB", "fused, MB"),
         rows,
     )
-    made, axes = common.figure(2)
-    for axis, what, scale in zip(axes, ("seconds", "megabytes"), (1000, 1), strict=True):
-        for kernel in KERNELS:
-            values = [row[what] * scale for row in results[kernel]]
-            axis.plot(lengths, values, "o-", label=kernel)
-        axis.set(xlabel="length (tokens)", xscale="log", yscale="log")
-        axis.set_xticks(lengths, [str(length) for length in lengths])
-        axis.minorticks_off()
-    axes[0].set(ylabel="processor time (ms)")
-    axes[1].set(ylabel="peak memory (MB)")
-    axes[0].legend(frameon=False)
-    common.save_figure(made, "cost", arguments)
     common.save("cost", arguments, [table], heads=HEADS, d_k=D_K, lengths=lengths, results=results)
 
 

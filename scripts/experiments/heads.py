@@ -18,10 +18,6 @@ def main(given: Sequence[str] | None = None) -> None:
         common.Variant("heads-16", ("model.heads=16",), "16 heads, d_k = 8"),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
-    made, (scores, curves) = common.figure(2)
-    common.draw_scores(scores, outcomes)
-    common.draw_curves(curves, outcomes, "loss")
-    common.save_figure(made, "heads", arguments)
     common.save("heads", arguments, [common.score_table(outcomes)], outcomes)
 
 

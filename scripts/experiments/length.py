@@ -33,14 +33,6 @@ def main(given: Sequence[str] | None = None) -> None:
     ]
     sizes = ("sentences", *(str(row.sentences) for row in outcomes[0].lengths), "", "")
     table = common.table(heads, [*rows, sizes])
-
-    made, (by_length, curves) = common.figure(2)
-    for outcome in outcomes:
-        by_length.plot(names, [row.bleu[0] for row in outcome.lengths], "o-", label=outcome.title)
-    by_length.set(xlabel="source length (words)", ylabel="test BLEU", ylim=(0, None))
-    by_length.legend(frameon=False)
-    common.draw_curves(curves, outcomes, "bleu")
-    common.save_figure(made, arguments.name, arguments)
     common.save(arguments.name, arguments, [table], outcomes)
 
 

@@ -44,14 +44,6 @@ def main(given: Sequence[str] | None = None) -> None:
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
     bias = learned_bias(common.train(RELATIVE, arguments))
-    made, (scores, distances) = common.figure(2)
-    common.draw_scores(scores, outcomes)
-    reach = len(bias["encoder"][0]) // 2
-    for head, row in enumerate(bias["encoder"], 1):
-        distances.plot(range(-reach, reach + 1), row, label=f"head {head}")
-    distances.set(xlabel="distance of key and query", ylabel="learned bias (encoder)")
-    distances.legend(frameon=False)
-    common.save_figure(made, "locality", arguments)
     tables = [common.score_table(outcomes)]
     common.save("locality", arguments, tables, outcomes, learned_bias=bias)
 

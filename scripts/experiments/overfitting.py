@@ -62,29 +62,6 @@ def main(given: Sequence[str] | None = None) -> None:
             for o in outcomes
         ],
     )
-    made, axes = common.figure(len(groups))
-    for axis, outcomes, pairs in zip(axes, groups, SIZES, strict=True):
-        for outcome, (title, _), color in zip(
-            outcomes, REGULARIZATION, common.COLORS, strict=False
-        ):
-            training, validation = outcome.training, outcome.validation
-            axis.plot(
-                [r["step"] for r in validation],
-                [r["nll"] for r in validation],
-                color=color,
-                label=title,
-            )
-            axis.plot(
-                [r["step"] for r in training],
-                [r["nll"] for r in training],
-                color=color,
-                linestyle=":",
-                linewidth=1,
-            )
-        axis.set(title=f"{pairs:,} pairs", xlabel="steps", ylim=(0, 8))
-    axes[0].set(ylabel="loss (nats): validation, training dotted")
-    axes[-1].legend(frameon=False)
-    common.save_figure(made, "overfitting", arguments)
     common.save("overfitting", arguments, [table], [o for outcomes in groups for o in outcomes])
 
 

@@ -19,10 +19,6 @@ def main(given: Sequence[str] | None = None) -> None:
         common.Variant("positions-relative", ("model.positions=relative",), "relative"),
     ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
-    made, (scores, curves) = common.figure(2)
-    common.draw_scores(scores, outcomes)
-    common.draw_curves(curves, outcomes, "loss")
-    common.save_figure(made, "positions", arguments)
     common.save("positions", arguments, [common.score_table(outcomes)], outcomes)
 
 

@@ -75,17 +75,6 @@ def main(given: Sequence[str] | None = None) -> None:
             common.Variant(name, (FORMULA, *setting), f"unscaled, d_k = {d_k}", unscaled),
         ]
     outcomes = [common.measure(variant, arguments) for variant in variants]
-    made, (start, curves) = common.figure(2)
-    for row in at_start:
-        start.plot(sizes, [largest for largest, _ in row["figures"]], "o-", label=row["title"])
-    start.set(xlabel="d_k", ylabel="largest of 20 weights, random q and k", xscale="log")
-    start.set_xticks(sizes, [str(size) for size in sizes])
-    start.minorticks_off()
-    start.set_ylim(0, 1)
-    start.legend(frameon=False)
-    common.draw_curves(curves, outcomes, "loss")
-    curves.legend(frameon=False)
-    common.save_figure(made, "scaling", arguments)
     tables = [start_table, common.score_table(outcomes)]
     common.save("scaling", arguments, tables, outcomes, d_k=sizes, at_start=at_start)
 

@@ -107,19 +107,7 @@ def main() -> None:
             for result in results
         ],
     )
-    made, (speed, rate) = common.figure(2)
-    for result in results:
-        speed.plot(lengths, result["tokens_per_second"], "o-", label=result["title"])
-        rate.plot(lengths, result["gflop_per_second"], "o-")
-    speed.set(xlabel="sentence length (tokens)", ylabel="target tokens/s", xscale="log")
-    rate.set(xlabel="sentence length (tokens)", ylabel="GFLOP/s", xscale="log")
-    for axis in (speed, rate):
-        axis.set_xticks(lengths, [str(length) for length in lengths])
-        axis.minorticks_off()
-        axis.set_ylim(0)
-    speed.legend(frameon=False)
     name = "speed" if arguments.device == "cpu" else f"speed-{arguments.device}"
-    common.save_figure(made, name, arguments)
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
     common.save(name, arguments, [table], device=where, lengths=lengths, results=results)
 

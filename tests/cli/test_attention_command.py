@@ -84,7 +84,7 @@ def test_terminal_map_shows_mean_of_most_concentrated_layer(nmt: Command) -> Non
     assert result.exit_code == 0, result.exception
     assert re.match(r"encoder-decoder attention, layer [12], mean of heads\n\n", result.stdout)
     assert "</s>" in result.stdout
-    meaning = "Each row shows how much the decoder reads from every source subword (columns)"
+    meaning = "each column is a source subword that it looks at. Each row adds up to 1."
     assert meaning in result.stdout.replace("\n", " ")
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
@@ -135,7 +135,7 @@ def test_output_format_follows_file_suffix(nmt: Command, tmp_path: Path, suffix:
     result = nmt("attention", "a tree", "-t", "the dog", "--kind", "decoder", "-o", path)
     assert result.exit_code == 0, result.exception
     assert result.stdout == ""
-    assert path.read_bytes()[:5] in (b"<!doc", b"<?xml", b"\x89PNG\r")
+    assert path.read_bytes()[:5] in (b"<!doc", b"<svg ", b"\x89PNG\r")
 
 
 def test_invalid_arguments_raise_usage_error(nmt: Command) -> None:

@@ -210,6 +210,24 @@ def test_error_with_broken_stderr_keeps_its_exit_code() -> None:
     assert done.returncode == 4
 
 
+def test_windows_is_reported_as_not_supported() -> None:
+    code = """
+import signal, sys
+import typer, numpy, select, subprocess
+sys.platform = "win32"
+del signal.SIGHUP, signal.SIGUSR1
+sys.modules["fcntl"] = sys.modules["resource"] = None
+import nmt.cli
+nmt.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: nmt runs on Linux and macOS, not on Windows",
+        "hint: use the Windows Subsystem for Linux (WSL)",
+    ]
+
+
 def test_any_text_can_be_printed_in_any_locale() -> None:
     environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     code = r"print('ü\ud800'); print('\udc80', file=sys.stderr)"

@@ -50,6 +50,7 @@ CALLS = {
         {"model": "files", "beam_size": "1"},
     ],
     "info": [{"run": "run"}],
+    "report": [{"run": "files", "worst": "0", "output": "report.html"}],
     "attention": [{"sentence": "a tree", "model": "run"}],
     "align": [
         {"model": "run", "source": "text.en", "target": "text.de"}
@@ -199,6 +200,7 @@ def test_commands_that_write_are_found(outputs: Outputs) -> None:
         "average": ["output"],
         "translate": ["output"],
         "evaluate": ["save"],
+        "report": ["output"],
         "attention": ["output"],
         "config schema": ["output"],
         "init": ["output"],

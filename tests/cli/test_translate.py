@@ -378,7 +378,8 @@ def test_prompt_shows_the_attention_of_the_last_translation(
     assert result.code == 0
     assert "error: there is no translation yet\n" in result.err
     assert "/attention" in result.err
-    maps = "\n".join(result.lines[1:]).split("encoder-decoder attention, layer ")
+    output = " ".join("\n".join(result.lines[1:]).split())
+    maps = output.split("encoder-decoder attention, layer ")
     assert [("source word" in text, "source subword" in text) for text in maps[1:]] == [
         (False, True),
         (True, False),

@@ -98,10 +98,10 @@ def test_recording_restores_watch_after_an_error(model: Transformer) -> None:
 
 
 def test_translation_maps_use_the_best_or_the_given_translation(translator: Translator) -> None:
-    maps = translation_maps(translator, "a man is here")
+    maps = translation_maps(translator, "a man is here")["subword"]
     [best] = translator.translate(["a man is here"])
     assert "".join(maps.target_pieces[:-1]).replace("▁", " ").strip() == best
-    given = translation_maps(translator, "a man", "ein Mann")
+    given = translation_maps(translator, "a man", "ein Mann")["subword"]
     assert given.target_pieces == ["▁ei", "n", "▁Ma", "nn", "</s>"]
     assert given.source_pieces == ["▁a", "▁ma", "n", "</s>"]
 
@@ -114,7 +114,7 @@ def test_invalid_arguments_raise_usage_error(translator: Translator) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             translation_maps(translator, sentence, target)
-    maps = translation_maps(translator, "a man")
+    maps = translation_maps(translator, "a man")["subword"]
     with pytest.raises(UsageError, match="there is no layer 4"):
         maps.panels("cross", layer=4)
     with pytest.raises(UsageError, match="there is no head 5"):
@@ -122,7 +122,7 @@ def test_invalid_arguments_raise_usage_error(translator: Translator) -> None:
 
 
 def test_panels_select_layers_and_heads(translator: Translator) -> None:
-    maps = translation_maps(translator, "a man", "ein Mann")
+    maps = translation_maps(translator, "a man", "ein Mann")["subword"]
     every = maps.panels("cross")
     assert [(p.layer, p.head) for p in every] == [(n, h) for n in (1, 2, 3) for h in (1, 2, 3, 4)]
     assert torch.equal(every[5].weights, maps.cross[1][1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -13,10 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.errors import UsageError
 from nmt.inspection.attention import AttentionMaps
-from nmt.inspection.drawing import heat_maps, require_matplotlib
-from nmt.inspection.page import attention_page
+from nmt.inspection.drawing import heat_maps
+from nmt.inspection.page import attention_fragment, attention_page
 from nmt.inspection.terminal import Style, text_map
 from nmt.terminal import display_width
 
@@ -63,13 +61,6 @@ def test_characters_without_a_font_are_named(
     assert "no installed font has 日本 " in said[0]
 
 
-def test_missing_matplotlib_error_has_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="matplotlib") as error:
-        require_matplotlib()
-    assert "pip install 'nmt[plot]'" in (error.value.hint or "")
-
-
 class Reader(HTMLParser):
     """Parser that collects the elements and the text of each script."""
 
@@ -92,17 +83,18 @@ class Reader(HTMLParser):
 
 
 def test_page_contains_all_weights_and_escapes_labels(maps: AttentionMaps) -> None:
-    page = attention_page(maps, "cross", 2, 1)
+    page = attention_page({"subword": maps}, "subword", "cross", 2, 1)
     reader = Reader()
     reader.feed(page)
     assert [tag for tag, _ in reader.tags].count("script") == 2
     assert not [tag for tag, _ in reader.tags if tag in ("b", "link", "img", "iframe")]
     data = json.loads(reader.scripts[0])
-    assert data["start"] == {"kind": "cross", "layer": 2, "head": 1}
-    assert data["kinds"]["cross"]["columns"] == HOSTILE
+    assert list(data["units"]["subword"]) == ["encoder", "decoder", "cross"]
+    assert data["start"] == {"unit": "subword", "kind": "cross", "layer": 2, "head": 1}
+    assert data["units"]["subword"]["cross"]["columns"] == HOSTILE
     for kind in ("encoder", "decoder", "cross"):
         for packed, weights in zip(
-            data["kinds"][kind]["layers"],
+            data["units"]["subword"][kind]["layers"],
             maps.layers(kind),  # type: ignore[arg-type]
             strict=True,
         ):
@@ -112,11 +104,10 @@ def test_page_contains_all_weights_and_escapes_labels(maps: AttentionMaps) -> No
 
 
 def test_page_loads_no_external_resources(maps: AttentionMaps) -> None:
-    page = attention_page(maps)
+    page = attention_page({"subword": maps})
     assert "default-src 'none'" in page
     page = re.sub(r'"[A-Za-z0-9+/=]{16,}"', "", page)  # without the packed weights
-    addresses = set(re.findall(r"(?:https?:)?//[\w.]+[^\s\"']*", page))
-    assert addresses == {"http://www.w3.org/2000/svg"}  # the namespace of SVG is never fetched
+    assert "//" not in page
     assert not re.search(r"\b(src|href|import|fetch|XMLHttpRequest|eval|innerHTML)\b *[=(]", page)
 
 
@@ -164,3 +155,12 @@ def test_color_is_optional_and_labels_are_escaped() -> None:
 def test_legend_shows_the_thresholds() -> None:
     assert Style().legend() == "· <0.05  ░ 0.05+  ▒ 0.2+  ▓ 0.4+  █ 0.7+  (blank: masked)"
     assert Style(ascii_only=True).legend().isascii()
+
+
+def test_fragment_shows_the_largest_weights_without_script_or_ids(maps: AttentionMaps) -> None:
+    fragment = attention_fragment(maps)
+    assert not re.search(r"<script|<style|\bid=|\x1b", fragment)
+    titles = [node.text for node in ElementTree.fromstring(fragment).iter() if "title" in node.tag]
+    mean = maps.cross[maps.sharpest("cross") - 1].mean(0)
+    assert len(titles) == (mean >= 0.005).sum()
+    assert f"▁Hund → <b>&\"': {mean[1, 1]:.3f}" in titles

@@ -100,8 +100,8 @@ def test_tag_is_a_group_and_a_space_belongs_to_its_word() -> None:
 
 
 def test_maps_of_words_keep_the_weights_and_rows_sum_to_one(translator: Translator) -> None:
-    pieces = translation_maps(translator, "houses burn down", "Häuser brennen")
-    maps = translation_maps(translator, "houses burn down", "Häuser brennen", words=True)
+    of_units = translation_maps(translator, "houses burn down", "Häuser brennen")
+    pieces, maps = of_units["subword"], of_units["word"]
     assert maps.labels("cross") == (
         ["Häuser", "brennen", "</s>"], ["houses", "burn", "down", "</s>"],
     )  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from run_folders import flip_last_byte, write_run_folder
 
+from nmt import storage
 from nmt.manage.overview import overview, overviews
 from nmt.runs import Run, locked
 
@@ -27,6 +28,17 @@ def test_finished_run_is_done_with_its_best_score(tmp_path: Path) -> None:
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert about.bytes == sum(path.stat().st_size for path in files)
     assert about.command is None
+
+
+def test_best_validation_by_loss_is_the_lowest(tmp_path: Path) -> None:
+    run = write_run_folder(tmp_path / "run")
+    facts = {"config": {"training": {"valid_metric": "loss"}}}
+    storage.write_folder(run.model_folder, {"model.safetensors": b"weights"}, facts)
+    losses = {10: 3.0, 20: 1.5, 30: 2.0}
+    records = [{"event": "valid", "step": step, "nll": nll} for step, nll in losses.items()]
+    run.metrics_file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    about = overview(run)
+    assert (about.best, about.best_step, about.metric) == (1.5, 20, "loss")
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from german_check import faults
 
 from nmt.phrasebook import generate, lexicon
-from nmt.phrasebook.generator import stream
+from nmt.phrasebook.generator import draw
 from nmt.phrasebook.lexicon import phrases
+from nmt.phrasebook.noun_sampler import Address
+from nmt.phrasebook.sampler import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from nmt.phrasebook import Example
 
 _ADVERBIALS = sorted(
     {
@@ -29,15 +29,60 @@ _ADVERBIALS = sorted(
 )
 
 
-def compose(count: int, seed: int) -> list[Example]:
-    """Return different pairs of the grammar that are not in the corpus."""
-    known = {pair.source for split in ("train", "valid", "test") for pair in generate(split)}
+class Composed(NamedTuple):
+    """An English sentence and the German sentences with its meaning, first that of the corpus."""
 
-    def new() -> Iterator[Example]:
-        for pair in stream(Random(seed)):
-            if pair.source not in known:
-                known.add(pair.source)
-                yield pair
+    source: str
+    targets: tuple[str, ...]
+
+    def accepts(self, translation: str) -> bool:
+        """Return whether the translation is one of the German sentences or of their variants."""
+        return any(translation in variants(target) for target in self.targets)
+
+
+class _Speaker(Sampler):
+    """Sampler that can write its last sentence again, in another form of address."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = Random(seed)
+        self._forced: Address | None = None
+        super().__init__(self._source)
+
+    def begin(self) -> None:
+        super().begin()
+        if self._forced:
+            # No name or title follows if the sentence shows the form of address.
+            self.address, self.said_so = self._forced, True
+
+    def compose(self) -> Composed:
+        """Return a sentence; if it does not say who "you" is, du, ihr and Sie are right."""
+        before, uses = self._source.getstate(), self._uses.copy()
+        pair = draw(self._source, self)
+        after, used = self._source.getstate(), self._uses
+        targets = {pair.target: None}
+        for self._forced in get_args(Address):
+            self._source.setstate(before)
+            self._uses = uses.copy()
+            again = draw(self._source, self)
+            if again.source == pair.source:
+                targets[again.target] = None
+        self._forced = None
+        self._source.setstate(after)
+        self._uses = used
+        return Composed(pair.source, tuple(targets))
+
+
+def compose(count: int, seed: int) -> list[Composed]:
+    """Return different sentences of the grammar that are not in the corpus."""
+    known = {pair.source for split in ("train", "valid", "test") for pair in generate(split)}
+    speaker = _Speaker(seed)
+
+    def new() -> Iterator[Composed]:
+        while True:
+            sentence = speaker.compose()
+            if sentence.source not in known:
+                known.add(sentence.source)
+                yield sentence
 
     return list(islice(new(), count))
 

@@ -68,7 +68,7 @@ QUESTION_WORDS = ["wo", "wann", "warum", "wie", "wohin", "woher"]
 _INERT = """
 nicht sehr zu gern gerade schon so als wie viel weit entfernt heute morgen gestern jetzt hier
 immer oft nie manchmal meistens selten noch bald später da wenig kalt warm heiß schlecht langsamer
-beruflich einmal geschlossen geöffnet geboren fertig verheiratet vorsichtig leid eilig auf kaputt
+einmal geschlossen geöffnet geboren fertig verheiratet leid eilig auf kaputt
 besetzt frei gut nett teuer richtig lecker bis bitte danke ja nein natürlich hallo lange schön Auf
 Wiedersehen Vorsicht Hilfe herzlich willkommen weh erkältet vielleicht nur um prost groß
 Entschuldigung krank
@@ -79,10 +79,10 @@ NOUNS = """
 das Frühstück -, die Nähe -, das Gleis Gleise, die Verspätung -, das Kilo Kilo, das Stück Stücke,
 die Nummer Nummern, die Person Personen, die Nacht Nächte, die Woche Wochen, der Tag Tage,
 die Stunde Stunden, der Name* Namen, der Geburtstag -, das Jahr Jahre, der Monat Monate, der Euro
-Euro, die Minute Minuten, das Wetter -, die Sonne Sonnen, der Hunger -, der Durst -, das Fieber -,
-der Platz Plätze, die Toilette Toiletten, die Karte Karten, das Problem Probleme, der Glückwunsch -,
-die Polizei -, der Moment Momente, die Sorge Sorgen, die Frau Frauen, der Dank -, der Morgen -,
-der Abend Abende, das Glück -, der Spaß -, die Besserung -, der Appetit -, die Weihnachten
+Euro, die Minute Minuten, das Wetter -, die Sonne Sonnen, der Hunger -, der Durst -, die Rechnung -,
+der Platz Plätze, die Toilette Toiletten, die Karte Karten, das Problem Probleme,
+die Polizei -, der Moment Momente, die Frau Frauen, der Dank -, der Morgen -,
+der Abend Abende, das Glück -, der Spaß -, der Appetit -, die Weihnachten
 Weihnachten, das Neujahr -, die Schmerzen Schmerzen, die Kopfschmerzen Kopfschmerzen,
 die Bauchschmerzen Bauchschmerzen, die Zahnschmerzen Zahnschmerzen,
 die Halsschmerzen Halsschmerzen, die Geschwister Geschwister, das Gute -, das Weihnachtsfest -
@@ -103,7 +103,7 @@ untersuchen untersucht untersuchte untersucht, bewegen, sagen, sprechen spricht 
 nehmen nimmt nahm genommen, geben gibt gab gegeben, treffen trifft traf getroffen, wissen
 """,
     "dat": "gefallen gefällt gefiel gefallen, sagen",
-    "give": "wünschen, zeigen, lassen lässt ließ gelassen, vor|stellen",
+    "give": "wünschen, zeigen, lassen lässt ließ gelassen",
     "any": "heißen heißt hieß geheißen, gehen geht ging gegangen ist, tun tut tat getan",
 }
 
@@ -353,7 +353,7 @@ def chunks(words: list[str]) -> list[Chunk]:
                 rest = [CONTRACTED[word].split()[1], *rest]
             inner = noun_phrase(rest, 0)
             if not inner and rest[0] in PRONOUNS:
-                inner = _pronoun(rest[0]), 1 + (rest[1:2] in (["beide"], ["beiden"]))
+                inner = _pronoun(rest[0]), 1
             if inner:
                 allowed = (
                     "d" if preposition in DATIVE else "a" if preposition in ACCUSATIVE else "ad"
@@ -378,8 +378,6 @@ def chunks(words: list[str]) -> list[Chunk]:
             continue
         elif word in PRONOUNS and word != "etwas":
             result.append(_pronoun(word))
-            if index + 1 < len(words) and words[index + 1] in ("beiden", "beide"):
-                index += 1
         elif word == "sich":
             result.append(Chunk("np", word, "", frozenset({("a", 9), ("d", 9)})))
         elif word in CONJUNCTIONS and not result:
@@ -416,7 +414,7 @@ def bare() -> frozenset[str]:
     particles = {
         parse_verb(row[1].removeprefix("sich ")).particle for row in lexicon.rows(verbs.VERBS)
     }
-    return frozenset(forms | particles | {"an"})
+    return frozenset(forms | particles | {"ab", "an"})
 
 
 def _pronoun(word: str) -> Chunk:

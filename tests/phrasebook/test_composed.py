@@ -49,10 +49,11 @@ def test_sentences_of_the_demo_are_new_but_have_frequent_words() -> None:
         assert min(counts[word] for word in words(sentence.lower())) >= 20, sentence
 
 
-def test_composed_sentences_are_new_and_have_a_reference() -> None:
-    pairs = compose(50, seed=7)
-    assert len({pair.source for pair in pairs} - {pair.source for pair in generate("train")}) == 50
-    assert all(pair.target in variants(pair.target) for pair in pairs)
+def test_composed_sentences_are_new_and_accept_their_reference() -> None:
+    sentences = compose(50, seed=7)
+    sources = {sentence.source for sentence in sentences}
+    assert len(sources - {pair.source for pair in generate("train")}) == 50
+    assert all(sentence.accepts(sentence.targets[0]) for sentence in sentences)
 
 
 def test_variants_move_an_adverbial() -> None:
@@ -62,19 +63,37 @@ def test_variants_move_an_adverbial() -> None:
     }
 
 
+def test_forms_of_address_are_all_right_only_without_an_addressee() -> None:
+    """A form of address is right in all words of the sentence, and only if nobody is named."""
+    composed = {sentence.source: sentence for sentence in compose(300, seed=10)}
+    wrote = composed["Did you write a report yesterday morning?"]
+    assert wrote.targets == (
+        "Hast du gestern Morgen einen Bericht geschrieben?",
+        "Habt ihr gestern Morgen einen Bericht geschrieben?",
+        "Haben Sie gestern Morgen einen Bericht geschrieben?",
+    )
+    assert wrote.accepts("Haben Sie einen Bericht gestern Morgen geschrieben?")
+    assert not wrote.accepts("Hast Sie gestern Morgen einen Bericht geschrieben?")
+    drove = composed["You like to drive your lorry."]
+    assert drove.accepts("Sie fahren Ihren Lastwagen gern.")
+    assert not drove.accepts("Sie fahren deinen Lastwagen gern.")
+    named = [s for s in composed.values() if s.source.startswith(("Mr ", "Anna, ", "Excuse me"))]
+    assert named
+    assert all(len(sentence.targets) == 1 for sentence in named)
+
+
 @pytest.mark.slow
 def test_demo_translates_its_sentences(translator: Translator) -> None:
     assert translator.translate(list(DEMO)) == GERMAN
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="93 to 95 of 100: forms of rare verbs, agreement")
 def test_demo_translates_95_of_100_new_sentences(translator: Translator) -> None:
-    pairs = compose(100, seed=7)
-    translations = translator.translate([pair.source for pair in pairs])
+    sentences = compose(100, seed=7)
+    translations = translator.translate([sentence.source for sentence in sentences])
     wrong = [
-        (pair.source, pair.target, translation)
-        for pair, translation in zip(pairs, translations, strict=True)
-        if translation not in variants(pair.target)
+        (*sentence, translation)
+        for sentence, translation in zip(sentences, translations, strict=True)
+        if not sentence.accepts(translation)
     ]
     assert len(wrong) <= 5, wrong

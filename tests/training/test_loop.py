@@ -18,6 +18,7 @@ from nmt.decoding.search import beam_search
 from nmt.errors import DivergedError, UsageError
 from nmt.runs import Run
 from nmt.tokenizer.ids import EOS
+from nmt.training import loop
 from nmt.training.checkpoint import newest_valid, read_state
 from nmt.training.loop import train
 from nmt.training.objective import LossSums, TrainingObjective
@@ -128,6 +129,24 @@ def test_training_continues_after_skipped_steps(
     state = run(tmp_path / "run")
     assert (state.step, state.skipped, state.skipped_in_row) == (12, 3, 0)
     assert all(torch.isfinite(t).all() for t in final_weights(tmp_path / "run").values())
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_launching_steps_ahead_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ema: float
+) -> None:
+    """A GPU computes a step while Python launches the next one."""
+    states = []
+    for name, ahead in (("waiting", False), ("ahead", True)):
+        with monkeypatch.context() as patch:
+            damage(patch, {2, 3, 7, 10, 12}, math.nan)
+            patch.setattr(loop, "_is_ahead", lambda *_, ahead=ahead: ahead)
+            states.append(run(tmp_path / name, ema=ema))
+    for state in states:
+        state.seconds = 0.0
+    assert states[0] == states[1]
+    one, two = (final_weights(tmp_path / name) for name in ("waiting", "ahead"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_too_many_skipped_steps_raise_diverged_error(

@@ -116,7 +116,7 @@ def test_tags_are_before_the_source_once(translator: Translator) -> None:
     vocabulary = translator.tokenizer.source
     directed = translator.into("de", "<x>")
     assert vocabulary.pieces(directed.tags) == ["<2de>", "<x>"]
-    maps = translation_maps(directed, "one two", "eins zwei")
+    maps = translation_maps(directed, "one two", "eins zwei")["subword"]
     assert maps.source_pieces[:2] == ["<2de>", "<x>"]
     assert not {"<2de>", "<x>", "<2en>"} & {*maps.source_pieces[2:]}
     assert (directed.splitter.source_language, directed.splitter.target_language) == ("en", "de")

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,9 @@ from nmt.errors import ConfigError, DataError, DivergedError, StorageError, Usag
 from nmt.loading import load_model
 from nmt.manage.overview import overview
 from nmt.runs import Run, find_run, locked
-from nmt.training import loop, progress
+from nmt.training import loop, pipeline, progress
 from nmt.training.averaging import average_run
+from nmt.training.objective import TrainingObjective
 from nmt.training.pipeline import run_training
 from nmt.version import CONFIG_VERSION
 
@@ -243,6 +246,15 @@ def test_run_without_checkpoint_accepts_another_config(tmp_path: Path, digits: P
     assert len(Run(run.path).tokenizer.source) == 40
 
 
+def test_run_that_was_too_large_accepts_a_smaller_model(tmp_path: Path, digits: Path) -> None:
+    config = text_config(digits, max_steps=1)
+    large = config.model.model_copy(update={"feedforward": 1_000_000, "encoder_layers": 256})
+    with pytest.raises(ConfigError, match="training needs at least"):
+        run_training(config.model_copy(update={"model": large}), tmp_path / "run")
+    run_training(config, tmp_path / "run")
+    assert Run(tmp_path / "run").config.model == config.model
+
+
 def test_damaged_fingerprints_are_restored_or_raise_storage_error(
     copy: Run, trained: Run, digits: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,6 +292,30 @@ def test_another_version_of_torch_prints_warning(
 def trained_with(run: Run) -> str:
     version: str = storage.read_manifest(run.checkpoints()[-1])["torch"]
     return version
+
+
+def test_model_trains_on_the_current_device(
+    tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `device: cuda:1`, CUDA graphs and events would otherwise belong to another GPU."""
+    current, seen = list[torch.device](), list[torch.device]()
+
+    @contextmanager
+    def made_current(device: torch.device) -> Iterator[None]:
+        current.append(device)
+        yield
+        current.pop()
+
+    forward = TrainingObjective.forward
+
+    def seeing(objective: TrainingObjective, batch: Any) -> Any:
+        seen.extend(current if objective.training else ())
+        return forward(objective, batch)
+
+    monkeypatch.setattr(pipeline, "made_current", made_current)
+    monkeypatch.setattr(TrainingObjective, "forward", seeing)
+    run_training(text_config(digits, max_steps=2), tmp_path / "run")
+    assert seen == [torch.device("cpu")] * 3  # The first batch is only a trial.
 
 
 def test_low_disk_space_prints_warning_before_the_first_step(

@@ -1,17 +1,14 @@
-"""Decoding steps that are recorded once and replayed, as CUDA graphs on a GPU.
+"""Decoding steps that are recorded once and replayed; see `nmt.kernels.recording`.
 
-A GPU waits for Python to launch the hundred small kernels of a step. A recording launches them at
-once, for fixed shapes and memory: attention reads the caches to their full capacity, with a bias of
--inf for unused entries, and finished sentences keep their rows for a while.
+For fixed shapes, attention reads the caches to their full capacity, with a bias of -inf for unused
+entries, and finished sentences keep their rows for a while.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import threading
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +19,12 @@ from nmt.decoding.engine.cache import KeyValueCache
 from nmt.decoding.engine.state import TransformerState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nmt.decoding.engine.layers import DecoderStep
     from nmt.decoding.search import IntArray
+    from nmt.kernels.recording import Record
     from nmt.model import Memory
-
-Record = Callable[[Callable[[], Tensor]], tuple[Tensor, Callable[[], None]]]
-"""Records a computation; returns its result and a function that replays it."""
 
 
 class FixedCache(KeyValueCache):
@@ -127,32 +124,3 @@ class RecordedState(TransformerState):
         self._select_sentences(sentences, len(sentences))
         self.rows = len(sentences)
         self.inputs = self.output = self.play = None
-
-
-class _CudaRecorder(threading.local):
-    """Recorder of CUDA graphs, which share memory in a thread."""
-
-    def __init__(self) -> None:
-        self.stream: torch.cuda.Stream | None = None
-        self.latest: torch.cuda.CUDAGraph | None = None  # keeps the shared memory allocated
-
-    def __call__(self, compute: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        # torch.cuda.graph would wait for the device and empty the allocator's cache each time.
-        if self.stream is None:
-            self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        current = torch.cuda.current_stream()
-        graph = torch.cuda.CUDAGraph()
-        self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream):
-            pool = None if self.latest is None else self.latest.pool()
-            graph.capture_begin(pool, capture_error_mode="thread_local")
-            try:
-                output = compute()
-            finally:
-                graph.capture_end()
-        current.wait_stream(self.stream)
-        self.latest = graph
-        return output, graph.replay
-
-
-record_cuda_graph: Record = _CudaRecorder()

@@ -11,16 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from nmt.decoding.engine.formats import in_number_format
-from nmt.decoding.engine.graphs import Record, RecordedState, record_cuda_graph
+from nmt.decoding.engine.graphs import RecordedState
 from nmt.decoding.engine.layers import DecoderStep, LayerStep
 from nmt.decoding.engine.program import DecoderProgram
 from nmt.decoding.engine.state import TransformerState
 from nmt.kernels.linear import NumberFormat, can_pack, make_linear
+from nmt.kernels.recording import CudaRecorder, Record
 from nmt.model.layers import DecoderLayer
 
 if TYPE_CHECKING:
     from nmt.model.attention import MultiHeadAttention
     from nmt.model.transformer import Transformer
+
+_RECORD = CudaRecorder()
 
 
 class TransformerProgram(DecoderProgram):
@@ -42,7 +45,7 @@ class TransformerProgram(DecoderProgram):
             layers.append(LayerStep(layer, w_qkv))
         self.decoder = DecoderStep(copied, layers)
         self.embedding, self.scale = copied.target_embedding.weight, math.sqrt(copied.d_model)
-        self.record: Record | None = record_cuda_graph if device.type == "cuda" else None
+        self.record: Record | None = _RECORD if device.type == "cuda" else None
         """Records decoding steps for replay; with None, every step runs directly."""
 
     def start(self, source: Tensor, max_length: int, width: int) -> TransformerState:

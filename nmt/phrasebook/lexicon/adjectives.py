@@ -20,17 +20,15 @@ cheap cheaper cheapest | billig | vehicle device clothing furniture pair dish lu
 long longer longest | lang länger längst | long trip show menu length blank
 short shorter shortest | kurz kürzer kürzest | long trip show length blank
 heavy heavier heaviest | schwer | heavy furniture
-difficult more | schwierig | task test answerable learnable
+difficult - | schwierig | task test answerable learnable
 easy easier easiest | einfach | task test answerable learnable
 important more | wichtig | post document work test answerable learnable task
 interesting more | interessant | print tale idea trip answerable point picture work writing
 boring more | langweilig | print tale show game work writing festive
-exciting more | spannend | tale show game trip
 funny funnier funniest | lustig | tale show song person related
-clever cleverer cleverest | klug klüger klügst | person animal idea answer related
 friendly friendlier friendliest | freundlich | person related
 rich richer richest | reich | person
-poor poorer poorest | arm ärmer ärmst | person
+poor - | arm | person
 nervous more | nervös | person related
 happy happier happiest | glücklich | person related
 sad sadder saddest | traurig | person tale song
@@ -40,7 +38,6 @@ healthy healthier healthiest | gesund gesünder gesündest | meal food person an
 fast faster fastest | schnell | quick
 slow slower slowest | langsam | quick public
 modern more | modern | building home device furniture town
-loud louder loudest | laut lauter lautest | noise way festive
 clean cleaner cleanest | sauber sauberer sauberst | room clothing dishes cutlery cloth pair
 dirty dirtier dirtiest | schmutzig | room clothing dishes cutlery cloth pair vehicle
 broken - | kaputt | vehicle device toy opening upright
@@ -50,16 +47,15 @@ cold colder coldest | kalt kälter kältest | cold room water
 hot hotter hottest | heiß heißer heißest | hot
 fresh fresher freshest | frisch frischer frischest | fresh baked
 sweet sweeter sweetest | süß süßer süßest | sweet
-tasty tastier tastiest | lecker leckerer leckerst | food meal
+tasty - | lecker | food meal
 red - | rot | colour colour3 cloth
 blue - | blau | colour cloth
 green - | grün | colour cloth colour4
 yellow - | gelb | colour colour3 cloth
-white - | weiß | colour cloth colour4 plant wall
+white - | weiß | colour cloth colour4 plant
 black - | schwarz | colour animal
 brown - | braun | colour furniture
-high higher highest | hoch höher höchst | high wall
+high higher highest | hoch höher höchst | high
 thick thicker thickest | dick | print thick cloth clothing
-wonderful - | wunderbar | festive trip song show nature ground
 empty - | leer | container room dishes
 """

@@ -5,39 +5,35 @@ after the article marks the German n-declension. `adjectives` and `verbs` refer 
 """
 
 NOUNS = """
-person many: man/men der Mann Männer, woman/women die Frau Frauen, student der* Student Studenten,
-    tourist der* Tourist Touristen, guest der Gast Gäste
+person many: man/men der Mann Männer, woman/women die Frau Frauen, student der* Student Studenten
+person: guest der Gast Gäste
 person young many: child/children das Kind Kinder, boy der* Junge Jungen, girl das Mädchen Mädchen
-person worker many: teacher der Lehrer Lehrer, doctor der Arzt Ärzte,
-    police officer der* Polizist Polizisten, farmer der* Bauer Bauern
-person worker: waiter der Kellner Kellner, waitress die Kellnerin Kellnerinnen,
-    nurse die Krankenschwester Krankenschwestern, baker der Bäcker Bäcker,
+person worker: teacher der Lehrer Lehrer, doctor der Arzt Ärzte,
+    waiter der Kellner Kellner, waitress die Kellnerin Kellnerinnen,
+    baker der Bäcker Bäcker,
     artist der Künstler Künstler, singer die Sängerin Sängerinnen, driver der Fahrer Fahrer,
-    lawyer der Anwalt Anwälte, engineer der Ingenieur Ingenieure,
-    mechanic der Mechaniker Mechaniker, journalist der* Journalist Journalisten,
     actor der Schauspieler Schauspieler
-related kin: neighbour der* Nachbar Nachbarn, colleague der* Kollege Kollegen,
-    friend der Freund Freunde
+related: neighbour der* Nachbar Nachbarn
+related kin: friend der Freund Freunde
 related: boss der Chef Chefs
 related family: mother die Mutter Mütter, father der Vater Väter,
     grandmother die Großmutter Großmütter, grandfather der Großvater Großväter
-related family kin: sister die Schwester Schwestern, brother der Bruder Brüder,
-    aunt die Tante Tanten, uncle der Onkel Onkel, cousin der Cousin Cousins
-related family kin young: daughter die Tochter Töchter, son der Sohn Söhne
+related family kin: sister die Schwester Schwestern, brother der Bruder Brüder
+related family: aunt die Tante Tanten, uncle der Onkel Onkel, cousin der Cousin Cousins
+related family young: daughter die Tochter Töchter, son der Sohn Söhne
 animal pet noise many: dog der Hund Hunde
-animal pet many: cat die Katze Katzen, rabbit das Kaninchen Kaninchen
+animal pet many: cat die Katze Katzen
+animal pet: rabbit das Kaninchen Kaninchen
 animal pet noise many: bird der Vogel Vögel
-animal noise quick many: horse das Pferd Pferde
-animal noise many: cow die Kuh Kühe
-animal many: mouse/mice die Maus Mäuse
-animal: goat die Ziege Ziegen, duck die Ente Enten,
+animal noise quick: horse das Pferd Pferde
+animal noise: cow die Kuh Kühe
+animal: duck die Ente Enten,
     pig das Schwein Schweine
-animal: bear der* Bär Bären
-fruit food sweet colour3 many: apple der Apfel Äpfel, pear die Birne Birnen
+fruit food sweet colour3 many: apple der Apfel Äpfel
 fruit food sweet many: banana die Banane Bananen, orange die Orange Orangen,
     cherry die Kirsche Kirschen, strawberry die Erdbeere Erdbeeren
-fruit food colour3 many: tomato die Tomate Tomaten
-grocery food many: potato die Kartoffel Kartoffeln, carrot die Karotte Karotten, egg das Ei Eier,
+grocery food colour3: tomato die Tomate Tomaten
+grocery food: potato die Kartoffel Kartoffeln, carrot die Karotte Karotten, egg das Ei Eier,
     sausage die Wurst Würste
 food baked dish sweet: cake der Kuchen Kuchen
 food baked: roll das Brötchen Brötchen
@@ -50,8 +46,7 @@ mass meal fresh: fruit das Obst -
 pluralmass meal fresh: vegetables das Gemüse -
 mass meal sweet: honey der Honig -
 mass meal solid sweet: chocolate die Schokolade -
-dish food warm: soup die Suppe Suppen, pizza die Pizza Pizzas, steak das Steak Steaks,
-    schnitzel das Schnitzel Schnitzel, omelette das Omelett Omeletts
+dish food warm: soup die Suppe Suppen, pizza die Pizza Pizzas, steak das Steak Steaks
 dish food fresh: salad der Salat Salate
 dish food: sandwich das Sandwich Sandwiches
 mass drink cold: water das Wasser -, beer das Bier -
@@ -72,7 +67,7 @@ vehicle own drivable noise: lorry der Lastwagen Lastwagen
 vehicle public noise quick: plane das Flugzeug Flugzeuge
 reading print flat thing long thick many: book das Buch Bücher
 reading flat writing post reply long many: letter der Brief Briefe
-reading print flat: newspaper die Zeitung Zeitungen, magazine die Zeitschrift Zeitschriften
+reading print flat: newspaper die Zeitung Zeitungen
 reading print flat long thick: novel der Roman Romane
 reading writing learnable long: poem das Gedicht Gedichte
 reading writing long: report der Bericht Berichte, text der Text Texte
@@ -80,33 +75,30 @@ reading writing reply long: message die Nachricht Nachrichten
 reading flat writing reply picture: postcard die Postkarte Postkarten
 reading writing tale long: story die Geschichte Geschichten
 flat thing: map die Landkarte Landkarten
-print flat thick: dictionary das Wörterbuch Wörterbücher
-small flat ticket many: ticket die Fahrkarte Fahrkarten
+small flat ticket: ticket die Fahrkarte Fahrkarten
 small flat document: passport der Pass Pässe
 document flat blank: form das Formular Formulare
-picture flat many: photo das Foto Fotos
-picture hanging many: picture das Bild Bilder
-thing hanging: calendar der Kalender Kalender
-thing hanging: mirror der Spiegel Spiegel
+picture flat: photo das Foto Fotos
+picture many: picture das Bild Bilder
+thing: mirror der Spiegel Spiegel
 device thing small: phone das Telefon Telefone, camera die Kamera Kameras
 device thing machine quick: computer der Computer Computer
 device thing machine noise: radio das Radio Radios
 device machine noise: television der Fernseher Fernseher
 device upright machine thing: lamp die Lampe Lampen
-device thing hanging: clock die Uhr Uhren
-device machine noise heavy: washing machine die Waschmaschine Waschmaschinen
+device thing: clock die Uhr Uhren
 device single heavy: fridge der Kühlschrank Kühlschränke
 device machine heavy: oven der Ofen Öfen
 device machine: heater die Heizung Heizungen
 small flat thing many: key der Schlüssel Schlüssel
-luggage thing container colour many: bag die Tasche Taschen
+luggage thing container colour: bag die Tasche Taschen
 luggage container colour heavy thing: suitcase der Koffer Koffer,
     backpack der Rucksack Rucksäcke
 luggage nest container heavy thing: box die Kiste Kisten
 thing nest container: basket der Korb Körbe
 thing small colour: umbrella der Regenschirm Regenschirme
 thing flat small: pen der Stift Stifte, purse der Geldbeutel Geldbeutel, ring der Ring Ringe
-cutlery flat thing many: knife/knives das Messer Messer, fork die Gabel Gabeln,
+cutlery flat thing: knife/knives das Messer Messer, fork die Gabel Gabeln,
     spoon der Löffel Löffel
 toy flat thing colour: ball der Ball Bälle
 toy thing: doll die Puppe Puppen
@@ -115,24 +107,25 @@ luggage flat heavy: parcel das Paket Pakete
 cloth flat thing colour: blanket die Decke Decken, towel das Handtuch Handtücher,
     pillow das Kissen Kissen
 thing colour: carpet der Teppich Teppiche
-dishes upright thing many: glass das Glas Gläser, bottle die Flasche Flaschen
+dishes upright thing: glass das Glas Gläser
+dishes upright thing many: bottle die Flasche Flaschen
 dishes upright thing colour many: cup die Tasse Tassen
-dishes upright thing many: plate der Teller Teller
+dishes upright thing: plate der Teller Teller
 upright thing: vase die Vase Vasen, candle die Kerze Kerzen
-plant thing colour3 many: flower die Blume Blumen, rose die Rose Rosen
+plant thing colour3 many: flower die Blume Blumen
+plant thing colour3: rose die Rose Rosen
 plant tree many: tree der Baum Bäume
 nature ground: garden der Garten Gärten
 clothing colour many: shirt das Hemd Hemden
 clothing colour length: dress das Kleid Kleider, skirt der Rock Röcke
-clothing hanging colour cosy length: coat der Mantel Mäntel
-clothing hanging colour cosy: jacket die Jacke Jacken
-clothing colour: hat der Hut Hüte, blouse die Bluse Blusen, suit der Anzug Anzüge,
-    tie die Krawatte Krawatten
+clothing colour cosy length: coat der Mantel Mäntel
+clothing colour cosy: jacket die Jacke Jacken
+clothing colour: hat der Hut Hüte, blouse die Bluse Blusen, suit der Anzug Anzüge
 pair colour: shoe der Schuh Schuhe
 pair colour: sock die Socke Socken
 pair colour cosy: glove der Handschuh Handschuhe
 clothing colour cosy: scarf/scarves der Schal Schals, jumper der Pullover Pullover
-furniture surface top many: table der Tisch Tische
+furniture surface top: table der Tisch Tische
 furniture seat colour many: chair der Stuhl Stühle
 furniture seat colour: armchair der Sessel Sessel
 furniture surface: bed das Bett Betten
@@ -146,15 +139,12 @@ room: room das Zimmer Zimmer, bathroom das Badezimmer Badezimmer,
 room single: kitchen die Küche Küchen, living room das Wohnzimmer Wohnzimmer,
     cellar der Keller Keller
 home: flat die Wohnung Wohnungen
-home building colour4 many: house das Haus Häuser
-home building colour4: villa die Villa Villen
+home building colour4: house das Haus Häuser
 building sight: castle das Schloss Schlösser
 building sight high: tower der Turm Türme
 building: bridge die Brücke Brücken
 opening colour4 many: door die Tür Türen
 opening many: window das Fenster Fenster
-opening: gate das Tor Tore
-wall single: wall die Wand Wände
 way long: street die Straße Straßen, path der Weg Wege
 nature water long: river der Fluss Flüsse
 nature water single: sea das Meer Meere
@@ -172,20 +162,19 @@ trip: trip die Reise Reisen
 show: film der Film Filme, play das Theaterstück Theaterstücke
 song: song das Lied Lieder
 game: game das Spiel Spiele
-point answerable many: question die Frage Fragen
+point answerable: question die Frage Fragen
 task: problem das Problem Probleme, task die Aufgabe Aufgaben
 idea: idea die Idee Ideen, plan der Plan Pläne
-point mistake many: mistake der Fehler Fehler
+point mistake: mistake der Fehler Fehler
 answer point: answer die Antwort Antworten
 learnable point: word das Wort Wörter, rule die Regel Regeln
 learnable point long: lesson die Lektion Lektionen
-bill: bill die Rechnung Rechnungen
 reading menu: menu die Speisekarte Speisekarten
 mass abstract: time die Zeit -, money das Geld -, help die Hilfe -
 body: head der Kopf Köpfe, back der Rücken Rücken, stomach der Bauch Bäuche, throat der Hals Hälse
-body limb cool: foot/feet der Fuß Füße, leg das Bein Beine, arm der Arm Arme, hand die Hand Hände,
-    ear das Ohr Ohren
-body limb: tooth/teeth der Zahn Zähne, eye das Auge Augen
+body limb cool: foot/feet der Fuß Füße, hand die Hand Hände
+body limb: leg das Bein Beine, arm der Arm Arme, ear das Ohr Ohren,
+    tooth/teeth der Zahn Zähne, eye das Auge Augen
 """
 
 # English and, where it differs, German; used without article.
@@ -244,9 +233,7 @@ SURNAMES = "Weber Keller Wagner Becker Hoffmann Schneider Fischer Braun Krüger 
 
 # English, German man, German woman.
 PROFESSIONS = """
-teacher | Lehrer | Lehrerin; doctor | Arzt | Ärztin; lawyer | Anwalt | Anwältin;
-engineer | Ingenieur | Ingenieurin; student | Student | Studentin; baker | Bäcker | Bäckerin;
-journalist | Journalist | Journalistin; police officer | Polizist | Polizistin;
-actor | Schauspieler | Schauspielerin; farmer | Bauer | Bäuerin;
-mechanic | Mechaniker | Mechanikerin; artist | Künstler | Künstlerin
+teacher | Lehrer | Lehrerin; doctor | Arzt | Ärztin; student | Student | Studentin;
+baker | Bäcker | Bäckerin; actor | Schauspieler | Schauspielerin;
+artist | Künstler | Künstlerin
 """

@@ -13,15 +13,13 @@ now | jetzt; today | heute; this morning | heute Morgen; at:a the:a moment:b | i
 """,
     "past": """
 yesterday | gestern; yesterday evening | gestern Abend; yesterday morning | gestern Morgen;
-last week | letzte Woche; last year | letztes Jahr; last summer | letzten Sommer;
-last Sunday | letzten Sonntag;
+last week | letzte Woche;
 two:t days:d ago:a | vor:a zwei:t Tagen:d; three:t weeks:d ago:a | vor:a drei:t Wochen:d;
 an:t hour:d ago:a | vor:a einer:t Stunde:d
 """,
     "future": """
 tomorrow | morgen; tomorrow morning | morgen früh; tomorrow evening | morgen Abend;
-this evening | heute Abend; next week | nächste Woche; next year | nächstes Jahr;
-next Monday | nächsten Montag; next summer | nächsten Sommer; soon | bald; later | später;
+this evening | heute Abend; next week | nächste Woche; soon | bald; later | später;
 in:i an:t hour:h | in:i einer:t Stunde:h; in:i two:t days:h | in:i zwei:t Tagen:h
 """,
     "modal": """
@@ -32,8 +30,7 @@ tomorrow morning | morgen früh; next week | nächste Woche
 
 ADVERBS = {
     "present": """
-always | immer; often | oft; never | nie; sometimes | manchmal; usually | meistens;
-rarely | selten
+always | immer; often | oft; never | nie; sometimes | manchmal; rarely | selten
 """,
     "perfect": """
 already | schon; just | gerade
@@ -56,16 +53,15 @@ goodbye! | auf Wiedersehen!; see you soon! | bis bald!; see you tomorrow! | bis 
 see you later! | bis später!; hello! | hallo!; welcome! | herzlich willkommen!;
 thank you. | danke.; thank you very much. | vielen Dank.; I am sorry. | es tut mir leid.;
 excuse me. | Entschuldigung.; no problem. | kein Problem.;
-congratulations! | herzlichen Glückwunsch!; happy birthday! | alles Gute zum Geburtstag!;
 merry Christmas! | frohe Weihnachten!; happy new year! | ein gutes neues Jahr!;
 have a good trip! | gute Reise!; enjoy your meal! | guten Appetit!;
-get well soon! | gute Besserung!; good luck! | viel Glück!; have fun! | viel Spaß!;
+good luck! | viel Glück!; have fun! | viel Spaß!;
 of course. | natürlich.; yes, please. | ja, bitte.; no, thank you. | nein, danke.;
 maybe. | vielleicht.; I do not know. | ich weiß es nicht.; I know. | ich weiß.;
 that is right. | das stimmt.; that is not right. | das stimmt nicht.;
 that is too expensive. | das ist zu teuer.; that is very kind. | das ist sehr nett.;
 I am fine. | es geht mir gut.; I am hungry. | ich habe Hunger.; I am thirsty. | ich habe Durst.;
-I am very hungry. | ich habe großen Hunger.; I am lost. | ich habe mich verlaufen.;
+I am very hungry. | ich habe großen Hunger.;
 I am in a hurry. | ich habe es eilig.; I have no time. | ich habe keine Zeit.; I have no money. | ich habe kein Geld.;
 it is cold today. | es ist heute kalt.; it is very warm today. | es ist heute sehr warm.;
 the sun is shining. | die Sonne scheint.;
@@ -82,10 +78,10 @@ the bill, please. | die Rechnung, bitte.; the menu, please. | die Speisekarte, b
 could we:w have the:d menu:m, please? | könnten wir:w bitte die:d Speisekarte:m haben?;
 we would like to order. | wir möchten bestellen.;
 I am just looking around. | ich sehe mich nur um.; I am ill. | ich bin krank.;
-I have a fever. | ich habe Fieber.; I have a cold. | ich bin erkältet.;
+I have a cold. | ich bin erkältet.;
 I feel sick. | mir ist schlecht.; I am cold. | mir ist kalt.; I am warm. | mir ist warm.;
 I have a question. | ich habe eine Frage.; I need a doctor. | ich brauche einen Arzt.;
-help! | Hilfe!; watch out! | Vorsicht!; I speak a little German. | ich spreche ein wenig Deutsch.;
+help! | Hilfe!; I speak a little German. | ich spreche ein wenig Deutsch.;
 I do not understand that. | ich verstehe das nicht.;
 what does this word mean? | was bedeutet dieses Wort?;
 how do you say that in German? | wie sagt man das auf Deutsch?
@@ -117,7 +113,6 @@ what is your name? | wie heißt du? | wie heißen Sie? | wie heißt ihr?
 where are you from? | woher kommst du? | woher kommen Sie? | woher kommt ihr?
 where do you live? | wo wohnst du? | wo wohnen Sie? | wo wohnt ihr?
 how old are you? | wie alt bist du? | wie alt sind Sie?
-what do you do for a living? | was machst du beruflich? | was machen Sie beruflich?
 what are you doing? | was machst du? | was machen Sie? | was macht ihr?
 where are you going? | wohin gehst du? | wohin gehen Sie? | wohin geht ihr?
 are you hungry? | hast du Hunger? | haben Sie Hunger? | habt ihr Hunger?
@@ -135,7 +130,6 @@ do you understand me? | verstehst du mich? | verstehen Sie mich? | versteht ihr 
 do you have time? | hast du Zeit? | haben Sie Zeit? | habt ihr Zeit?
 do you have siblings? | hast du Geschwister? | haben Sie Geschwister?
 may I ask you something? | darf ich dich etwas fragen? | darf ich Sie etwas fragen?
-may I introduce you to my wife? | darf ich dir meine Frau vorstellen? | darf ich Ihnen meine Frau vorstellen?
 what would you like to drink? | was möchtest du trinken? | was möchten Sie trinken? | was möchtet ihr trinken?
 what would you like to eat? | was möchtest du essen? | was möchten Sie essen?
 what can I do for you? | was kann ich für dich tun? | was kann ich für Sie tun?
@@ -145,13 +139,10 @@ I do not understand you. | ich verstehe dich nicht. | ich verstehe Sie nicht. | 
 I thank you. | ich danke dir. | ich danke Ihnen. | ich danke euch.
 nice to meet you. | schön, dich kennenzulernen. | schön, Sie kennenzulernen.
 have a nice day. | ich wünsche dir einen schönen Tag. | ich wünsche Ihnen einen schönen Tag.
-take your time. | lass dir Zeit. | lassen Sie sich Zeit.
 come in, please. | komm bitte herein. | kommen Sie bitte herein.
 wait a moment, please. | warte bitte einen Moment. | warten Sie bitte einen Moment.
 please call a doctor. | bitte ruf einen Arzt. | bitte rufen Sie einen Arzt.
 please call the police. | bitte ruf die Polizei. | bitte rufen Sie die Polizei.
-be careful. | sei vorsichtig. | seien Sie vorsichtig. | seid vorsichtig.
-do not worry. | mach dir keine Sorgen. | machen Sie sich keine Sorgen.
 please take a seat. | bitte nimm Platz. | bitte nehmen Sie Platz.
 please speak more slowly. | bitte sprich langsamer. | bitte sprechen Sie langsamer.
 please show me your passport. | bitte zeige mir deinen Pass. | bitte zeigen Sie mir Ihren Pass.
@@ -165,8 +156,7 @@ that was {1 adj thing building animal clothing vehicle fruit furniture}. | das w
 was that {1 adj thing building animal vehicle}? | war das {1 nom}?
 that is {1 adj thing building animal clothing vehicle fruit furniture}. | das ist {1 nom}.
 that is {1 a thing building animal clothing vehicle fruit furniture}. | das ist {1 nom}.
-that is {1 most building vehicle print town show nature home way picture}. | das ist {1 nom}.
-that is {1 most building home} in {2 city}. | das ist {1 nom} in {2 n}.
+that is {1 most vehicle home}. | das ist {1 nom}.
 that is {1 whose own clothing small print pet home luggage}. | das ist {1 nom}.
 those are {1 plural many}. | das sind {1 nom}.
 is that {1 adj thing building animal vehicle}? | ist das {1 nom}?
@@ -208,7 +198,6 @@ where is {1 nearest place}? | wo ist {1 nom}?
 where is {1 the place}? | wo ist {1 nom}?
 how:h do:d I:i get:g {1 way place}? | wie:h komme:dg ich:i {1 n}?
 how:h far:f is:i it:t to:z {1 the place}? | wie:h weit:f ist:i es:t bis:z {1 zu}?
-is:i {1 the place} far:f from:g here:h? | ist:i {1 nom} weit:f von:g hier:h entfernt:f?
 {1 the hours} is closed:c today:t. | {1 nom} ist heute:t geschlossen:c.
 what:a time:a does:c {1 the hours} open:c? | wann:a öffnet:c {1 nom}?
 what:a time:a does:c {1 the hours} close:c? | wann:a schließt:c {1 nom}?
@@ -268,15 +257,14 @@ I:i get:g up:g at:a {1 early}. | ich:i stehe:g um:a {1 n} auf:g.
 {1 the hours} is closed:c on:o {2 weekday}. | {1 nom} ist am:o {2 n} geschlossen:c.
 {1 the hours} is open:c on:o {2 weekday}. | {1 nom} ist am:o {2 n} geöffnet:c.
 we:w are:m meeting:m on:t {1 weekday} {2 in place}. | wir:w treffen:m uns:m am:t {1 n} {2 at}.
-today is {1 date nom}. | heute ist {1 n}.
 today is {1 weekday}. | heute ist {1 n}.
 tomorrow is {1 weekday}. | morgen ist {1 n}.
-my birthday is {1 date dat}. | mein Geburtstag ist {1 n}.
+my birthday is {1 date}. | mein Geburtstag ist {1 n}.
 {1 the event} is:b on:a {2 weekday}. | {1 nom} ist:b am:a {2 n}.
-{1 the event} is:b {2 date dat}. | {1 nom} ist:b {2 n}.
-{1 the event} begins:b {2 date dat}. | {1 nom} beginnt:b {2 n}.
+{1 the event} is:b {2 date}. | {1 nom} ist:b {2 n}.
+{1 the event} begins:b {2 date}. | {1 nom} beginnt:b {2 n}.
 I play {1 game} on:o {2 weekday}. | ich spiele am:o {2 n} {1 n}.
-{1 person} was:b born:c {2 date dat}. | {1 nom} wurde:b {2 n} geboren:c.
+{1 person} was:b born:c {2 date}. | {1 nom} wurde:b {2 n} geboren:c.
 """),
     "skill": (66, """
 do:s you:y speak:s {1 language}? | sprichst:s du:y {1 n}? | sprechen:s Sie:y {1 n}?
@@ -300,7 +288,6 @@ we often play {1 game}. | wir spielen oft {1 n}.
 {1 own body} hurts:b very:v much:v. | {1 nom} tut:b sehr:v weh:b.
 {1 own body} still:v hurts:b. | {1 nom} tut:b immer:v noch:v weh:b.
 {1 own body} has:b been:b hurting:b for:f {2 few} days:d. | {1 nom} tut:b seit:f {2 n} Tagen:d weh:b.
-{1 ownpl limb} hurt:b. | {1 nom} tun:b weh:b.
 {1 ownpl cool} are:w cold:c. | {1 nom} sind:w kalt:c.
 the:t doctor:d examines:e {1 own body}. | der:t Arzt:d untersucht:e {1 acc}.
 the:t doctor:d has:h examined:e {1 own body}. | der:t Arzt:d hat:h {1 acc} untersucht:e.
@@ -318,7 +305,6 @@ I would:w like:w to:w reserve:r a:a table:b for:c {1 few} people:p. | ich möcht
 I would:w like:w to:w reserve:r a:a room:b for:c {1 few} nights:n. | ich möchte:w ein:a Zimmer:b für:c {1 n} Nächte:n reservieren:r.
 I:i have:h reserved:r a:a room:b for:c {1 few} nights:n. | ich:i habe:h ein:a Zimmer:b für:c {1 n} Nächte:n reserviert:r.
 we:w are:s staying:s for:s {1 few} nights:n. | wir:w bleiben:s {1 n} Nächte:n.
-{1 the machine} in:b my:c room:d does:e not:n work:e. | {1 nom} in:b meinem:c Zimmer:d funktioniert:e nicht:n.
 when:w does:b {1 the event} begin:b? | wann:w beginnt:b {1 nom}?
 when:w does:b {1 the event} end:b? | wann:w endet:b {1 nom}?
 I:i am:l looking:l forward:l to:f {1 the event show trip}. | ich:i freue:l mich:l auf:f {1 acc}.
@@ -327,7 +313,6 @@ he:i is:l looking:l forward:l to:f {1 the event show trip}. | er:i freut:l sich:
 {1 the event} takes:t {2 few} hours:h. | {1 nom} dauert:t {2 n} Stunden:h.
 there:t is:i {1 a flat} {2 on top}. | {2 in} liegt:it {1 nom}.
 there:t is:i {1 a upright} {2 on top}. | {2 in} steht:it {1 nom}.
-there:t are:i {1 few} {2 pl seat} {3 in room}. | {3 in} stehen:it {1 n} {2 nom}.
 there:t is:i {1 no solid} in:f the:f fridge:g. | im:f Kühlschrank:g ist:it {1 nom}.
 I have never:n been:b to:t {1 city}. | ich war:b noch:n nie:n in:t {1 n}.
 have:b you:y been:b to:t {1 city}? | warst:b du:y schon:b einmal:b in:t {1 n}? | waren:b Sie:y schon:b einmal:b in:t {1 n}? | wart:b ihr:y schon:b einmal:b in:t {1 n}?

@@ -28,9 +28,7 @@ wait | warten | - | place
 cook | kochen | - |
 hike | wandern ist | - | wild
 study | lernen | - | room city
-rest | sich aus|ruhen | - | leisure
 get/got/got up | auf|stehen steht stand gestanden ist | - |
-+wake/woke/woken up | auf|wachen ist | - |
 +arrive | an|kommen kommt kam gekommen ist | - | city
 sit/sat/sat down | sich setzen | - |
 have/had/had breakfast | frühstücken | - | room
@@ -38,7 +36,6 @@ eat/ate/eaten | essen isst aß gegessen | acc | food meal
 drink/drank/drunk | trinken trinkt trank getrunken | acc | drink
 buy/bought/bought | kaufen | acc | food meal drink clothing own device furniture print thing pair home
 sell/sold/sold | verkaufen | acc | own furniture home picture device
-pay/paid/paid | bezahlen | acc | bill one
 read/read/read | lesen liest las gelesen | acc | reading
 write/wrote/written | schreiben schreibt schrieb geschrieben | acc | writing
 order | bestellen | acc | dish drink print clothing
@@ -67,32 +64,24 @@ clean | putzen | acc | room opening pair cutlery
 open | öffnen | acc | opening container luggage post
 close | schließen schließt schloss geschlossen | acc | opening container luggage
 draw/drew/drawn | zeichnen | acc | animal plant building person
-carry | tragen trägt trug getragen | acc | luggage furniture
-wear/wore/worn | tragen trägt trug getragen | acc | clothing one
 ask | fragen | acc | person related
 call | an|rufen ruft rief gerufen | acc | related
-invite | ein|laden lädt lud geladen | acc | person related
-pick/picked/picked up | ab|holen | acc | related person luggage
 bring/brought/brought | bringen bringt brachte gebracht | acc | food drink menu reading thing
-put/put/put on | an|ziehen zieht zog gezogen | acc | clothing pair one
 turn/turned/turned on | ein|schalten | acc | machine one
-turn/turned/turned off | aus|schalten | acc | machine one
-tidy/tidied/tidied up | auf|räumen | acc | room home one
 pack | packen | acc | luggage
 drive/drove/driven | fahren fährt fuhr gefahren | acc | drivable one
 ride/rode/ridden | fahren fährt fuhr gefahren | acc | ride one
-rent | mieten | acc | own home one
 play | spielen | acc | game song
 watch | sehen sieht sah gesehen | acc | show
 learn | lernen | acc | learnable song
 explain | erklären | acc | point idea task
 answer | beantworten | acc | answerable reply
-help | helfen hilft half geholfen | dat | person related
+help | helfen hilft half geholfen | dat | person
+help | helfen hilft half geholfen | dat | related
 thank | danken | dat | person related
 give/gave/given | geben gibt gab gegeben | give | thing fruit print small
 show | zeigen | give | picture reading sight home small
 send/sent/sent | schicken | give | writing picture
-tell/told/told | erzählen | give | tale
 wait | warten | for auf acc | person related public
 talk | sprechen spricht sprach gesprochen | to mit dat | person related
 talk | sprechen spricht sprach gesprochen | about über acc | idea show trip task related
@@ -102,7 +91,6 @@ look forward | sich freuen | to auf acc | event
 look forward | sich freuen | to auf acc | trip show
 *remember | sich erinnern | - an acc | trip event person song show
 take/took/taken care | sich kümmern | of um acc | animal related plant
-write/wrote/written | schreiben schreibt schrieb geschrieben | to - dat | person related
 """
 
 # Verbs of placement (accusative) and of position (dative): English | German | classes of the thing
@@ -112,11 +100,6 @@ put/put/put | legen | flat | surface | on auf
 put/put/put | legen | flat | surface seat | next_to neben
 put/put/put | legen | flat | surface | under unter
 put/put/put | legen | flat | container | in in
-put/put/put | stellen | upright | top | on auf
-put/put/put | stellen | upright | top | next_to neben
-put/put/put | stellen | seat | top opening | next_to neben
-put/put/put | stellen | seat | opening | in_front_of vor
-hang/hung/hung | hängen | hanging | wall | on an
 """
 
 POSITION = """
@@ -128,7 +111,6 @@ stand/stood/stood | stehen steht stand gestanden | upright | top | on auf
 stand/stood/stood | stehen steht stand gestanden | upright seat | top | next_to neben
 stand/stood/stood | stehen steht stand gestanden | own person | building | in_front_of vor
 stand/stood/stood | stehen steht stand gestanden | person tree | building | behind hinter
-hang/hung/hung | hängen hängt hing gehangen | hanging | wall | on an
 sit/sat/sat | sitzen sitzt saß gesessen | person | seat | on auf
 sit/sat/sat | sitzen sitzt saß gesessen | pet | seat surface | on auf
 sit/sat/sat | sitzen sitzt saß gesessen | person pet | seat opening | next_to neben
@@ -149,7 +131,6 @@ want to | wollen | stated stated denied
 have/had/had to | müssen | stated denied asked ours
 like to | - | stated stated denied
 want to | wollten | past stated denied
-have/had/had to | mussten | past stated
 """
 
 # Infinitives with "to" and "zu": English | German of the governing verb.
@@ -173,8 +154,8 @@ happy | find | small toy pet one; happy | visit | related; happy | meet | relate
 happy | buy | own device one; happy | fly | city; happy | repair | vehicle device one; happy | answer | reply;
 sad | lose | small toy one; sad | sell | own pet one;
 tired | work | hours; tired | hike | wild; tired | dance |; tired | clean | room;
-tired | wash | own; tired | carry | luggage furniture; tired | swim | water; tired | study | city;
-tired | tidy | room; tired | walk | foot;
+tired | wash | own; tired | swim | water; tired | study | city;
+tired | walk | foot;
 nervous | lose | small document one; nervous | forget | document ticket one;
 nervous | wait | related public one; nervous | drink | brew
 """
@@ -185,7 +166,7 @@ bakery | buy | baked; supermarket | buy | meal drink fruit; market | buy | fruit
 market | sell | fruit; library | read | reading; station | meet | related;
 airport | meet | related; museum | see | picture; zoo | see | animal; cinema | see | show;
 hospital | visit | related; restaurant | eat | dish; café | drink | brew;
-shop | buy | clothing thing pair; park | draw | plant; hotel | pick | luggage
+shop | buy | clothing thing pair; park | draw | plant
 """
 
 # Where a thing can be: English and German preposition | classes of the place.

@@ -1,0 +1,1 @@
+"""The report of one run, or of two side by side, as one self-contained HTML file."""
