@@ -1,4 +1,4 @@
-"""Settings and fixtures of all tests: one thread, tiny random Transformers, a browser."""
+"""Settings and fixtures of all tests: one thread, tiny Transformers and corpus, a browser."""
 
 from __future__ import annotations
 
@@ -58,6 +58,16 @@ def any_transformer(request: pytest.FixtureRequest, make_transformer: Callable[.
     """Return a Transformer of every combination of positions, norm and window."""
     positions, norm, window = request.param
     return make_transformer(positions=positions, norm=norm, attention_window=window)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a tiny parallel corpus. Tests that change it must copy it first."""
+    from tiny import write_digits
+
+    folder = tmp_path_factory.mktemp("digits")
+    write_digits(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The pictures of README.md are those of the present code."""
+"""The present code made the pictures of README.md."""
 
 import hashlib
 import json

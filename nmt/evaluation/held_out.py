@@ -63,8 +63,8 @@ class HeldOutSet(NamedTuple):
 def read_split(run: Run, split: Split) -> tuple[list[str], list[str], list[HeldOutSet]]:
     """Return sources, references and sets of a split, from the run folder if it has them.
 
-    A single set has no name.
-    Raises UsageError if the run has no such split, and DataError if its files cannot be read.
+    A single set has no name. Raises UsageError if the run has no such split, and DataError if its
+    files cannot be read.
     """
     from nmt.data import sources
     from nmt.data.sets import sets_of
@@ -118,8 +118,8 @@ def translate_sets(
 ) -> System:
     """Translate the sentences of all sets, with a progress bar.
 
-    translator: that of the run, in the direction of the first set; warn: called with the line of a
-    sentence and a message.
+    translator: with the run's model, in the direction of the first set; warn: called with the line
+    of a sentence and a message.
     """
     translations = [""] * len(sources)
     with track(f"translating with {run.path.name}", len(sources)) as translator.advance:
@@ -146,7 +146,7 @@ def report_sets(
     say: Callable[[str], None],
     **options: Any,
 ) -> dict[str, Report]:
-    """Return the report of each set by its name; `options` are those of `make_report`."""
+    """Return the report of each set by its name; `make_report` receives `options`."""
     reports = {}
     for one in sets:
         texts = [one.chosen(lines) for lines in references]

@@ -240,8 +240,8 @@ def translation_maps(
 ) -> dict[Unit, AttentionMaps]:
     """Return the maps of a sentence and its target, which is translated if it is None.
 
-    The maps of words are those of `AttentionMaps.by_words`. Raises UsageError if a text is empty or
-    too long for the translator.
+    `AttentionMaps.by_words` makes the maps of words. Raises UsageError if a text is empty or too
+    long for the translator.
     """
     tokenizer, program = translator.tokenizer, translator.program
     source_ids = _checked(tokenizer.source.encode(clean_source(source)), "sentence", translator)

@@ -31,7 +31,7 @@ def heat_maps(
     rows, columns: labels of queries and keys. `say` receives a line if no installed font has some
     of their characters. The bytes depend on the arguments and the fonts only.
     """
-    require_matplotlib(", or write an .html or .json file")
+    require_matplotlib()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -129,7 +129,7 @@ def _speed(runs: Sequence[RunFacts]) -> Chart | None:
 
     plot = _Plot("target tokens per second")
     findings = plot.lines(runs, "train", "tokens_per_second", finding)
-    plot.from_zero(plot.highest)
+    plot.from_zero()
     return plot.chart("Speed", "", findings)
 
 
@@ -159,7 +159,7 @@ def length_chart(report: Report, names: Sequence[str]) -> Chart | None:
         values = [row.bleu[number] for row in rows]
         plot.line(Series(np.arange(len(rows)), np.array(values)), number, marked=True)
     plot.axis.set_xticks(range(len(rows)), [length_label(row.first, row.last) for row in rows])
-    plot.from_zero(plot.highest)
+    plot.from_zero()
     low, high = (choose(rows, key=lambda row: row.bleu[0]) for choose in (min, max))
     of = f" of {names[0]}" if len(names) > 1 else ""
     caption = (
@@ -201,7 +201,7 @@ class _Plot:
         self.axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for axis in (self.axis.xaxis, self.axis.yaxis):
             axis.set_major_formatter(lambda value, _: f"{value:,.6g}")
-        self._lowest, self.highest = np.inf, 0.0
+        self._lowest, self._highest = np.inf, 0.0
         self._keys: Sequence[Key] = ()
 
     def lines(
@@ -229,7 +229,7 @@ class _Plot:
             return
         points = series.thinned()
         self._lowest = min(self._lowest, points.mean.min())
-        self.highest = max(self.highest, points.mean.max())
+        self._highest = max(self._highest, points.mean.max())
         dots = (marked and len(points.steps) <= _FEW_POINTS) or len(points.steps) == 1
         color = charts.COLORS[number]
         self.axis.plot(
@@ -248,12 +248,12 @@ class _Plot:
 
     def scale(self) -> None:
         """Make the axis of values logarithmic if they differ by orders of magnitude."""
-        if 0 < self._lowest < self.highest / _LOGARITHMIC:
+        if 0 < self._lowest < self._highest / _LOGARITHMIC:
             charts.log_scale(self.axis, "y")
 
-    def from_zero(self, highest: float) -> None:
+    def from_zero(self) -> None:
         """Let the axis of values begin at 0."""
-        self.axis.set_ylim(0, 1.08 * highest or 1.0)
+        self.axis.set_ylim(0, 1.08 * self._highest or 1.0)
 
     def chart(
         self,

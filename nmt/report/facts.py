@@ -1,4 +1,4 @@
-"""What a run folder records: state, config, history, data and environment."""
+"""The records of a run folder: state, config, history, data and environment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fingerprint(NamedTuple):
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run records. A part that is missing or damaged is empty or None."""
+    """The records of a run. A part that is missing or damaged is empty or None."""
 
     run: Run
     name: str

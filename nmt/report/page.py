@@ -220,7 +220,7 @@ def _differences(first: RunFacts, other: RunFacts) -> list[tuple[str, str, str]]
 
 def _commands(about: RunFacts) -> list[str]:
     path = about.run.path
-    if path.name in ("", ".."):  # The name of the new run is that of the folder.
+    if path.name in ("", ".."):  # The new run has the name of the folder.
         path = path.resolve()
     return [
         shell("nmt", "train", "--config", str(about.run.config_file), "--run-dir", f"{path}-again"),

@@ -62,7 +62,7 @@ class Tested:
     differences: list[Difference] = field(default_factory=list)
     """Sentences with the largest gains and losses against the other run, largest gain first."""
     note: str = ""
-    """What to know about the comparison with the other run."""
+    """A warning about the comparison with the other run, or empty."""
 
     @property
     def title(self) -> str:
@@ -139,8 +139,8 @@ def _note(
     if theirs == (sources, references):
         return ""
     return (
-        f"{rival.path} has another {split} set in its config. Both runs were scored on that of "
-        f"{run.path}, which the training data of {rival.path} may contain."
+        f"{rival.path} has another {split} set in its config. Both runs were scored on the set "
+        f"of {run.path}, which the training data of {rival.path} may contain."
     )
 
 

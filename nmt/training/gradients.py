@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -24,20 +25,14 @@ _RECORDINGS = 8
 """Most batch shapes that are recorded. Packed batches have one; sampled subwords add a few."""
 
 
+@dataclass
 class Backward:
     """Adds the gradients of batches to the `grad` of the objective's parameters."""
 
-    def __init__(
-        self,
-        objective: TrainingObjective,
-        device: torch.device,
-        precision: Precision,
-        loss_scale: LossScale,
-    ) -> None:
-        self.objective = objective
-        self.device = device
-        self.precision = precision
-        self.loss_scale = loss_scale
+    objective: TrainingObjective
+    device: torch.device
+    precision: Precision
+    loss_scale: LossScale
 
     def zero(self) -> None:
         self.objective.zero_grad(set_to_none=True)
@@ -59,22 +54,16 @@ class _Recording(NamedTuple):
     replay: Callable[[], None]
 
 
+@dataclass
 class RecordedBackward(Backward):
     """A Backward that replays a recording per batch shape; see `nmt.kernels.recording`."""
 
-    def __init__(
-        self,
-        objective: TrainingObjective,
-        device: torch.device,
-        precision: Precision,
-        loss_scale: LossScale,
-        record: Record,
-        warn: Callable[[str], None],
-    ) -> None:
-        super().__init__(objective, device, precision, loss_scale)
-        self._record: Record | None = record
-        self._warn = warn
-        self._tokens = torch.ones((), device=device)
+    record: Record | None
+    """None after a failure."""
+    warn: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self._tokens = torch.ones((), device=self.device)
         self._recordings: dict[object, _Recording | None] = {}
 
     def zero(self) -> None:
@@ -88,8 +77,8 @@ class RecordedBackward(Backward):
         self._tokens.fill_(tokens)
         shape = (self.objective.alpha, *(tensor.shape for tensor in batch.tensors))
         recording = self._recordings.get(shape)
-        if recording is None and shape in self._recordings and self._record is not None:
-            recording = self._recordings[shape] = self._recorded(batch, self._record)
+        if recording is None and shape in self._recordings and self.record is not None:
+            recording = self._recordings[shape] = self._recorded(batch, self.record)
         if recording is None:  # The first batch creates the gradients and workspaces of kernels.
             if len(self._recordings) < _RECORDINGS:
                 self._recordings.setdefault(shape)
@@ -105,9 +94,9 @@ class RecordedBackward(Backward):
         try:
             sums, replay = record(lambda: super(RecordedBackward, self).add(batch, self._tokens))
         except RuntimeError as error:
-            self._record = None
+            self.record = None
             reason = str(error).strip().partition("\n")[0]
-            self._warn(f"steps cannot be recorded as a CUDA graph, which is slower: {reason[:200]}")
+            self.warn(f"steps cannot be recorded as a CUDA graph, which is slower: {reason[:200]}")
             return None
         return _Recording(batch.tensors, sums, replay)
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from torch import Tensor
+
     from nmt.config import TrainingConfig
     from nmt.data.batching import Batches
     from nmt.runs import Run
@@ -113,12 +115,18 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
     started = time.monotonic() - state.seconds
 
     def finish_steps() -> None:
-        """Wait for launched steps, and count them as finished or skipped."""
+        """Wait for launched steps, and count them as finished or skipped.
+
+        No later step may have changed the weights.
+        """
         while launched:
-            step, rate, update, read_norm = launched.pop(0)
+            step, rate, update, losses, read_norm = launched.pop(0)
             finite = math.isfinite(read_norm())
             overflowed = loss_scale.update(finite)
             if finite:
+                if ema:
+                    ema.update(step)
+                sums.add_(losses)
                 state.tokens += update.target_tokens
                 state.skipped_in_row = 0
                 continue
@@ -180,16 +188,13 @@ def train(objective: TrainingObjective, setting: Setting, resume_from: Path | No
             group["lr"] = rate
         loss_scale.unscale(optimizer)
         norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-        launched.append(_Launched(step, rate, update, start_reading(norm)))
+        launched.append(_Launched(step, rate, update, losses, start_reading(norm)))
         # An optimizer with this attribute changes nothing where it is 1, without waiting for it.
         optimizer.found_inf = norm.isfinite().logical_not().float()  # type: ignore[attr-defined]
         if config.clip_norm:
             clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
         with autocast(device, setting.precision):
             optimizer.step()
-        if ema:
-            ema.update(step)
-        sums.add_(losses.where(norm.isfinite(), 0.0))
         if not _is_ahead(device, setting.precision):
             finish_steps()
         progress.step(tokens)
@@ -238,6 +243,8 @@ class _Launched(NamedTuple):
     step: int
     learning_rate: float
     update: Update
+    losses: Tensor
+    """Sums (objective, nll) over target tokens, (2,) float64."""
     read_norm: Callable[[], float]
     """Waits for the norm of the gradients. If it is not finite, the step is skipped."""
 

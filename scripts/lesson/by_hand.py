@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """What positions change in self-attention."""
+    """The terms of self-attention that depend on positions."""
 
     bias: Tensor | None = None
     rotation: Tensor | None = None
@@ -181,7 +181,7 @@ class ModelSteps:
 
     @classmethod
     def of(cls, model: Transformer, source: Tokens, target: Tokens) -> ModelSteps:
-        """Raise AssertionError unless the logits are those of the model, up to 1e-5."""
+        """Raise AssertionError unless the logits equal the model's within 1e-5."""
         window = model.attention_window
         x = embed(model, model.source_embedding, model.source_positions, source)
         mask = self_attention_mask(source.segments, window=window)

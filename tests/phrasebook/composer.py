@@ -30,7 +30,7 @@ _ADVERBIALS = sorted(
 
 
 class Composed(NamedTuple):
-    """An English sentence and the German sentences with its meaning, first that of the corpus."""
+    """An English sentence and the German sentences with its meaning, the corpus's first."""
 
     source: str
     targets: tuple[str, ...]

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 from pages import page_of
-from tiny import both_directions_config, text_config, write_digits
+from tiny import both_directions_config, text_config
 
 from nmt.runs import Run
 from nmt.training.pipeline import run_training
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("digits")
-    write_digits(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(params=["page", "comparison"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return the file of the report of one run and of that of two runs."""
+    """Return the files of two reports: on one run, and on two runs."""
     path = tmp_path / "report.html"
     path.write_text(request.getfixturevalue(request.param), encoding="utf-8")
     return path

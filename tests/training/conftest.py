@@ -1,4 +1,4 @@
-"""Fixtures of the training tests: a tiny corpus and a finished run on it."""
+"""Fixtures of the training tests: finished runs on the tiny corpus."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import both_directions_config, text_config, write_digits
+from tiny import both_directions_config, text_config
 
 from nmt.runs import Run
 from nmt.training.pipeline import run_training
@@ -26,14 +26,6 @@ def _restore_threads() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a tiny parallel corpus. Tests that change it must copy it first."""
-    folder = tmp_path_factory.mktemp("digits")
-    write_digits(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def test_non_finite_step_is_skipped_with_warning(
 
 def test_nan_gradient_changes_nothing(tmp_path: Path) -> None:
     """The gradient is NaN in the middle of the model, and the loss is finite."""
-    config = tiny_config(max_steps=3, valid_every=2)
+    config = tiny_config(max_steps=3, valid_every=2, ema=0.9)
     objective = tiny_objective(config)
     calls = 0
 
@@ -82,7 +82,7 @@ def test_nan_gradient_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     state = train(objective, tiny_setting(tmp_path / "run", objective, config), None)
     assert (state.step, state.skipped) == (3, 1)
-    for name in ("model", "optimizer"):
+    for name in ("model", "optimizer", "ema"):
         before, after = (
             storage.read_tensors(
                 tmp_path / f"run/checkpoints/step-0000000{step}/{name}.safetensors"
